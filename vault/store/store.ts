@@ -1,0 +1,52 @@
+/**
+ * Where a vault's objects lie. Every object is written once, whole, and never changed: that is what lets a
+ * WORM policy hold the vault, and what makes every writer safe to run twice.
+ *
+ * Contract, proved for every implementation by test/support/store-contract.ts:
+ * - Names are relative, with `/` between parts; each part matches [A-Za-z0-9._-]{1,120} and is not `.` or `..`.
+ * - An error is never an absence: only a definite "not there" answers undefined / 'absent' / STORE_OBJECT_NOT_FOUND.
+ *   Anything else throws a HoldfastError of a STORE_ code with the native error as its cause.
+ * - Transient failures (429, 500, 503, resets) are retried inside, bounded, honouring Retry-After; then they throw.
+ */
+export interface Store {
+  /** For messages: a path or an address without any secret. */
+  readonly description: string;
+
+  /**
+   * Writes a new object. Atomic: no reader ever sees a part of it, and a crash leaves all or nothing.
+   * Durable when it resolves. If the name is taken nothing is written and the answer is 'exists' (the caller
+   * compares the content if it matters). An unknown outcome (the write was applied but an error came back)
+   * is resolved inside by reading back: identical content of this very write answers 'created'.
+   */
+  create(name: string, data: Uint8Array): Promise<'created' | 'exists'>;
+
+  /** Reads the whole object, or exactly `range`. Throws STORE_OBJECT_NOT_FOUND, or STORE_RANGE when the object ends before the range does. */
+  read(name: string, range?: ByteRange): Promise<Buffer>;
+
+  /** Size and server time of the last write, or undefined when the object is definitely not there. */
+  stat(name: string): Promise<ObjectInfo | undefined>;
+
+  /**
+   * Every object whose name starts with `prefix` (a plain string prefix, '' for all), in ascending order of
+   * the name by code unit. Throws on any failure, also in the middle: an error is never the end of the list.
+   */
+  list(prefix: string): AsyncIterable<ObjectInfo>;
+
+  /** Removes an object. Idempotent. */
+  delete(name: string): Promise<'deleted' | 'absent'>;
+
+  /** Releases sockets and handles. The store is not used afterwards. */
+  close(): Promise<void>;
+}
+
+export interface ByteRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
+export interface ObjectInfo {
+  readonly name: string;
+  readonly sizeBytes: number;
+  /** By the clock of the store's server, in milliseconds since 1970. */
+  readonly modifiedAtMs: number;
+}
