@@ -28,6 +28,37 @@ export const catalogue = {
   STORE_FULL: entry('The vault has no space left', 'Free or add space, then run it again; nothing half-written is visible.', 507),
   STORE_THROTTLED: entry('The vault kept refusing requests because there were too many', 'Lower the parallelism in the policy, or run it again later.', 503),
 
+  // The vault
+  VAULT_NOT_FOUND: entry('There is no vault at this address', 'Check --vault or HOLDFAST_VAULT; `holdfast init` makes a new vault.', 404, 3),
+  VAULT_EXISTS: entry('There is a vault at this address already', 'Use it as it is, or choose another address; an existing vault is never overwritten.', 409, 2),
+  VAULT_NEWER_FORMAT: entry('The vault has a newer format than this version of Holdfast', 'Install a newer Holdfast; this one neither reads nor writes it, so nothing was changed.', 409),
+  VAULT_DAMAGED: entry('A document of the vault is damaged', 'Run `holdfast check`; what does not depend on this document can still be restored.', 500, 4),
+  KEY_NOT_FOUND: entry('The key file is not there', 'Name it with --key or HOLDFAST_KEY; without the key nothing in the vault can be restored.', 401, 5),
+  KEY_MALFORMED: entry('The key file is not a Holdfast key', 'It holds one line that starts with holdfast-key-v1: and was written by `holdfast init`.', 401, 5),
+  KEY_REFUSED: entry('The key does not open this vault', 'Use the key file that was made with this vault; nothing was read or written.', 401, 5),
+  DOCUMENT_DAMAGED: entry('A sealed document does not open', 'It was changed, moved or written with another key. Run `holdfast check`; other recovery points are not affected.', 500, 4),
+  PACK_DAMAGED: entry('A pack of the vault is damaged', 'Run `holdfast check` to see which recovery points need it; the next backup stores its content again if the disk still has it.', 500, 4),
+  PACK_MISSING: entry('A pack of the vault is missing', 'Run `holdfast check` to see which recovery points need it; bring the object back if the store keeps deleted ones.', 500, 4),
+  NODE_DAMAGED: entry('A node of a disk tree is damaged', 'Run `holdfast check` to see which recovery points need it; older and newer ones may be whole.', 500, 4),
+  WRITE_NOT_VERIFIED: entry('What was to be stored did not decode to what was read', 'Nothing was stored. Suspect the memory of this machine; run it again, elsewhere if you can.', 500),
+
+  // Disks and images
+  SOURCE_READ_FAILED: entry('The disk cannot be read', 'Check the medium and the permissions; the run was given up and earlier recovery points are good.', 500),
+  SOURCE_CHANGED: entry('The disk changed while it was read', 'Take a snapshot and back that up, or stop what writes to the image; nothing of this run is visible.', 409),
+  SOURCE_TOO_LARGE: entry('The disk is larger than the format allows', 'The largest disk is 64 TiB.', 400, 2),
+  RANGES_INVALID: entry('The list of changed ranges is wrong', 'It is a JSON array of {"offset": …, "length": …}, whole numbers of bytes within the disk.', 400, 2),
+
+  // Runs and recovery points
+  RUN_IN_PROGRESS: entry('Another run of this item is under way', 'Wait for it to end; the message names it.', 409, 6),
+  RUN_ABANDONED: entry('The run was given up', 'Another process gave this run up because its time was over. Start a new backup.', 409),
+  SLOT_TAKEN: entry('This slot has a recovery point already', 'Nothing to do: the backup of this slot exists.', 409, 6),
+  RECOVERY_POINT_NOT_FOUND: entry('There is no such recovery point', '`holdfast list` shows what there is.', 404, 3),
+  ITEM_NOT_FOUND: entry('There is no such item', '`holdfast items` shows what is in the vault; GET /api/items what can be protected.', 404, 3),
+  DISK_NOT_FOUND: entry('The recovery point has no such disk', '`holdfast show` lists its disks.', 404, 3),
+  TARGET_EXISTS: entry('The target exists', 'Choose another name, or remove it first: nothing is overwritten unasked.', 409, 2),
+  TARGET_WRITE_FAILED: entry('The target cannot be written', 'Check free space and permissions; what was written so far is incomplete and was removed.', 507),
+  CANCELLED: entry('The run was cancelled', 'Nothing of it is visible; start it again when you like.', 409),
+
   // The cloud that runs the machines
   CLOUD_NOT_FOUND: entry('The machine, disk or snapshot is not there', 'Check the name; if it was deleted, its recovery points in the vault are still good.', 404, 3),
   CLOUD_ACCESS_DENIED: entry('Azure refused the request', 'Give the backup identity the role from infra/ on the resource group of the machine and of the snapshots.', 403),

@@ -36,6 +36,14 @@ export class HoldfastError extends Error {
   }
 }
 
+/** Brings back an error that travelled as JSON, for instance out of a worker thread. */
+export const fromReport = (report: ErrorReport, cause?: unknown): HoldfastError =>
+  new HoldfastError(report.code, report.message, { data: report.data, cause });
+
+/** Anything that was thrown, as a report: what is no HoldfastError becomes INTERNAL with its message. */
+export const toReport = (error: unknown): ErrorReport =>
+  (error instanceof HoldfastError ? error : new HoldfastError('INTERNAL', messageOf(error), { cause: error })).toJSON();
+
 /** True for a HoldfastError of the given code, or of any code when none is given. */
 export function isHoldfastError(error: unknown, code?: ErrorCode): error is HoldfastError {
   return error instanceof HoldfastError && (code === undefined || error.code === code);

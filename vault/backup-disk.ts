@@ -1,0 +1,110 @@
+import { HoldfastError } from '../errors/holdfast-error';
+import type { DiskRange } from './block-source';
+import { createDocument } from './documents';
+import { MAX_DISK_BYTES, PackKind, REGION_WINDOWS } from './format';
+import type { InnerNode } from './nodes';
+import { PackWriter } from './pack-writer';
+import type { BlobRef } from './blob';
+import { buildRoot, type References } from './tree-builder';
+import { type DiskTree, loadRegion, loadRoot, type VaultAccess } from './tree';
+import { finishRegion, transferSlice, windowJobs, windowsOf } from './transfer';
+import type { Lane } from './transfer-lane';
+import { addStats, emptyStats, type TransferStats } from './transfer-types';
+import { windowCount } from './window-blocks';
+
+export interface BackupDiskRequest {
+  readonly sizeBytes: number;
+  readonly parent: DiskTree | null;
+  /** Ranges known to have changed since the parent; null when everything must be read and compared. */
+  readonly changed: readonly DiskRange[] | null;
+  /** Where the disk's references are recorded: item, stamp and number of the disk. */
+  readonly referencesFolder: string;
+  readonly onWindow?: (stats: TransferStats) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface BackupDiskOutcome {
+  readonly root: BlobRef | null;
+  readonly mode: 'full' | 'incremental' | 'compared';
+  readonly stats: TransferStats;
+}
+
+/**
+ * Backs up a whole disk in this process: all regions one after another, over the same pieces that the activities use.
+ * A disk whose size is not its parent's is read whole and compared.
+ */
+export async function backupDisk(vault: VaultAccess, lanes: readonly Lane[], request: BackupDiskRequest): Promise<BackupDiskOutcome> {
+  const { sizeBytes, parent } = request;
+  if (sizeBytes > MAX_DISK_BYTES) throw new HoldfastError('SOURCE_TOO_LARGE', `A disk of ${sizeBytes} bytes is larger than ${MAX_DISK_BYTES}`);
+  const fresh = parent !== null && parent.sizeBytes !== sizeBytes;
+  const changed = parent === null || fresh ? null : request.changed;
+  const parentRoot = parent && await loadRoot(vault, parent);
+  const windows = changed === null ? null : changedWindows(sizeBytes, changed);
+  const regions = new Map<number, BlobRef | 'same' | null>();
+  const stats = emptyStats();
+  for (let region = 0; region * REGION_WINDOWS < windowCount(sizeBytes); region++) {
+    const wanted = windowsOfRegion(sizeBytes, region, windows);
+    if (wanted.length === 0) continue;
+    const parentRegion = await regionOf(vault, parentRoot, region);
+    const jobs = windowJobs(parentRegion, sizeBytes, fresh, wanted, (window) => windows?.get(window) ?? null);
+    const slice = await transferSlice(lanes, jobs, { onResult: ({ stats: more }) => request.onWindow?.(more), signal: request.signal });
+    addStats(stats, slice.stats);
+    const built = await finishRegion(vault, region, sizeBytes, parentRegion, fresh, slice.windows);
+    stats.storedBytes += built.storedBytes;
+    regions.set(region, built.ref);
+    await recordReferences(vault, `${request.referencesFolder}/${String(region).padStart(4, '0')}`, built.references);
+  }
+  const root = await finishDisk(vault, sizeBytes, parent, parentRoot, regions, request.referencesFolder);
+  stats.storedBytes += root.storedBytes;
+  return { root: root.ref, stats, mode: parent === null ? 'full' : changed === null ? 'compared' : 'incremental' };
+}
+
+/** Builds and stores the root from what became of the regions, and drops regions beyond the end of a disk that shrank. */
+export async function finishDisk(
+  vault: VaultAccess, sizeBytes: number, parent: DiskTree | null, parentRoot: InnerNode | null,
+  regions: ReadonlyMap<number, BlobRef | 'same' | null>, referencesFolder: string,
+): Promise<{ ref: BlobRef | null; storedBytes: number }> {
+  const metaPacks = new PackWriter(vault.store, vault.keys, { kind: PackKind.meta, compressionLevel: 1 });
+  const before = parent?.root && parentRoot ? { node: parentRoot, ref: parent.root } : null;
+  const built = await buildRoot(vault.keys, metaPacks, sizeBytes, before, regions);
+  await metaPacks.flush();
+  await recordReferences(vault, `${referencesFolder}/root`, built.references);
+  return { ref: built.ref === 'same' ? before?.ref ?? null : built.ref, storedBytes: metaPacks.storedBytes };
+}
+
+/** A record that is there already was made by the same step, run before. */
+export async function recordReferences(vault: VaultAccess, name: string, references: References): Promise<void> {
+  const all = [references.data.taken, references.data.given, references.meta.taken, references.meta.given];
+  if (all.some((packs) => packs.length > 0)) await createDocument(vault, name, { version: 1, ...references });
+}
+
+export async function regionOf(vault: VaultAccess, root: InnerNode | null, region: number): Promise<InnerNode | null> {
+  const ref = root?.children.get(region);
+  return root && ref ? loadRegion(vault, ref, region, root.diskBytes) : null;
+}
+
+export const referencesFolder = (itemId: string, stamp: string, disk: number): string => `references/${itemId}/${stamp}/${disk}`;
+
+/** Changed ranges by window. Throws RANGES_INVALID for one that does not lie within the disk. */
+function changedWindows(sizeBytes: number, changed: readonly DiskRange[]): Map<number, DiskRange[]> {
+  const byWindow = new Map<number, DiskRange[]>();
+  for (const range of changed) {
+    if (range.offset < 0 || range.length < 0 || range.offset + range.length > sizeBytes) {
+      throw new HoldfastError('RANGES_INVALID', `The range at ${range.offset} of ${range.length} bytes does not lie within the disk of ${sizeBytes}`);
+    }
+    if (range.length === 0) continue;
+    const { first, last } = windowsOf(sizeBytes, range);
+    for (let window = first; window <= last; window++) {
+      const list = byWindow.get(window);
+      if (list) list.push(range); else byWindow.set(window, [range]);
+    }
+  }
+  return byWindow;
+}
+
+function windowsOfRegion(sizeBytes: number, region: number, windows: ReadonlyMap<number, unknown> | null): number[] {
+  const first = region * REGION_WINDOWS;
+  const end = Math.min(first + REGION_WINDOWS, windowCount(sizeBytes));
+  const all = Array.from({ length: end - first }, (_, index) => first + index);
+  return windows ? all.filter((window) => windows.has(window)) : all;
+}

@@ -1,0 +1,49 @@
+import { crc32 } from 'node:zlib';
+import { BLOCK_BYTES, CUT_BELOW, MAX_CHUNK_BLOCKS, MIN_CHUNK_BLOCKS } from './format';
+
+const ZERO_BLOCK = Buffer.alloc(BLOCK_BYTES);
+
+/** A run of blocks between two boundaries: a chunk, or zeros. */
+export interface Piece {
+  readonly blocks: number;
+  readonly zero: boolean;
+}
+
+/**
+ * Decides where chunks end (format §7.1). Blocks are offered in order with `next`; it answers with the piece that ends
+ * *before* the offered block, or `after` it, so the caller never has to look ahead. At a boundary the cutter has no memory:
+ * what follows depends on the content that follows alone. That is what lets an incremental run start at a boundary of
+ * its parent and stop at the first one that coincides.
+ */
+export class ChunkCutter {
+  private readonly zeroCrc: number;
+  private blocks = 0;
+  private zero = false;
+
+  constructor(private readonly seed: number) {
+    this.zeroCrc = crc32(ZERO_BLOCK, seed);
+  }
+
+  /** Blocks of the piece that is still open. */
+  get openBlocks(): number { return this.blocks; }
+  get openIsZero(): boolean { return this.zero; }
+
+  /** Offers the next block. `emit` is called for every piece that is complete now, in order: at most two. */
+  next(block: Buffer, emit: (piece: Piece) => void): void {
+    const crc = crc32(block, this.seed);
+    const zero = crc === this.zeroCrc && block.equals(ZERO_BLOCK);
+    if (this.blocks > 0 && zero !== this.zero) this.end(emit);
+    this.zero = zero;
+    this.blocks++;
+    if (zero) return;
+    if (this.blocks === MAX_CHUNK_BLOCKS || (this.blocks >= MIN_CHUNK_BLOCKS && crc < CUT_BELOW)) this.end(emit);
+  }
+
+  /** Ends the open piece: at the end of the window, or where the caller stops inside a zero run. */
+  end(emit: (piece: Piece) => void): void {
+    if (this.blocks === 0) return;
+    const piece = { blocks: this.blocks, zero: this.zero };
+    this.blocks = 0;
+    emit(piece);
+  }
+}

@@ -1,0 +1,64 @@
+import type { BlockSink } from './block-sink';
+import type { BlockSource } from './block-source';
+import { openChampions } from './champion-index';
+import { PackKind } from './format';
+import { deriveVaultKeys } from './keys';
+import { PackWriter } from './pack-writer';
+import { refFromJson, refToJson } from './ref-json';
+import { ReuseIndex } from './reuse';
+import type { Store } from './store/store';
+import type { Spec, TransferFactory } from './transfer-factory';
+import type { Lane, LaneFlush, LaneJob, LaneOptions, LaneReadJob, LaneReadResult, LaneResult } from './transfer-lane';
+import { loadLeaf, type VaultAccess } from './tree';
+import { readWindow } from './window-restore';
+import { WindowWriter } from './window-writer';
+
+/** The work of a lane, whichever thread it runs in. */
+export class LaneWork implements Lane {
+  private constructor(
+    private readonly vault: VaultAccess, private readonly source: BlockSource | null, private readonly sink: BlockSink | null,
+    private readonly writer: WindowWriter | null, private readonly packs: readonly PackWriter[], private readonly collectDamage: boolean,
+  ) {}
+
+  static async open(options: LaneOptions, factory: TransferFactory, renew: () => Promise<Spec>): Promise<LaneWork> {
+    const keys = deriveVaultKeys(Buffer.from(options.keys.vaultId, 'hex'), Buffer.from(options.keys.masterKey, 'hex'));
+    const store: Store = await factory.openStore(options.store);
+    const vault: VaultAccess = { store, keys };
+    const sink = options.sink && await factory.openSink(options.sink);
+    if (!options.source) return new LaneWork(vault, null, sink, null, [], options.collectDamage);
+    const source = await factory.openSource(options.source, renew);
+    const packs = (kind: PackKind): PackWriter => new PackWriter(store, keys, { kind, compressionLevel: options.compressionLevel });
+    const [dataPacks, metaPacks] = [packs(PackKind.data), packs(PackKind.meta)];
+    const reuse = new ReuseIndex(options.champions.length > 0 ? await openChampions(vault, options.champions) : null);
+    const writer = new WindowWriter({ source, keys, dataPacks, metaPacks, reuse });
+    return new LaneWork(vault, source, sink, writer, [dataPacks, metaPacks], options.collectDamage);
+  }
+
+  async write(job: LaneJob): Promise<LaneResult> {
+    if (!this.writer) throw new Error('This lane has no source to read');
+    const ref = job.parent && refFromJson(job.parent);
+    const parent = ref && { ref, leaf: await loadLeaf(this.vault, ref, job.window, job.parentDiskBytes) };
+    const result = await this.writer.write({ window: job.window, ranges: job.ranges, parent, fresh: job.fresh });
+    const { leaf } = result;
+    return { ...result, leaf: leaf === null || leaf === 'same' ? leaf : refToJson(leaf) };
+  }
+
+  read(job: LaneReadJob): Promise<LaneReadResult> {
+    return readWindow(this.vault, job, this.sink, this.collectDamage);
+  }
+
+  async flush(): Promise<LaneFlush> {
+    // Data before nodes: a node never refers to a pack that is not durable.
+    for (const writer of this.packs) await writer.flush();
+    return {
+      storedBytes: this.packs.reduce((sum, writer) => sum + writer.storedBytes, 0),
+      packs: this.packs.reduce((sum, writer) => sum + writer.storedPacks.length, 0),
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.source?.close();
+    await this.sink?.close();
+    await this.vault.store.close();
+  }
+}

@@ -1,0 +1,46 @@
+import { availableParallelism } from 'node:os';
+import type { VaultKeys } from './keys';
+import { LaneWork } from './lane-work';
+import { loadFactory, type Spec } from './transfer-factory';
+import { type ChampionSpec, type Lane, type LaneOptions, startWorkerLane } from './transfer-lane';
+
+export interface LanePlan {
+  /** Absolute path of the module with the TransferFactory. */
+  readonly factory: string;
+  readonly store: Spec;
+  readonly source?: Spec;
+  readonly sink?: Spec;
+  readonly keys: VaultKeys;
+  readonly champions?: readonly ChampionSpec[];
+  readonly compressionLevel?: number;
+  readonly collectDamage?: boolean;
+  /** Threads; 0 works in this thread, which tests use. Default: one for each processor, four at most. */
+  readonly threads?: number;
+  /** Asked for a new source when access expired. */
+  readonly renew?: () => Promise<Spec>;
+}
+
+export const DEFAULT_COMPRESSION_LEVEL = 1;
+const MAX_THREADS = 4;
+
+/** Starts lanes, gives them to `use`, and closes them whatever happens. */
+export async function withLanes<T>(plan: LanePlan, use: (lanes: readonly Lane[]) => Promise<T>): Promise<T> {
+  const options: LaneOptions = {
+    factory: plan.factory, store: plan.store, source: plan.source ?? null, sink: plan.sink ?? null,
+    keys: { vaultId: plan.keys.vaultId.toString('hex'), masterKey: plan.keys.masterKey.toString('hex') },
+    compressionLevel: plan.compressionLevel ?? DEFAULT_COMPRESSION_LEVEL, champions: plan.champions ?? [], collectDamage: plan.collectDamage ?? false,
+  };
+  const renew = plan.renew ?? ((): Promise<Spec> => Promise.reject(new Error('This source cannot be renewed')));
+  const threads = plan.threads ?? Math.min(availableParallelism(), MAX_THREADS);
+  const lanes: Lane[] = [];
+  try {
+    if (threads === 0) lanes.push(await LaneWork.open(options, await loadFactory(plan.factory), renew));
+    else for (const result of await Promise.allSettled(Array.from({ length: threads }, () => startWorkerLane(options, renew)))) {
+      if (result.status === 'rejected') throw result.reason;
+      lanes.push(result.value);
+    }
+    return await use(lanes);
+  } finally {
+    await Promise.all(lanes.map((lane) => lane.close()));
+  }
+}

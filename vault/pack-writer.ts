@@ -1,0 +1,135 @@
+import { randomBytes } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+import { HoldfastError } from '../errors/holdfast-error';
+import { type BlobRef, writeBlob } from './blob';
+import { BLOB_OVERHEAD_BYTES, BlobKind, FOOTER_ENTRY_BYTES, FORMAT_VERSION, ID_BYTES, PACK_END_MAGIC, PACK_HEADER_BYTES, PACK_ID_BYTES, PACK_MAGIC, PACK_TARGET_BYTES, PACK_TRAILER_BYTES, type PackKind } from './format';
+import { packKey, type VaultKeys } from './keys';
+import { packName } from './pack-names';
+import { parsePack } from './pack-reader';
+import type { Store } from './store/store';
+
+interface Entry { readonly id: Buffer; readonly offset: number; readonly length: number; readonly plainBytes: number }
+
+export interface PackWriterOptions {
+  readonly kind: PackKind;
+  readonly compressionLevel: number;
+  readonly targetBytes?: number;
+}
+
+/**
+ * Fills packs one after another and stores each when it is full. Holds two buffers: one is filled while the other is on its way;
+ * a third pack waits (back-pressure). A reference that `add` returns is good only once `flush` has resolved.
+ */
+export class PackWriter {
+  /** Bytes stored so far, with headers and footers. */
+  storedBytes = 0;
+  /** Ids of the packs that are durable. */
+  readonly storedPacks: string[] = [];
+
+  private readonly targetBytes: number;
+  private readonly buffers: Buffer[] = [];
+  private buffer: Buffer | undefined;
+  private used = 0;
+  private packId: Buffer = Buffer.alloc(0);
+  private key: Buffer = Buffer.alloc(0);
+  private pack = '';
+  private entries: Entry[] = [];
+  private upload: Promise<void> | undefined;
+
+  constructor(private readonly store: Store, private readonly keys: VaultKeys, private readonly options: PackWriterOptions) {
+    this.targetBytes = options.targetBytes ?? PACK_TARGET_BYTES;
+  }
+
+  /** Appends a blob, verified (see writeBlob), starting a new pack when the current one is full. */
+  async add(kind: BlobKind, id: Buffer, plain: Buffer): Promise<BlobRef> {
+    if (this.buffer && this.used + this.reserve(plain.length) > this.buffer.length) await this.close();
+    const buffer = this.buffer ?? this.open(plain.length);
+    const offset = this.used;
+    const length = writeBlob(buffer, offset, this.key, this.keys, kind, id, plain, this.options.compressionLevel);
+    this.used += length;
+    this.entries.push({ id, offset, length, plainBytes: plain.length });
+    return { id, pack: this.pack, offset, length };
+  }
+
+  /** Stores what is left and waits until everything is durable. */
+  async flush(): Promise<void> {
+    if (this.buffer) await this.close();
+    await this.upload;
+  }
+
+  /** Room for one more blob and for everything that closes the pack. */
+  private reserve(plainBytes: number): number {
+    return plainBytes + BLOB_OVERHEAD_BYTES + (this.entries.length + 1) * FOOTER_ENTRY_BYTES + 4 + BLOB_OVERHEAD_BYTES + PACK_TRAILER_BYTES;
+  }
+
+  private open(firstBytes: number): Buffer {
+    const needed = Math.max(this.targetBytes, PACK_HEADER_BYTES + firstBytes + 4096);
+    const spare = this.buffers.pop();
+    const buffer = spare && spare.length >= needed ? spare : Buffer.allocUnsafeSlow(needed);
+    this.packId = randomBytes(PACK_ID_BYTES);
+    this.pack = this.packId.toString('hex');
+    this.key = packKey(this.keys, this.packId);
+    this.entries = [];
+    buffer.fill(0, 0, PACK_HEADER_BYTES);
+    PACK_MAGIC.copy(buffer);
+    buffer[8] = FORMAT_VERSION;
+    buffer[9] = this.options.kind;
+    this.keys.vaultId.copy(buffer, 16);
+    this.packId.copy(buffer, 32);
+    this.used = PACK_HEADER_BYTES;
+    this.buffer = buffer;
+    return buffer;
+  }
+
+  private async close(): Promise<void> {
+    const buffer = this.buffer;
+    if (!buffer) return;
+    this.buffer = undefined;
+    const { pack, entries, packId } = this;
+    const end = this.writeFooter(buffer, entries);
+    const bytes = buffer.subarray(0, end);
+    this.checkBuilt(bytes, entries, packId);
+    await this.upload;
+    this.upload = this.send(pack, bytes, buffer);
+    // A failed upload is reported by the next close or by flush; until then it must not count as unhandled.
+    this.upload.catch(() => undefined);
+  }
+
+  private async send(pack: string, bytes: Buffer, buffer: Buffer): Promise<void> {
+    const outcome = await this.store.create(packName(this.options.kind, pack), bytes);
+    if (outcome === 'exists') throw new HoldfastError('INTERNAL', `The new pack ${pack} exists already`);
+    this.storedBytes += bytes.length;
+    this.storedPacks.push(pack);
+    this.buffers.push(buffer);
+  }
+
+  private writeFooter(buffer: Buffer, entries: readonly Entry[]): number {
+    const plain = Buffer.alloc(4 + entries.length * FOOTER_ENTRY_BYTES);
+    plain.writeUInt32LE(entries.length, 0);
+    entries.forEach((entry, index) => {
+      const at = 4 + index * FOOTER_ENTRY_BYTES;
+      entry.id.copy(plain, at);
+      plain.writeUInt32LE(entry.offset, at + ID_BYTES);
+      plain.writeUInt32LE(entry.length, at + ID_BYTES + 4);
+      plain.writeUInt32LE(entry.plainBytes, at + ID_BYTES + 8);
+    });
+    const start = this.used;
+    const length = writeBlob(buffer, start, this.key, this.keys, BlobKind.footer, Buffer.alloc(ID_BYTES), plain, this.options.compressionLevel);
+    const end = start + length;
+    buffer.writeUInt32LE(length, end);
+    const crc = crc32(buffer.subarray(start, end), crc32(buffer.subarray(0, PACK_HEADER_BYTES)));
+    buffer.writeUInt32LE(crc, end + 4);
+    PACK_END_MAGIC.copy(buffer, end + 8);
+    return end + PACK_TRAILER_BYTES;
+  }
+
+  /** A writer parses back what it built. The blobs were verified one by one when they were written. */
+  private checkBuilt(bytes: Buffer, entries: readonly Entry[], packId: Buffer): void {
+    const parsed = parsePack(bytes, this.keys, this.options.kind, packId.toString('hex'));
+    const same = parsed.length === entries.length && parsed.every((got, index) => {
+      const want = entries[index];
+      return want !== undefined && got.id.equals(want.id) && got.offset === want.offset && got.length === want.length && got.plainBytes === want.plainBytes;
+    });
+    if (!same) throw new HoldfastError('WRITE_NOT_VERIFIED', `The footer of pack ${packId.toString('hex')} does not say what was written`);
+  }
+}

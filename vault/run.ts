@@ -1,0 +1,182 @@
+import { z } from 'zod';
+import { type ErrorReport, HoldfastError } from '../errors/holdfast-error';
+import { createDocument, findDocument } from './documents';
+import { findManifest, type LoadedManifest, type Manifest, manifestName, manifestSchema, recoveryPointId } from './manifest';
+import type { VaultAccess } from './tree';
+
+const openSchema = z.object({
+  version: z.literal(1), itemId: z.string(), sequence: z.int(), stamp: z.string(), slot: z.string().nullable(),
+  owner: z.string(), policy: z.string().nullable(), startedAt: z.string(), deadline: z.string(),
+});
+export type RunOpen = z.infer<typeof openSchema>;
+
+const verdictSchema = z.discriminatedUnion('verdict', [
+  z.object({ version: z.literal(1), verdict: z.literal('sealed'), manifest: manifestSchema }),
+  z.object({ version: z.literal(1), verdict: z.literal('abandoned'), reason: z.object({ code: z.string(), message: z.string() }).loose() }),
+]);
+
+const endSchema = z.object({
+  version: z.literal(1), outcome: z.enum(['committed', 'abandoned']), recoveryPoint: z.string().nullable(), at: z.string(),
+  error: z.object({ code: z.string(), message: z.string(), remedy: z.string().optional() }).loose().nullable(),
+});
+
+/** A run of an item: the item and the run's number in its sequence. Everything else is in the vault. */
+export interface RunRef {
+  readonly itemId: string;
+  readonly sequence: number;
+  readonly stamp: string;
+}
+
+export interface OpenRunRequest {
+  readonly itemId: string;
+  readonly stamp: string;
+  readonly slot: string | null;
+  /** Who runs it: the same owner asking again gets the same run. */
+  readonly owner: string;
+  readonly policy: string | null;
+  readonly nowMs: number;
+  /** After this the run may be given up by a successor. */
+  readonly maxRunMs: number;
+  /** True when an owner certainly runs no more, so that its run need not be waited for. */
+  readonly isOwnerGone?: (owner: string) => boolean;
+}
+
+const runFolder = (itemId: string, sequence: number): string => `runs/${itemId}/${String(sequence).padStart(10, '0')}`;
+export const workFolder = (run: RunRef): string => `work/${run.itemId}/${String(run.sequence).padStart(10, '0')}`;
+
+/**
+ * Takes the item's next sequence number. Runs of an item never overlap: while an earlier one has not ended this throws
+ * RUN_IN_PROGRESS; a run whose time is over, or whose owner is gone, is given up first. SLOT_TAKEN when the stamp has its recovery point.
+ */
+export async function openRun(vault: VaultAccess, request: OpenRunRequest): Promise<RunRef> {
+  const { itemId, stamp } = request;
+  for (;;) {
+    const last = await lastRun(vault, itemId);
+    if (last) {
+      const open = await readOpen(vault, itemId, last.sequence);
+      if (open.owner === request.owner && open.stamp === stamp) return { itemId, sequence: last.sequence, stamp };
+      if (!last.ended) await settle(vault, open, request);
+    }
+    if (await vault.store.stat(manifestName(itemId, stamp))) {
+      throw new HoldfastError('SLOT_TAKEN', `The recovery point ${recoveryPointId(itemId, stamp)} exists already`, { data: { recoveryPoint: recoveryPointId(itemId, stamp) } });
+    }
+    const sequence = (last?.sequence ?? 0) + 1;
+    const open: RunOpen = {
+      version: 1, itemId, sequence, stamp, slot: request.slot, owner: request.owner, policy: request.policy,
+      startedAt: new Date(request.nowMs).toISOString(), deadline: new Date(request.nowMs + request.maxRunMs).toISOString(),
+    };
+    if (await createDocument(vault, `${runFolder(itemId, sequence)}/open`, open) === 'created') return { itemId, sequence, stamp };
+  }
+}
+
+/** Brings an earlier run to its end, or throws RUN_IN_PROGRESS when it may still be alive. */
+async function settle(vault: VaultAccess, open: RunOpen, request: OpenRunRequest): Promise<void> {
+  const run: RunRef = open;
+  const verdict = await readVerdict(vault, run);
+  if (verdict?.verdict === 'sealed') {
+    await commitRun(vault, run, request.nowMs);
+    return;
+  }
+  const over = request.nowMs > Date.parse(open.deadline);
+  if (!verdict && !over && !request.isOwnerGone?.(open.owner)) {
+    throw new HoldfastError('RUN_IN_PROGRESS', `${open.itemId} is being backed up since ${open.startedAt} by ${open.owner}`,
+      { data: { itemId: open.itemId, owner: open.owner, startedAt: open.startedAt, deadline: open.deadline } });
+  }
+  const why = over ? `its time was over at ${open.deadline}` : 'its owner is gone';
+  await abandonRun(vault, run, new HoldfastError('RUN_ABANDONED', `The run was given up: ${why}`).toJSON(), request.nowMs);
+}
+
+/**
+ * Decides that the run will be committed with this manifest. From here on its packs are needed. The first verdict counts:
+ * sealing twice is fine, and a run that was given up throws RUN_ABANDONED.
+ */
+export async function sealRun(vault: VaultAccess, run: RunRef, manifest: Manifest): Promise<void> {
+  const name = `${runFolder(run.itemId, run.sequence)}/verdict`;
+  if (await createDocument(vault, name, { version: 1, verdict: 'sealed', manifest: manifestSchema.parse(manifest) }) === 'created') return;
+  const verdict = await readVerdict(vault, run);
+  if (verdict?.verdict !== 'sealed') throw abandonedError(run, verdict?.reason.message);
+}
+
+/** Makes a sealed run's recovery point visible: the one create-only write of its manifest. Safe to run any number of times, by anyone. */
+export async function commitRun(vault: VaultAccess, run: RunRef, nowMs: number): Promise<Manifest> {
+  const verdict = await readVerdict(vault, run);
+  if (verdict?.verdict !== 'sealed') throw abandonedError(run, verdict?.reason.message ?? 'it was never sealed');
+  const { manifest } = verdict;
+  const name = manifestName(manifest.itemId, manifest.stamp);
+  if (await createDocument(vault, name, manifest) === 'exists') {
+    const there = await findManifest(vault, manifest.itemId, manifest.stamp);
+    if (there?.manifest.sequence !== run.sequence) {
+      throw new HoldfastError('SLOT_TAKEN', `The recovery point ${manifest.id} was made by another run`, { data: { recoveryPoint: manifest.id } });
+    }
+  }
+  await endRun(vault, run, { outcome: 'committed', recoveryPoint: manifest.id, error: null }, nowMs);
+  return manifest;
+}
+
+/**
+ * Gives a run up, with the reason. If it was sealed before, it is committed instead: what is sealed will exist.
+ * Returns what became of the run.
+ */
+export async function abandonRun(vault: VaultAccess, run: RunRef, reason: ErrorReport, nowMs: number): Promise<'committed' | 'abandoned'> {
+  const name = `${runFolder(run.itemId, run.sequence)}/verdict`;
+  if (await createDocument(vault, name, { version: 1, verdict: 'abandoned', reason }) === 'exists') {
+    const verdict = await readVerdict(vault, run);
+    if (verdict?.verdict === 'sealed') {
+      await commitRun(vault, run, nowMs);
+      return 'committed';
+    }
+  }
+  await endRun(vault, run, { outcome: 'abandoned', recoveryPoint: null, error: reason }, nowMs);
+  return 'abandoned';
+}
+
+interface RunEnd { readonly outcome: 'committed' | 'abandoned'; readonly recoveryPoint: string | null; readonly error: ErrorReport | null }
+
+async function endRun(vault: VaultAccess, run: RunRef, end: RunEnd, nowMs: number): Promise<void> {
+  await createDocument(vault, `${runFolder(run.itemId, run.sequence)}/end`, { version: 1, ...end, at: new Date(nowMs).toISOString() });
+}
+
+/** The item's newest recovery point by sequence: the parent of the next run. */
+export async function latestCommitted(vault: VaultAccess, itemId: string): Promise<LoadedManifest | undefined> {
+  const sequences = [...(await runStates(vault, itemId)).entries()].filter(([, state]) => state.has('end')).map(([sequence]) => sequence);
+  for (const sequence of sequences.sort((a, b) => b - a)) {
+    const end = await findDocument(vault, `${runFolder(itemId, sequence)}/end`, endSchema);
+    if (end?.outcome !== 'committed' || end.recoveryPoint === null) continue;
+    const found = await findManifest(vault, itemId, end.recoveryPoint.slice(itemId.length + 1));
+    if (found) return found;
+  }
+  return undefined;
+}
+
+/** How a run ended, or undefined while it has not. */
+export const runEnd = (vault: VaultAccess, run: RunRef): Promise<z.infer<typeof endSchema> | undefined> =>
+  findDocument(vault, `${runFolder(run.itemId, run.sequence)}/end`, endSchema);
+
+async function lastRun(vault: VaultAccess, itemId: string): Promise<{ sequence: number; ended: boolean } | undefined> {
+  const states = await runStates(vault, itemId);
+  const sequence = Math.max(0, ...states.keys());
+  return sequence === 0 ? undefined : { sequence, ended: states.get(sequence)?.has('end') ?? false };
+}
+
+async function runStates(vault: VaultAccess, itemId: string): Promise<Map<number, Set<string>>> {
+  const states = new Map<number, Set<string>>();
+  for await (const { name } of vault.store.list(`runs/${itemId}/`)) {
+    const [sequence, state] = name.slice(`runs/${itemId}/`.length).split('/');
+    const number = Number(sequence);
+    states.set(number, (states.get(number) ?? new Set()).add(state ?? ''));
+  }
+  return states;
+}
+
+async function readOpen(vault: VaultAccess, itemId: string, sequence: number): Promise<RunOpen> {
+  const name = `${runFolder(itemId, sequence)}/open`;
+  const open = await findDocument(vault, name, openSchema);
+  if (!open) throw new HoldfastError('VAULT_DAMAGED', `The run ${itemId}/${sequence} has no ${name}`, { data: { name } });
+  return open;
+}
+
+const readVerdict = (vault: VaultAccess, run: RunRef): Promise<z.infer<typeof verdictSchema> | undefined> =>
+  findDocument(vault, `${runFolder(run.itemId, run.sequence)}/verdict`, verdictSchema);
+
+const abandonedError = (run: RunRef, why: string | undefined): HoldfastError =>
+  new HoldfastError('RUN_ABANDONED', `Run ${run.sequence} of ${run.itemId} cannot be committed: ${why ?? 'unknown'}`, { data: { itemId: run.itemId, sequence: run.sequence } });

@@ -1,0 +1,120 @@
+import { Worker } from 'node:worker_threads';
+import path from 'node:path';
+import { type ErrorReport, fromReport, toReport } from '../errors/holdfast-error';
+import type { BlobRefJson } from './ref-json';
+import type { DiskRange } from './block-source';
+import type { Spec } from './transfer-factory';
+import type { TransferStats, UsageDelta } from './transfer-types';
+
+/** A window to transfer, as a lane gets it: references only. */
+export interface LaneJob {
+  readonly window: number;
+  readonly ranges: readonly DiskRange[] | null;
+  readonly parent: BlobRefJson | null;
+  /** Size of the disk that the parent's leaf belongs to. */
+  readonly parentDiskBytes: number;
+  readonly fresh: boolean;
+}
+
+export interface LaneResult {
+  readonly window: number;
+  readonly leaf: BlobRefJson | 'same' | null;
+  readonly usage: UsageDelta;
+  readonly hooks: readonly string[];
+  readonly stats: TransferStats;
+}
+
+/** What a window of a recovery point takes to be read back, and proved. */
+export interface LaneReadJob {
+  readonly window: number;
+  readonly leaf: BlobRefJson;
+  readonly diskBytes: number;
+}
+
+export interface LaneReadResult {
+  readonly window: number;
+  readonly chunks: number;
+  readonly plainBytes: number;
+  readonly storedBytes: number;
+  /** What is wrong with the window; only when damage is to be collected. */
+  readonly damage: readonly ErrorReport[];
+}
+
+export interface LaneFlush { readonly storedBytes: number; readonly packs: number }
+
+/** How a champion's tree is found by the threads: region nodes of other disks whose chunks may be reused. */
+export interface ChampionSpec {
+  readonly root: BlobRefJson;
+  readonly diskBytes: number;
+}
+
+export interface LaneOptions {
+  /** Absolute path of the module with the TransferFactory. */
+  readonly factory: string;
+  readonly store: Spec;
+  readonly source: Spec | null;
+  readonly sink: Spec | null;
+  readonly keys: { readonly vaultId: string; readonly masterKey: string };
+  readonly compressionLevel: number;
+  readonly champions: readonly ChampionSpec[];
+  /** True collects damage into results (check), false throws at the first (restore). */
+  readonly collectDamage: boolean;
+}
+
+/** A thread (or this one) that works on one window at a time. */
+export interface Lane {
+  write(job: LaneJob): Promise<LaneResult>;
+  read(job: LaneReadJob): Promise<LaneReadResult>;
+  /** Makes everything durable that was written so far. */
+  flush(): Promise<LaneFlush>;
+  close(): Promise<void>;
+}
+
+export type ToLane =
+  | { readonly kind: 'open'; readonly options: LaneOptions }
+  | { readonly kind: 'write'; readonly job: LaneJob }
+  | { readonly kind: 'read'; readonly job: LaneReadJob }
+  | { readonly kind: 'flush' }
+  | { readonly kind: 'close' }
+  | { readonly kind: 'renewed'; readonly spec?: Spec; readonly error?: ErrorReport };
+
+export type FromLane =
+  | { readonly kind: 'done'; readonly value: unknown }
+  | { readonly kind: 'failed'; readonly error: ErrorReport }
+  | { readonly kind: 'renew' };
+
+/** Runs a lane in a worker thread, so that cutting and compressing never hold up the main thread. */
+export async function startWorkerLane(options: LaneOptions, renew: () => Promise<Spec>): Promise<Lane> {
+  const worker = new Worker(path.join(__dirname, 'transfer-worker.js'), { resourceLimits: { maxYoungGenerationSizeMb: 8 } });
+  let waiting: { resolve(value: unknown): void; reject(error: Error): void } | undefined;
+  let broken: Error | undefined;
+  const settle = (error: Error | undefined, value?: unknown): void => {
+    const current = waiting;
+    waiting = undefined;
+    if (error) current?.reject(error); else current?.resolve(value);
+  };
+  worker.on('message', (message: FromLane) => {
+    if (message.kind === 'done') settle(undefined, message.value);
+    else if (message.kind === 'failed') settle(fromReport(message.error));
+    else renew().then((spec) => ({ kind: 'renewed', spec }) satisfies ToLane, (error: unknown) => ({ kind: 'renewed', error: toReport(error) }) satisfies ToLane)
+      .then((answer) => worker.postMessage(answer), (error: Error) => settle(error));
+  });
+  worker.on('error', (error) => { broken = error; settle(error); });
+  worker.on('exit', (code) => { broken ??= new Error(`The transfer thread ended with code ${code}`); settle(broken); });
+  const ask = <T>(message: ToLane): Promise<T> => new Promise<T>((resolve, reject) => {
+    if (broken) { reject(broken); return; }
+    waiting = { resolve: resolve as (value: unknown) => void, reject };
+    worker.postMessage(message);
+  });
+  await ask({ kind: 'open', options });
+  return {
+    write: (job) => ask({ kind: 'write', job }),
+    read: (job) => ask({ kind: 'read', job }),
+    flush: () => ask({ kind: 'flush' }),
+    async close() {
+      if (!broken) await ask({ kind: 'close' }).catch(() => undefined);
+      await worker.terminate();
+    },
+  };
+}
+

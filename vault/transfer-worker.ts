@@ -1,0 +1,41 @@
+// Entry of a transfer thread: one message at a time in, one answer out. See transfer-lane.ts.
+import { parentPort } from 'node:worker_threads';
+import { fromReport, toReport } from '../errors/holdfast-error';
+import { LaneWork } from './lane-work';
+import { loadFactory, type Spec } from './transfer-factory';
+import type { FromLane, ToLane } from './transfer-lane';
+
+const port = parentPort;
+if (!port) throw new Error('transfer-worker runs in a worker thread only');
+
+const say = (message: FromLane): void => port.postMessage(message);
+let lane: LaneWork | undefined;
+let renewal: { resolve(spec: Spec): void; reject(error: Error): void } | undefined;
+
+const renew = (): Promise<Spec> => new Promise((resolve, reject) => {
+  renewal = { resolve, reject };
+  say({ kind: 'renew' });
+});
+
+async function answer(message: Exclude<ToLane, { kind: 'renewed' }>): Promise<unknown> {
+  if (message.kind === 'open') {
+    lane = await LaneWork.open(message.options, await loadFactory(message.options.factory), renew);
+    return undefined;
+  }
+  if (!lane) throw new Error('The lane is not open');
+  switch (message.kind) {
+    case 'write': return lane.write(message.job);
+    case 'read': return lane.read(message.job);
+    case 'flush': return lane.flush();
+    case 'close': return lane.close();
+  }
+}
+
+port.on('message', (message: ToLane) => {
+  if (message.kind === 'renewed') {
+    if (message.spec) renewal?.resolve(message.spec); else if (message.error) renewal?.reject(fromReport(message.error));
+    renewal = undefined;
+    return;
+  }
+  answer(message).then((value) => say({ kind: 'done', value }), (error: unknown) => say({ kind: 'failed', error: toReport(error) }));
+});
