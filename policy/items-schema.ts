@@ -6,10 +6,11 @@ const resourceIds = z.array(
   z.string().refine((id) => parseVmResourceId(id) !== null, { error: `expected the resource id of a VM: ${VM_ID_SHAPE}` }),
 ).min(1).max(MAX_RESOURCE_IDS);
 
-const tagValue = z.string().max(MAX_TAG_VALUE_CHARS);
+const tagError = `expected a text of at most ${MAX_TAG_VALUE_CHARS} characters or a list of 1 to ${MAX_TAGS} such texts`;
+const tagValue = z.string({ error: tagError }).max(MAX_TAG_VALUE_CHARS, { error: tagError });
 const tags = z.record(
   z.string().min(1).max(MAX_TAG_KEY_CHARS),
-  z.union([tagValue, z.array(tagValue).min(1).max(MAX_TAGS)], { error: `expected a text of at most ${MAX_TAG_VALUE_CHARS} characters or a list of 1 to ${MAX_TAGS} such texts` }),
+  z.union([tagValue, z.array(tagValue).min(1, { error: tagError }).max(MAX_TAGS, { error: tagError })], { error: tagError }),
 ).superRefine((record, context) => {
   const keys = Object.keys(record);
   if (keys.length === 0) context.addIssue({ code: 'custom', message: 'at least one tag is needed' });
@@ -40,9 +41,13 @@ export const itemsSchema = z.strictObject({
 
 export type ItemsSelection = z.output<typeof itemsSchema>;
 
-const lun = z.union([z.literal('os'), z.int().min(0).max(MAX_LUN), z.string().regex(/^(?:[0-9]|[1-5][0-9]|6[0-3])$/)], {
-  error: `expected "os" or a LUN from 0 to ${MAX_LUN}`,
-});
+// The library answers with the complaint of the nearest choice of a union, so every choice carries the same words.
+const lunError = `expected "os" or a LUN from 0 to ${MAX_LUN}`;
+const lun = z.union([
+  z.literal('os'),
+  z.int({ error: lunError }).min(0, { error: lunError }).max(MAX_LUN, { error: lunError }),
+  z.string().regex(/^(?:[0-9]|[1-5][0-9]|6[0-3])$/, { error: lunError }),
+], { error: lunError });
 
 /** A disk to leave out: by LUN ("os" is the OS disk) or by the name of the disk resource. */
 export const diskRuleSchema = z.strictObject({

@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import { LONGEST_DAYS_OF_MONTH, MONTHS, WEEKDAYS, WEEKS_OF_MONTH } from './calendar';
+import { dayOfMonthSchema } from './day-schema';
 import { MAX_KEEP_COUNT, MAX_KEEP_DAYS } from './limits';
 
 const count = z.int().min(1).max(MAX_KEEP_COUNT);
-const day = z.union([z.int().min(1).max(31), z.literal('last')], { error: 'expected a day from 1 to 31 or "last"' });
 
 /** Which day of a month stands for it: a day of the month, or a weekday in a week of it; nothing means the newest of the period. */
 const dayOfMonth = {
-  day: day.optional(),
+  day: dayOfMonthSchema.optional(),
   week: z.enum(WEEKS_OF_MONTH).optional(),
   weekday: z.enum(WEEKDAYS).optional(),
 };

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { MINUTES_A_DAY, WEEKDAYS } from './calendar';
 import { CronSyntaxError, parseCron } from './cron';
+import { dayOfMonthSchema } from './day-schema';
 import { MAX_TIMES_A_DAY, MIN_SLOT_GAP_MINUTES } from './limits';
 
 const oneOf = (values: readonly number[]): string => `expected one of ${values.join(', ')}`;
@@ -42,8 +43,7 @@ const weekly = z.strictObject({
   at: times,
 });
 const monthly = z.strictObject({
-  days: z.array(z.union([z.int().min(1).max(31), z.literal('last')], { error: 'expected a day from 1 to 31 or "last"' }))
-    .min(1).max(32).superRefine(distinct)
+  days: z.array(dayOfMonthSchema).min(1).max(32).superRefine(distinct)
     .meta({ uniqueItems: true, description: 'In a month without the day, the last day counts' }),
   at: times,
 });
