@@ -1,4 +1,5 @@
 import { LONGEST_DAYS_OF_MONTH, MONTHS, WEEKDAYS } from './calendar';
+import { showValue } from './policy-issues';
 
 /**
  * A cron expression taken apart. `null` stands for `*`: no restriction. Days of the month may hold 'L' (the last),
@@ -127,4 +128,4 @@ function everComesTrue(fields: CronFields): boolean {
   return fields.daysOfMonth.some((day) => day === 'L' || months.some((month) => day <= (LONGEST_DAYS_OF_MONTH[month - 1] ?? 0)));
 }
 
-const quoted = (text: string): string => JSON.stringify(text.slice(0, 40));
+const quoted = (text: string): string => showValue(text);

@@ -158,6 +158,7 @@ describe('policy/schema', () => {
     assert.equal(many.at(-1), '(document): 70 more wrong fields');
     const secret = refusedFields({ ...minimal(), vault: 'https://a.blob.core.windows.net/c?sv=1&sig=abcdef' });
     assert.deepEqual(secret, ['vault: no such field; received (hidden: it looks like a secret)']);
+    assert.doesNotMatch(refusedFields({ ...minimal(), schedule: { cron: '0 2 * * AccountKey=abc' } }).join(), /abc/);
   });
 
   it('says in the message what is wrong, and in the remedy what to do', () => {
