@@ -70,6 +70,10 @@ export const catalogue = {
   CLOUD_ACCESS_EXPIRED: entry('Access to a snapshot expired and could not be renewed', 'Check whether someone ended the access or deleted the snapshot; the next run starts anew.', 503),
   CLOUD_DIFF_UNSUPPORTED: entry('Azure cannot compare the two snapshots', 'Nothing to do: the disk is read whole and compared by hash.', 409),
   CLOUD_FAILED: entry('An Azure operation failed', 'The message has the code that Azure gave; look it up in the troubleshooting page of the resource.', 502),
+
+  // Policies and the names of protected items
+  POLICY_INVALID: entry('The policy document is wrong', 'Correct the fields that the message names (docs/policies.md explains each) and send it again; the policy in force is unchanged.', 400, 2),
+  ITEM_NAME_INVALID: entry('This is not the name of a protected item', 'Use 1 to 40 characters of a-z, 0-9 and -, beginning with a letter or a digit; `holdfast items` lists the items there are.', 400, 2),
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof catalogue;
