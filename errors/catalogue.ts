@@ -39,6 +39,10 @@ export const catalogue = {
   CLOUD_ACCESS_EXPIRED: entry('Access to a snapshot expired and could not be renewed', 'Check whether someone ended the access or deleted the snapshot; the next run starts anew.', 503),
   CLOUD_DIFF_UNSUPPORTED: entry('Azure cannot compare the two snapshots', 'Nothing to do: the disk is read whole and compared by hash.', 409),
   CLOUD_FAILED: entry('An Azure operation failed', 'The message has the code that Azure gave; look it up in the troubleshooting page of the resource.', 502),
+  // Stores: what a caller or the storage beneath got wrong
+  STORE_NAME: entry('A name does not fit the vault', 'Names are parts of letters, digits, `.`, `_` and `-`, with `/` between them; report it with the message if you did not choose the name.', 400, 2),
+  STORE_FAILED: entry('The storage of the vault failed', 'The message has what the disk or the service said; check its health, then run it again. Nothing half-written is visible.', 502),
+  VAULT_ADDRESS: entry('The vault address cannot be understood', 'Give a folder, file:///folder, or https://ACCOUNT.blob.core.windows.net/CONTAINER, with an access signature after `?` where one is needed.', 400, 2),
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof catalogue;
