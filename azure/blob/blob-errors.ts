@@ -77,6 +77,7 @@ export function blobError(failure: BlobFailure, action: string, description: str
 
 function codeOf(failure: BlobFailure): ErrorCode {
   if (failure.status === 429 || failure.status === 503) return 'STORE_THROTTLED';
+  if (failure.code === 'BrokenAnswer') return 'STORE_FAILED';
   if (failure.isTransient || failure.status === 404) return 'STORE_UNREACHABLE';
   if (failure.status === 401 || failure.status === 403) return 'STORE_ACCESS_DENIED';
   if (failure.status === 409 && /Immutab/i.test(failure.code)) return 'STORE_READ_ONLY';

@@ -46,16 +46,24 @@ export interface FaultStore extends Store {
 }
 
 export function createHold(): Hold {
-  const reached = Promise.withResolvers<void>();
-  const released = Promise.withResolvers<void>();
+  const reached = createGate();
+  const released = createGate();
   return {
-    reached: reached.promise,
-    release: released.resolve,
+    reached: reached.passed,
+    release: released.open,
     pass: () => {
-      reached.resolve();
-      return released.promise;
+      reached.open();
+      return released.passed;
     },
   };
+}
+
+function createGate(): { readonly passed: Promise<void>; open(): void } {
+  let open = (): void => undefined;
+  const passed = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { passed, open };
 }
 
 /** Wraps a real store. Planned faults are tried in the order of their planning; the first that matches fires, one for each operation. */
