@@ -45,7 +45,7 @@ export function failureOf(error: unknown, nowMs: number): BlobFailure {
   return {
     status: isCredential ? 401 : status,
     code,
-    isTransient: !isCredential && (status === undefined || transientStatuses.has(status)),
+    isTransient: !isCredential && (status === undefined || isBroken(status, code) || transientStatuses.has(status)),
     retryAfterMs: retryAfterMs(header, nowMs),
     sizeBytes: sizeInContentRange(header('content-range')),
     cause: cleanCause(error, code, status),
@@ -77,11 +77,16 @@ export function blobError(failure: BlobFailure, action: string, description: str
 
 function codeOf(failure: BlobFailure): ErrorCode {
   if (failure.status === 429 || failure.status === 503) return 'STORE_THROTTLED';
-  if (failure.code === 'BrokenAnswer') return 'STORE_FAILED';
+  if (isBroken(failure.status, failure.code)) return 'STORE_FAILED';
   if (failure.isTransient || failure.status === 404) return 'STORE_UNREACHABLE';
   if (failure.status === 401 || failure.status === 403) return 'STORE_ACCESS_DENIED';
   if (failure.status === 409 && /Immutab/i.test(failure.code)) return 'STORE_READ_ONLY';
   return 'STORE_FAILED';
+}
+
+/** Bytes were lost or changed on the way: our body (the service found another MD5), or its answer (a success that cannot be read). */
+function isBroken(status: number | undefined, code: string): boolean {
+  return code === 'Md5Mismatch' || code === 'BrokenAnswer' || (status !== undefined && status < 300);
 }
 
 /** Retry-After is in seconds or a date (RFC 9110, 10.2.3); x-ms-retry-after-ms is Azure's own. */

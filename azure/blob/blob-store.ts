@@ -221,11 +221,17 @@ class BlobStore implements Store {
     const pages = this.#client
       .listBlobsFlat({ abortSignal: this.#deadline(0), ...(prefix !== '' && { prefix }) })
       .byPage({ maxPageSize: this.#pageSize, ...(continuationToken !== undefined && { continuationToken }) });
-    const { value, done } = await pages.next();
-    if (done === true) throw new BrokenAnswer('the listing has no page');
+    const { value } = await pages.next();
+    // Its type promises a listing, but the SDK reads one out of any answer, such as the sign-in page of a network or nothing at all.
+    const items = (value as PageOfBlobs | undefined)?.segment?.blobItems;
+    if (items === undefined) throw new BrokenAnswer('the answer is no listing');
     // An empty NextMarker is the end (List Blobs).
-    return { items: value.segment.blobItems, continuationToken: value.continuationToken || undefined };
+    return { items, continuationToken: value.continuationToken || undefined };
   }
+}
+
+interface PageOfBlobs {
+  readonly segment?: { readonly blobItems?: readonly BlobItem[] };
 }
 
 function infoOf(name: string, sizeBytes: number | undefined, modifiedAt: Date | undefined): ObjectInfo {
