@@ -74,6 +74,10 @@ export const catalogue = {
   // Policies and the names of protected items
   POLICY_INVALID: entry('The policy document is wrong', 'Correct the fields that the message names (docs/policies.md explains each) and send it again; the policy in force is unchanged.', 400, 2),
   ITEM_NAME_INVALID: entry('This is not the name of a protected item', 'Use 1 to 40 characters of a-z, 0-9 and -, beginning with a letter or a digit; `holdfast items` lists the items there are.', 400, 2),
+  // Stores: what a caller or the storage beneath got wrong
+  STORE_NAME: entry('A name does not fit the vault', 'Names are parts of letters, digits, `.`, `_` and `-`, with `/` between them; report it with the message if you did not choose the name.', 400, 2),
+  STORE_FAILED: entry('The storage of the vault failed', 'The message has what the disk or the service said; check its health, then run it again. Nothing half-written is visible.', 502),
+  VAULT_ADDRESS: entry('The vault address cannot be understood', 'Give a folder, file:///folder, or https://ACCOUNT.blob.core.windows.net/CONTAINER, with an access signature after `?` where one is needed.', 400, 2),
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof catalogue;

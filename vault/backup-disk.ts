@@ -52,7 +52,7 @@ export async function backupDisk(vault: VaultAccess, lanes: readonly Lane[], req
     const built = await finishRegion(vault, region, sizeBytes, parentRegion, fresh, slice.windows);
     stats.storedBytes += built.storedBytes;
     regions.set(region, built.ref);
-    await recordReferences(vault, `${request.referencesFolder}/${String(region).padStart(4, '0')}`, built.references);
+    await recordReferences(vault, regionReferences(request.referencesFolder, region), built.references);
   }
   const root = await finishDisk(vault, sizeBytes, parent, parentRoot, regions, request.referencesFolder);
   stats.storedBytes += root.storedBytes;
@@ -69,8 +69,20 @@ export async function finishDisk(
   const built = await buildRoot(vault.keys, metaPacks, sizeBytes, before, regions);
   await metaPacks.flush();
   await recordReferences(vault, `${referencesFolder}/root`, built.references);
+  await giveUpBeyondEnd(vault, sizeBytes, parentRoot, referencesFolder);
   return { ref: built.ref === 'same' ? before?.ref ?? null : built.ref, storedBytes: metaPacks.storedBytes };
 }
+
+/** A disk that shrank gives up everything that its parent's later regions referred to. */
+async function giveUpBeyondEnd(vault: VaultAccess, sizeBytes: number, parentRoot: InnerNode | null, folder: string): Promise<void> {
+  for (const index of parentRoot?.children.keys() ?? []) {
+    if (index * REGION_WINDOWS < windowCount(sizeBytes)) continue;
+    const built = await finishRegion(vault, index, sizeBytes, await regionOf(vault, parentRoot, index), true, []);
+    await recordReferences(vault, regionReferences(folder, index), built.references);
+  }
+}
+
+export const regionReferences = (folder: string, region: number): string => `${folder}/${String(region).padStart(4, '0')}`;
 
 /** A record that is there already was made by the same step, run before. */
 export async function recordReferences(vault: VaultAccess, name: string, references: References): Promise<void> {

@@ -3,7 +3,9 @@
  * WORM policy hold the vault, and what makes every writer safe to run twice.
  *
  * Contract, proved for every implementation by test/support/store-contract.ts:
- * - Names are relative, with `/` between parts; each part matches [A-Za-z0-9._-]{1,120} and is not `.` or `..`.
+ * - Names are relative, with `/` between parts, at most 900 characters; each part matches [A-Za-z0-9._-]{1,120} and
+ *   does not end in a dot; the first is not `.tmp`. Anything else throws STORE_NAME. No name is also the folder of
+ *   another name, and no two differ in case alone: a folder on some disks cannot tell those apart.
  * - An error is never an absence: only a definite "not there" answers undefined / 'absent' / STORE_OBJECT_NOT_FOUND.
  *   Anything else throws a HoldfastError of a STORE_ code with the native error as its cause.
  * - Transient failures (429, 500, 503, resets) are retried inside, bounded, honouring Retry-After; then they throw.
@@ -17,10 +19,11 @@ export interface Store {
    * Durable when it resolves. If the name is taken nothing is written and the answer is 'exists' (the caller
    * compares the content if it matters). An unknown outcome (the write was applied but an error came back)
    * is resolved inside by reading back: identical content of this very write answers 'created'.
+   * The caller does not touch `data` until it resolves. After a delete the name may be created again.
    */
   create(name: string, data: Uint8Array): Promise<'created' | 'exists'>;
 
-  /** Reads the whole object, or exactly `range`. Throws STORE_OBJECT_NOT_FOUND, or STORE_RANGE when the object ends before the range does. */
+  /** Reads the whole object, or exactly `range`. Throws STORE_OBJECT_NOT_FOUND, or STORE_RANGE when the object ends before the range does. The buffer is the caller's own. */
   read(name: string, range?: ByteRange): Promise<Buffer>;
 
   /** Size and server time of the last write, or undefined when the object is definitely not there. */
@@ -29,10 +32,12 @@ export interface Store {
   /**
    * Every object whose name starts with `prefix` (a plain string prefix, '' for all), in ascending order of
    * the name by code unit. Throws on any failure, also in the middle: an error is never the end of the list.
+   * What is there from the first page to the last is listed exactly once; what is created or deleted meanwhile may
+   * or may not be. A file or blob whose name no store could have written is not an object and is passed over.
    */
   list(prefix: string): AsyncIterable<ObjectInfo>;
 
-  /** Removes an object. Idempotent. */
+  /** Removes an object, durably. Idempotent. When an applied delete was answered by an error, its retry answers 'deleted'. */
   delete(name: string): Promise<'deleted' | 'absent'>;
 
   /** Releases sockets and handles. The store is not used afterwards. */

@@ -1,0 +1,297 @@
+import type { Dirent } from 'node:fs';
+import { lstat, mkdir, readdir, realpath, stat, unlink } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { HoldfastError } from '../../errors/holdfast-error';
+import { folderError, isMissing, systemCode } from './folder-errors';
+import { folderMode, KnownFolders, linkInVault, openToRead, publish, readInto, removeLeftovers, removeTemporary, syncFolder, writeTemporary } from './folder-files';
+import { assertByteRange, assertNamePrefix, assertObjectName, compareNames, isObjectName, temporaryFolderName } from './object-names';
+import type { ByteRange, ObjectInfo, Store } from './store';
+import { objectNotFound, rangePastEnd } from './store-errors';
+
+export interface FolderStoreOptions {
+  /** Make the folder, and the folders above it, when it is not there. Without it a missing or bare folder is STORE_UNREACHABLE: it may be a disk that is not mounted. */
+  readonly create?: boolean;
+  /** Refuse every write, and leave the folder exactly as it is. */
+  readonly readOnly?: boolean;
+  /** Milliseconds since 1970; decides which leftovers of crashed writers are old enough to remove. */
+  readonly clock?: () => number;
+}
+
+/**
+ * A vault in a folder: an object is a file of the same name. A new object is written under `.tmp/`, synced, linked to
+ * its name (which fails if the name is taken) and its folder is synced, so a crash at any instant leaves all or nothing.
+ */
+export async function openFolderStore(path: string, options: FolderStoreOptions = {}): Promise<Store> {
+  const description = resolve(path);
+  const writable = options.readOnly !== true;
+  try {
+    if (options.create === true && writable) await makeRoot(description);
+    const root = await realpath(description);
+    const { dev } = await assertFolder(root);
+    const temporaryFolder = join(root, temporaryFolderName);
+    if (options.create !== true && (await readdir(root)).length === 0) {
+      throw new HoldfastError('STORE_UNREACHABLE', `${description} is bare: it was never a vault, or its disk is not mounted`);
+    }
+    if (writable) await removeLeftovers(temporaryFolder, (options.clock ?? Date.now)());
+    return new FolderStore(description, root, dev, writable);
+  } catch (error) {
+    throw folderError(error, 'open the vault', description);
+  }
+}
+
+class FolderStore implements Store {
+  readonly description: string;
+  readonly #root: string;
+  readonly #device: number;
+  readonly #writable: boolean;
+  readonly #folders: KnownFolders;
+
+  constructor(description: string, root: string, device: number, writable: boolean) {
+    this.description = description;
+    this.#root = root;
+    this.#device = device;
+    this.#writable = writable;
+    this.#folders = new KnownFolders(root);
+  }
+
+  async create(name: string, data: Uint8Array): Promise<'created' | 'exists'> {
+    assertObjectName(name);
+    this.#assertWritable(`create ${name}`);
+    try {
+      return await this.#create(name, data);
+    } catch (error) {
+      if (!isMissing(error)) throw folderError(error, `create ${name}`, this.description);
+    }
+    // A folder that was there before has been removed since: make it again, but never on what is left of an unmounted disk.
+    try {
+      await this.#assertRoot();
+      this.#folders.forget();
+      return await this.#create(name, data);
+    } catch (error) {
+      throw folderError(error, `create ${name}`, this.description);
+    }
+  }
+
+  async read(name: string, range?: ByteRange): Promise<Buffer> {
+    assertObjectName(name);
+    if (range !== undefined) assertByteRange(range);
+    try {
+      const found = await this.#read(name, range);
+      if (found !== undefined) return found;
+      await this.#assertRoot();
+    } catch (error) {
+      throw folderError(error, `read ${name}`, this.description);
+    }
+    throw objectNotFound(this.description, name);
+  }
+
+  async stat(name: string): Promise<ObjectInfo | undefined> {
+    assertObjectName(name);
+    try {
+      const path = this.#path(name);
+      const info = (await this.#folders.exist(foldersOf(name))) ? await fileInfo(name, path) : undefined;
+      if (info === undefined) await this.#assertRoot();
+      return info;
+    } catch (error) {
+      throw folderError(error, `look at ${name}`, this.description);
+    }
+  }
+
+  async *list(prefix: string): AsyncGenerator<ObjectInfo> {
+    assertNamePrefix(prefix);
+    try {
+      const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+      if (await this.#folders.exist(foldersOf(prefix))) yield* this.#walk(folder, prefix);
+      // After the last entry, because a disk that went away in the middle looks like folders that became empty.
+      await this.#assertRoot();
+    } catch (error) {
+      throw folderError(error, `list ${prefix}`, this.description);
+    }
+  }
+
+  async delete(name: string): Promise<'deleted' | 'absent'> {
+    assertObjectName(name);
+    this.#assertWritable(`delete ${name}`);
+    try {
+      const path = this.#path(name);
+      if ((await this.#folders.exist(foldersOf(name))) && (await removeFile(path))) {
+        await syncFolder(dirname(path));
+        return 'deleted';
+      }
+      await this.#assertRoot();
+      return 'absent';
+    } catch (error) {
+      throw folderError(error, `delete ${name}`, this.description);
+    }
+  }
+
+  async close(): Promise<void> {}
+
+  async #create(name: string, data: Uint8Array): Promise<'created' | 'exists'> {
+    const path = this.#path(name);
+    await this.#makeTemporaryFolder();
+    await this.#folders.make(foldersOf(name));
+    // A step that runs twice writes nothing the second time; the publication below is what decides.
+    if (await isTaken(name, path)) {
+      await syncFolder(dirname(path));
+      return 'exists';
+    }
+    const temporaryPath = await writeTemporary(join(this.#root, temporaryFolderName), data);
+    try {
+      const outcome = await publish(temporaryPath, path);
+      // For 'exists' too: the caller will build on that object, whose own writer may not have come to its sync yet.
+      await syncFolder(dirname(path));
+      return outcome;
+    } finally {
+      await removeTemporary(temporaryPath);
+    }
+  }
+
+  /** The root is checked only when the folder is not known yet, which is once for each opened store. */
+  async #makeTemporaryFolder(): Promise<void> {
+    if (await this.#folders.exist([temporaryFolderName])) return;
+    await this.#assertRoot();
+    await this.#folders.make([temporaryFolderName]);
+  }
+
+  async #read(name: string, range: ByteRange | undefined): Promise<Buffer | undefined> {
+    if (!(await this.#folders.exist(foldersOf(name)))) return undefined;
+    const path = this.#path(name);
+    let file;
+    try {
+      file = await openToRead(path);
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw systemCode(error) === 'ELOOP' ? linkInVault(path) : error;
+    }
+    try {
+      const found = await file.stat();
+      if (!found.isFile()) return undefined;
+      const wanted = range ?? { offset: 0, length: found.size };
+      if (wanted.offset + wanted.length > found.size) throw rangePastEnd(this.description, name, wanted, found.size);
+      const data = await readInto(file, wanted.offset, wanted.length);
+      if (data.length < wanted.length) throw rangePastEnd(this.description, name, wanted, wanted.offset + data.length);
+      return data;
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Depth first, one folder's entries in memory at a time and level. `folder` is '' or ends in a slash. */
+  async *#walk(folder: string, prefix: string): AsyncGenerator<ObjectInfo> {
+    let entries: Dirent[];
+    try {
+      entries = await readdir(join(this.#root, folder), { withFileTypes: true });
+    } catch (error) {
+      // Gone since the folder above was read; the end of the list checks that the vault itself is still there.
+      if (isMissing(error)) return;
+      throw error;
+    }
+    for (const { name, isFolder } of listed(entries, folder, prefix)) {
+      if (isFolder) {
+        yield* this.#walk(name, prefix);
+        continue;
+      }
+      const info = await fileInfo(name, join(this.#root, name));
+      if (info !== undefined) yield info;
+    }
+  }
+
+  #path(name: string): string {
+    return join(this.#root, name);
+  }
+
+  #assertWritable(action: string): void {
+    if (!this.#writable) throw new HoldfastError('STORE_READ_ONLY', `Could not ${action}: ${this.description} was opened for reading only`);
+  }
+
+  /**
+   * Nothing is "not there" unless the vault itself is. A disk that was unmounted leaves the bare folder it was mounted
+   * on, which lies on another device; a network mount that came back with another device number has the `.tmp` marker.
+   */
+  async #assertRoot(): Promise<void> {
+    const { dev } = await assertFolder(this.#root);
+    if (dev === this.#device) return;
+    const marker = await lstat(join(this.#root, temporaryFolderName)).catch((error: unknown) => {
+      throw new HoldfastError('STORE_UNREACHABLE', `${this.description} is no longer the folder that was opened: was its disk unmounted?`, { cause: error });
+    });
+    if (!marker.isDirectory()) throw new HoldfastError('STORE_UNREACHABLE', `${this.description} is no longer the folder that was opened`);
+  }
+}
+
+/** The folders of an object's name or of a prefix: all parts but the last. */
+function foldersOf(name: string): string[] {
+  return name.split('/').slice(0, -1);
+}
+
+interface ListedEntry {
+  /** The whole name; a folder's ends in a slash, so that folders sort among files as the names under them do. */
+  readonly name: string;
+  readonly isFolder: boolean;
+}
+
+/** What of a folder belongs into a list, in its order. Throws for what is neither file nor folder: it may hide a part of the vault. */
+function listed(entries: readonly Dirent[], folder: string, prefix: string): ListedEntry[] {
+  const kept: ListedEntry[] = [];
+  for (const entry of entries) {
+    const name = folder + entry.name;
+    if (!isObjectName(name)) continue;
+    const isFolder = entry.isDirectory();
+    const whole = isFolder ? `${name}/` : name;
+    if (!(whole.startsWith(prefix) || (isFolder && prefix.startsWith(whole)))) continue;
+    if (entry.isSymbolicLink()) throw linkInVault(name);
+    if (!isFolder && !entry.isFile()) throw new HoldfastError('STORE_FAILED', `${name} is neither a file nor a folder`);
+    kept.push({ name: whole, isFolder });
+  }
+  return kept.sort((a, b) => compareNames(a.name, b.name));
+}
+
+async function fileInfo(name: string, path: string): Promise<ObjectInfo | undefined> {
+  try {
+    const found = await lstat(path);
+    if (found.isSymbolicLink()) throw linkInVault(path);
+    return found.isFile() ? { name, sizeBytes: found.size, modifiedAtMs: Math.floor(found.mtimeMs) } : undefined;
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+async function isTaken(name: string, path: string): Promise<boolean> {
+  if ((await fileInfo(name, path)) !== undefined) return true;
+  const isFolder = await lstat(path).then((found) => found.isDirectory(), () => false);
+  if (isFolder) throw new HoldfastError('STORE_NAME', `${path} is a folder of objects, so no object can have that name`);
+  return false;
+}
+
+/** True when a file was removed, false when there was none: a folder of that name is not an object. */
+async function removeFile(path: string): Promise<boolean> {
+  try {
+    await unlink(path);
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    const code = systemCode(error);
+    if ((code === 'EISDIR' || code === 'EPERM') && (await lstat(path)).isDirectory()) return false;
+    throw error;
+  }
+}
+
+async function assertFolder(path: string): Promise<{ readonly dev: number }> {
+  const found = await stat(path);
+  if (!found.isDirectory()) throw new HoldfastError('STORE_UNREACHABLE', `${path} is not a folder`);
+  return found;
+}
+
+/** Makes the vault folder, its `.tmp` marker and what is missing above, each with a durable entry in the folder above it. */
+async function makeRoot(path: string): Promise<void> {
+  const firstMade = await mkdir(path, { recursive: true, mode: folderMode });
+  const marker = join(path, temporaryFolderName);
+  if ((await mkdir(marker, { recursive: true, mode: folderMode })) !== undefined) await syncFolder(path);
+  if (firstMade === undefined) return;
+  const top = dirname(firstMade);
+  for (let folder = dirname(path); folder.startsWith(top); folder = dirname(folder)) {
+    await syncFolder(folder);
+    if (folder === top || folder === dirname(folder)) break;
+  }
+}
