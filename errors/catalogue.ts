@@ -39,6 +39,20 @@ export const catalogue = {
   CLOUD_ACCESS_EXPIRED: entry('Access to a snapshot expired and could not be renewed', 'Check whether someone ended the access or deleted the snapshot; the next run starts anew.', 503),
   CLOUD_DIFF_UNSUPPORTED: entry('Azure cannot compare the two snapshots', 'Nothing to do: the disk is read whole and compared by hash.', 409),
   CLOUD_FAILED: entry('An Azure operation failed', 'The message has the code that Azure gave; look it up in the troubleshooting page of the resource.', 502),
+
+  // Disk images and the local stand-in for Azure
+  IMAGE_NOT_FOUND: entry('There is no such disk image', 'Check the path.', 404, 3),
+  IMAGE_UNREADABLE: entry('The disk image cannot be opened', 'Give the user that runs this read permission on the file or the block device.', 403),
+  IMAGE_NOT_A_DISK: entry('This is not a disk image', 'Give a raw image or block device whose size is a multiple of 512 bytes, or a VHD; unpack archives first.', 400, 2),
+  IMAGE_FORMAT_UNSUPPORTED: entry('This disk image format is not supported', 'Convert it to a raw image: `qemu-img convert -O raw SOURCE TARGET.img` (merge a differencing disk into its parent first).', 400, 2),
+  IMAGE_VHD_BROKEN: entry('The VHD is damaged', 'Copy it again from where it came from, or have `qemu-img check` look at it; if it is really a raw image, rename it to .img.', 400, 4),
+  SOURCE_CHANGED: entry('The source changed while it was read', 'Stop what writes to it (shut the machine down, or take a snapshot and back that up), then run it again.', 409),
+  SOURCE_SHRANK: entry('The source became shorter while it was read', 'Stop what writes to it, then run it again.', 409),
+  SOURCE_UNREADABLE: entry('The source could not be read', 'Look for failing hardware in the system log; the message says where in the source.', 500),
+  STANDIN_PORT_IN_USE: entry('The port is taken', 'Stop the other program, or choose another port with --port.', 409),
+  STANDIN_FOLDER: entry('The folder of disk images cannot be used', 'Give an existing folder that holds one folder for each machine, with its disk images in it.', 400, 2),
+  STANDIN_STATE_IN_USE: entry('Another stand-in uses this state folder', 'Stop the other one, or choose another folder with --state; if none runs, delete the lock file that the message names.', 409, 6),
+  STANDIN_STATE_BROKEN: entry('The saved state of the stand-in cannot be read', 'Choose another folder with --state; the disk images are untouched, only the snapshots in the old folder are lost.', 500, 4),
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof catalogue;
