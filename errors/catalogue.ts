@@ -78,6 +78,19 @@ export const catalogue = {
   STORE_NAME: entry('A name does not fit the vault', 'Names are parts of letters, digits, `.`, `_` and `-`, with `/` between them; report it with the message if you did not choose the name.', 400, 2),
   STORE_FAILED: entry('The storage of the vault failed', 'The message has what the disk or the service said; check its health, then run it again. Nothing half-written is visible.', 502),
   VAULT_ADDRESS: entry('The vault address cannot be understood', 'Give a folder, file:///folder, or https://ACCOUNT.blob.core.windows.net/CONTAINER, with an access signature after `?` where one is needed.', 400, 2),
+  // Disk images and the local stand-in for Azure
+  IMAGE_NOT_FOUND: entry('There is no such disk image', 'Check the path.', 404, 3),
+  IMAGE_UNREADABLE: entry('The disk image cannot be opened', 'Give the user that runs this read permission on the file or the block device.', 403),
+  IMAGE_NOT_A_DISK: entry('This is not a disk image', 'Give a raw image or block device whose size is a multiple of 512 bytes, or a VHD; unpack archives first.', 400, 2),
+  IMAGE_FORMAT_UNSUPPORTED: entry('This disk image format is not supported', 'Convert it to a raw image: `qemu-img convert -O raw SOURCE TARGET.img` (merge a differencing disk into its parent first).', 400, 2),
+  IMAGE_VHD_BROKEN: entry('The VHD is damaged', 'Copy it again from where it came from, or have `qemu-img check` look at it; if it is really a raw image, rename it to .img.', 400, 4),
+  SOURCE_CHANGED: entry('The source changed while it was read', 'Stop what writes to it (shut the machine down, or take a snapshot and back that up), then run it again.', 409),
+  SOURCE_SHRANK: entry('The source became shorter while it was read', 'Stop what writes to it, then run it again.', 409),
+  SOURCE_UNREADABLE: entry('The source could not be read', 'Look for failing hardware in the system log; the message says where in the source.', 500),
+  STANDIN_PORT_IN_USE: entry('The port is taken', 'Stop the other program, or choose another port with --port.', 409),
+  STANDIN_FOLDER: entry('The folder of disk images cannot be used', 'Give an existing folder that holds one folder for each machine, with its disk images in it.', 400, 2),
+  STANDIN_STATE_IN_USE: entry('Another stand-in uses this state folder', 'Stop the other one, or choose another folder with --state; if none runs, delete the lock file that the message names.', 409, 6),
+  STANDIN_STATE_BROKEN: entry('The saved state of the stand-in cannot be read', 'Choose another folder with --state; the disk images are untouched, only the snapshots in the old folder are lost.', 500, 4),
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof catalogue;
