@@ -43,7 +43,6 @@ export const catalogue = {
   WRITE_NOT_VERIFIED: entry('What was to be stored did not decode to what was read', 'Nothing was stored. Suspect the memory of this machine; run it again, elsewhere if you can.', 500),
 
   // Disks and images
-  SOURCE_READ_FAILED: entry('The disk cannot be read', 'Check the medium and the permissions; the run was given up and earlier recovery points are good.', 500),
   SOURCE_CHANGED: entry('The disk changed while it was read', 'Take a snapshot and back that up, or stop what writes to the image; nothing of this run is visible.', 409),
   SOURCE_TOO_LARGE: entry('The disk is larger than the format allows', 'The largest disk is 64 TiB.', 400, 2),
   RANGES_INVALID: entry('The list of changed ranges is wrong', 'It is a JSON array of {"offset": …, "length": …}, whole numbers of bytes within the disk.', 400, 2),
@@ -84,7 +83,6 @@ export const catalogue = {
   IMAGE_NOT_A_DISK: entry('This is not a disk image', 'Give a raw image or block device whose size is a multiple of 512 bytes, or a VHD; unpack archives first.', 400, 2),
   IMAGE_FORMAT_UNSUPPORTED: entry('This disk image format is not supported', 'Convert it to a raw image: `qemu-img convert -O raw SOURCE TARGET.img` (merge a differencing disk into its parent first).', 400, 2),
   IMAGE_VHD_BROKEN: entry('The VHD is damaged', 'Copy it again from where it came from, or have `qemu-img check` look at it; if it is really a raw image, rename it to .img.', 400, 4),
-  SOURCE_CHANGED: entry('The source changed while it was read', 'Stop what writes to it (shut the machine down, or take a snapshot and back that up), then run it again.', 409),
   SOURCE_SHRANK: entry('The source became shorter while it was read', 'Stop what writes to it, then run it again.', 409),
   SOURCE_UNREADABLE: entry('The source could not be read', 'Look for failing hardware in the system log; the message says where in the source.', 500),
   STANDIN_PORT_IN_USE: entry('The port is taken', 'Stop the other program, or choose another port with --port.', 409),
