@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHmac, randomFillSync } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, type KeyObject, randomFillSync } from 'node:crypto';
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { HoldfastError } from '../errors/holdfast-error';
 import { BLOB_OVERHEAD_BYTES, type BlobKind, Codec, ID_BYTES, NONCE_BYTES, TAG_BYTES } from './format';
@@ -31,7 +31,7 @@ function fillAad(aad: Buffer, codec: Codec, kind: BlobKind, keys: VaultKeys, id:
  * with `plain`, so that corruption by memory, compressor or cipher never reaches the store.
  * `target` must have room for the plaintext and BLOB_OVERHEAD_BYTES.
  */
-export function writeBlob(target: Buffer, offset: number, key: Buffer, keys: VaultKeys, kind: BlobKind, id: Buffer, plain: Buffer, level: number): number {
+export function writeBlob(target: Buffer, offset: number, key: KeyObject, keys: VaultKeys, kind: BlobKind, id: Buffer, plain: Buffer, level: number): number {
   const compressed = zstdCompressSync(plain, { chunkSize: plain.length + 1024, pledgedSrcSize: plain.length, params: { [constants.ZSTD_c_compressionLevel]: level } });
   const useful = compressed.length < plain.length;
   const payload = useful ? compressed : plain;
@@ -57,7 +57,7 @@ export function writeBlob(target: Buffer, offset: number, key: Buffer, keys: Vau
  * Opens a blob: authenticates, decompresses. Throws a plain Error saying what is wrong; callers add where it lies.
  * Does not compare the plaintext with the id: see verifyId.
  */
-export function readBlob(stored: Buffer, key: Buffer, keys: VaultKeys, kind: BlobKind, id: Buffer, limitBytes: number): Buffer {
+export function readBlob(stored: Buffer, key: KeyObject, keys: VaultKeys, kind: BlobKind, id: Buffer, limitBytes: number): Buffer {
   if (stored.length < BLOB_OVERHEAD_BYTES) throw new Error(`a blob of ${stored.length} bytes is too short`);
   const codec = stored[0] as Codec;
   if (codec !== Codec.none && codec !== Codec.zstd) throw new Error(`unknown codec ${codec}`);

@@ -1,11 +1,11 @@
-import { hkdfSync } from 'node:crypto';
+import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 import { KEY_BYTES } from './format';
 
 /** The keys of an open vault. Everything is derived from the master key, so this is all a worker thread needs. */
 export interface VaultKeys {
   readonly vaultId: Buffer;
   readonly masterKey: Buffer;
-  readonly idKey: Buffer;
+  readonly idKey: KeyObject;
   /** Start value of the CRC that chooses where chunks end; keyed, so that chunk sizes say nothing about known files. */
   readonly cutSeed: number;
 }
@@ -16,12 +16,13 @@ export function deriveVaultKeys(vaultId: Buffer, masterKey: Buffer): VaultKeys {
   return {
     vaultId,
     masterKey,
-    idKey: derive(masterKey, vaultId, 'holdfast id v1'),
+    idKey: createSecretKey(derive(masterKey, vaultId, 'holdfast id v1')),
     cutSeed: derive(masterKey, vaultId, 'holdfast cut v1').readUInt32LE(0),
   };
 }
 
-export const packKey = (keys: VaultKeys, packId: Buffer): Buffer => derive(keys.masterKey, packId, 'holdfast pack v1');
+/** Key objects, not bytes: node:crypto prepares bytes anew for every chunk, which costs as much as a quarter of the hashing. */
+export const packKey = (keys: VaultKeys, packId: Buffer): KeyObject => createSecretKey(derive(keys.masterKey, packId, 'holdfast pack v1'));
 
 export const documentKey = (keys: VaultKeys, name: string): Buffer =>
   derive(keys.masterKey, keys.vaultId, `holdfast document v1:${name}`);

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { HoldfastError, isHoldfastError, messageOf } from '../errors/holdfast-error';
 import { type BlobRef, readBlob, verifyId } from './blob';
@@ -80,7 +81,7 @@ export async function readPackRange(store: Store, kind: PackKind, pack: string, 
 }
 
 /** Opens the blob that `stored` holds and proves that its content is what the reference's id says. */
-export function openBlob(stored: Buffer, ref: BlobRef, key: Buffer, keys: VaultKeys, kind: BlobKind, limitBytes: number): Buffer {
+export function openBlob(stored: Buffer, ref: BlobRef, key: KeyObject, keys: VaultKeys, kind: BlobKind, limitBytes: number): Buffer {
   let plain: Buffer;
   try {
     plain = readBlob(stored, key, keys, kind, ref.id, limitBytes);

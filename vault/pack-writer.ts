@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto';
+import { type KeyObject, randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { HoldfastError } from '../errors/holdfast-error';
 import { type BlobRef, writeBlob } from './blob';
-import { BLOB_OVERHEAD_BYTES, BlobKind, FOOTER_ENTRY_BYTES, FORMAT_VERSION, ID_BYTES, PACK_END_MAGIC, PACK_HEADER_BYTES, PACK_ID_BYTES, PACK_MAGIC, PACK_TARGET_BYTES, PACK_TRAILER_BYTES, type PackKind } from './format';
+import { BLOB_OVERHEAD_BYTES, BlobKind, FOOTER_ENTRY_BYTES, DATA_PACK_TARGET_BYTES, FORMAT_VERSION, ID_BYTES, META_PACK_TARGET_BYTES, PACK_END_MAGIC, PACK_HEADER_BYTES, PACK_ID_BYTES, PACK_MAGIC, PACK_TRAILER_BYTES, PackKind } from './format';
 import { packKey, type VaultKeys } from './keys';
 import { packName } from './pack-names';
 import { parsePack } from './pack-reader';
@@ -31,13 +31,13 @@ export class PackWriter {
   private buffer: Buffer | undefined;
   private used = 0;
   private packId: Buffer = Buffer.alloc(0);
-  private key: Buffer = Buffer.alloc(0);
+  private key: KeyObject | undefined;
   private pack = '';
   private entries: Entry[] = [];
   private upload: Promise<void> | undefined;
 
   constructor(private readonly store: Store, private readonly keys: VaultKeys, private readonly options: PackWriterOptions) {
-    this.targetBytes = options.targetBytes ?? PACK_TARGET_BYTES;
+    this.targetBytes = options.targetBytes ?? (options.kind === PackKind.data ? DATA_PACK_TARGET_BYTES : META_PACK_TARGET_BYTES);
   }
 
   /** Appends a blob, verified (see writeBlob), starting a new pack when the current one is full. */
@@ -45,7 +45,7 @@ export class PackWriter {
     if (this.buffer && this.used + this.reserve(plain.length) > this.buffer.length) await this.close();
     const buffer = this.buffer ?? this.open(plain.length);
     const offset = this.used;
-    const length = writeBlob(buffer, offset, this.key, this.keys, kind, id, plain, this.options.compressionLevel);
+    const length = writeBlob(buffer, offset, this.openKey, this.keys, kind, id, plain, this.options.compressionLevel);
     this.used += length;
     this.entries.push({ id, offset, length, plainBytes: plain.length });
     return { id, pack: this.pack, offset, length };
@@ -55,6 +55,11 @@ export class PackWriter {
   async flush(): Promise<void> {
     if (this.buffer) await this.close();
     await this.upload;
+  }
+
+  private get openKey(): KeyObject {
+    if (!this.key) throw new HoldfastError('INTERNAL', 'No pack is open');
+    return this.key;
   }
 
   /** Room for one more blob and for everything that closes the pack. */
@@ -114,7 +119,7 @@ export class PackWriter {
       plain.writeUInt32LE(entry.plainBytes, at + ID_BYTES + 8);
     });
     const start = this.used;
-    const length = writeBlob(buffer, start, this.key, this.keys, BlobKind.footer, Buffer.alloc(ID_BYTES), plain, this.options.compressionLevel);
+    const length = writeBlob(buffer, start, this.openKey, this.keys, BlobKind.footer, Buffer.alloc(ID_BYTES), plain, this.options.compressionLevel);
     const end = start + length;
     buffer.writeUInt32LE(length, end);
     const crc = crc32(buffer.subarray(start, end), crc32(buffer.subarray(0, PACK_HEADER_BYTES)));

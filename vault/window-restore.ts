@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { type ErrorReport, HoldfastError } from '../errors/holdfast-error';
 import type { BlobRef } from './blob';
 import type { BlockSink } from './block-sink';
@@ -133,9 +134,9 @@ class WriteBatch {
 
 /** Derives each pack's key once a window. */
 class PackKeys {
-  private readonly known = new Map<string, Buffer>();
+  private readonly known = new Map<string, KeyObject>();
   constructor(private readonly keys: VaultKeys) {}
-  get(pack: string): Buffer {
+  get(pack: string): KeyObject {
     const key = this.known.get(pack) ?? packKey(this.keys, Buffer.from(pack, 'hex'));
     this.known.set(pack, key);
     return key;
