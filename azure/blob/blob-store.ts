@@ -86,7 +86,6 @@ class BlobStore implements Store {
           abortSignal: this.#deadline(body.length),
           conditions: { ifNoneMatch: '*' },
           transactionalContentMD5: md5,
-          blobHTTPHeaders: { blobContentMD5: md5 },
           metadata: { [writeMarker]: marker },
         });
         return 'created';
