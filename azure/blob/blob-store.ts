@@ -86,7 +86,6 @@ class BlobStore implements Store {
           abortSignal: this.#deadline(body.length),
           conditions: { ifNoneMatch: '*' },
           transactionalContentMD5: md5,
-          blobHTTPHeaders: { blobContentMD5: md5 },
           metadata: { [writeMarker]: marker },
         });
         return 'created';
@@ -221,17 +220,14 @@ class BlobStore implements Store {
     const pages = this.#client
       .listBlobsFlat({ abortSignal: this.#deadline(0), ...(prefix !== '' && { prefix }) })
       .byPage({ maxPageSize: this.#pageSize, ...(continuationToken !== undefined && { continuationToken }) });
-    const { value } = await pages.next();
-    // Its type promises a listing, but the SDK reads one out of any answer, such as the sign-in page of a network or nothing at all.
-    const items = (value as PageOfBlobs | undefined)?.segment?.blobItems;
-    if (items === undefined) throw new BrokenAnswer('the answer is no listing');
+    const { value, done } = await pages.next().catch((error: unknown) => {
+      // The SDK reads a listing out of any answer, such as the sign-in page of a network, and stumbles over what is missing in it.
+      throw error instanceof TypeError ? new BrokenAnswer('the answer is no listing', { cause: error }) : error;
+    });
+    if (done === true) throw new BrokenAnswer('there is no answer');
     // An empty NextMarker is the end (List Blobs).
-    return { items, continuationToken: value.continuationToken || undefined };
+    return { items: value.segment.blobItems, continuationToken: value.continuationToken || undefined };
   }
-}
-
-interface PageOfBlobs {
-  readonly segment?: { readonly blobItems?: readonly BlobItem[] };
 }
 
 function infoOf(name: string, sizeBytes: number | undefined, modifiedAt: Date | undefined): ObjectInfo {

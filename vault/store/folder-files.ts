@@ -75,15 +75,17 @@ export async function removeLeftovers(folder: string, nowMs: number): Promise<nu
 
 /**
  * Gives a finished temporary file its name, unless the name is taken. `link` is the one call that is atomic,
- * refuses a taken name, and that every POSIX file system and NTFS have (link(2): EEXIST).
+ * refuses a taken name, and that every POSIX file system and NTFS have (link(2): EEXIST). Where it is missing nothing
+ * else that Node offers does both: `rename` replaces, and an exclusive open shows a part. So such a disk is refused
+ * rather than trusted. `linkFile` is for tests.
  */
-export async function publish(temporaryPath: string, path: string): Promise<'created' | 'exists'> {
+export async function publish(temporaryPath: string, path: string, linkFile = link): Promise<'created' | 'exists'> {
   try {
-    await link(temporaryPath, path);
+    await linkFile(temporaryPath, path);
     return 'created';
   } catch (error) {
     if (systemCode(error) === 'EEXIST') return 'exists';
-    if (await lacksHardLinks(temporaryPath, error)) {
+    if (await lacksHardLinks(temporaryPath, error, linkFile)) {
       throw new HoldfastError('STORE_FAILED', `The file system of ${dirname(path)} has no hard links (FAT, exFAT and some network shares), so no object can be created there safely`, { cause: error });
     }
     throw error;
@@ -91,12 +93,12 @@ export async function publish(temporaryPath: string, path: string): Promise<'cre
 }
 
 /** FAT answers link with EPERM, which may also be a plain refusal: only a second link beside the file itself tells them apart. */
-async function lacksHardLinks(temporaryPath: string, error: unknown): Promise<boolean> {
+async function lacksHardLinks(temporaryPath: string, error: unknown, linkFile: typeof link): Promise<boolean> {
   const code = systemCode(error);
   if (code === 'ENOTSUP' || code === 'EOPNOTSUPP' || code === 'ENOSYS') return true;
   if (code !== 'EPERM') return false;
   const probe = join(dirname(temporaryPath), `${randomUUID()}.part`);
-  const refused = await link(temporaryPath, probe).then(() => false, (second: unknown) => systemCode(second) === 'EPERM');
+  const refused = await linkFile(temporaryPath, probe).then(() => false, (second: unknown) => systemCode(second) === 'EPERM');
   if (!refused) await removeTemporary(probe);
   return refused;
 }

@@ -314,6 +314,7 @@ describe('blob store, when the service or the network fails', () => {
       const check = (code: ErrorCode) => (error: unknown) => {
         assert.ok(isHoldfastError(error, code), String(error));
         assert.doesNotMatch(inspect(error, { depth: 20, showHidden: true }) + JSON.stringify(error), /TOPSECRET/);
+        assert.deepEqual(textsWithin(error).filter((text) => text.includes('TOPSECRET')), [], 'also where printing does not show it');
         return true;
       };
       await assert.rejects(behind.stat('a'), check('STORE_ACCESS_DENIED'));
@@ -326,3 +327,11 @@ describe('blob store, when the service or the network fails', () => {
     });
   });
 });
+
+/** Every text that can be reached from a value, through hidden properties too. */
+function textsWithin(value: unknown, seen = new Set<unknown>()): string[] {
+  if (typeof value === 'string') return [value];
+  if (typeof value !== 'object' || value === null || seen.has(value)) return [];
+  seen.add(value);
+  return Reflect.ownKeys(value).flatMap((key) => textsWithin(Reflect.get(value, key), seen));
+}

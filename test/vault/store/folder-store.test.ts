@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { chmod, lstat, mkdir, readdir, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { chmod, link, lstat, mkdir, readdir, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ErrorCode } from '../../../errors/catalogue';
 import { isHoldfastError } from '../../../errors/holdfast-error';
 import { folderError } from '../../../vault/store/folder-errors';
+import { publish } from '../../../vault/store/folder-files';
 import { openFolderStore } from '../../../vault/store/folder-store';
 import type { Store } from '../../../vault/store/store';
 import { collect, storeContract } from '../../support/store-contract';
@@ -151,6 +152,21 @@ describe('folder store', () => {
     await writeFile(inVault('copy of a'), 'x');
     assert.deepEqual(await names(store), ['a']);
     await chmod(inVault('lost+found'), 0o700);
+  });
+
+  it('refuses a disk without hard links, and tells it from a mere refusal', async () => {
+    const temporaryPath = join(folder.path, 'part');
+    await writeFile(temporaryPath, 'x');
+    const refusing = (refuses: (target: string) => boolean, code: string): typeof link => async (from, to) => {
+      if (refuses(String(to))) throw Object.assign(new Error(`${code}: no`), { code });
+      await link(from, to);
+    };
+    const final = join(folder.path, 'final');
+    for (const code of ['EPERM', 'ENOTSUP', 'EOPNOTSUPP']) {
+      await assert.rejects(publish(temporaryPath, final, refusing(() => true, code)), (error) => isHoldfastError(error, 'STORE_FAILED') && /hard links/.test(error.message), code);
+    }
+    await assert.rejects(publish(temporaryPath, final, refusing((target) => target === final, 'EPERM')), { code: 'EPERM' });
+    assert.deepEqual(await readdir(folder.path), ['part']);
   });
 
   it('reads each failure of the system for what it means, and none as an absence', () => {
