@@ -58,6 +58,18 @@ export const catalogue = {
   TARGET_WRITE_FAILED: entry('The target cannot be written', 'Check free space and permissions; what was written so far is incomplete and was removed.', 507),
   CANCELLED: entry('The run was cancelled', 'Nothing of it is visible; start it again when you like.', 409),
 
+  NOTHING_TO_PROTECT: entry('None of the machine\'s disks can be protected', 'The message says why for each disk; change the policy\'s exclusions or the disks.', 409),
+  CONSISTENCY_NOT_REACHED: entry('The snapshot is weaker than the policy demands', 'Look after the guest (VSS writers on Windows, the agent and scripts on Linux), or set onWeakerConsistency to accept.', 409),
+  SNAPSHOT_FAILED: entry('Azure could not make the snapshot', 'The message has the reason that Azure gave. Nothing was stored; the next run tries again.', 502),
+  SNAPSHOT_TIMEOUT: entry('The snapshot was not ready in time', 'Large disks are copied in the background after a snapshot; look at its progress in Azure, then run it again.', 504),
+  DISK_REPLACED: entry('A disk was replaced while it was backed up', 'Run the backup again: it starts from the machine as it is now.', 409),
+  POLICY_NOT_FOUND: entry('There is no such policy', 'GET /api/policies lists them.', 404, 3),
+  POLICY_CHANGED: entry('The policy was changed by someone else meanwhile', 'Read it again and apply your change to what it is now.', 412),
+  JOB_NOT_FOUND: entry('There is no such job', 'GET /api/jobs lists the recent ones.', 404, 3),
+  REQUEST_INVALID: entry('The request is wrong', 'The message names what is wrong with it.', 400, 2),
+  REQUEST_TOO_LARGE: entry('The request is too large', 'A body has at most 64 KiB.', 413, 2),
+  SETTING_INVALID: entry('A setting is missing or wrong', 'The message names the setting and what it expects; docs/settings.md explains each.', 500, 2),
+
   // The cloud that runs the machines
   CLOUD_NOT_FOUND: entry('The machine, disk or snapshot is not there', 'Check the name; if it was deleted, its recovery points in the vault are still good.', 404, 3),
   CLOUD_ACCESS_DENIED: entry('Azure refused the request', 'Give the backup identity the role from infra/ on the resource group of the machine and of the snapshots.', 403),

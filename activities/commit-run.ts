@@ -1,0 +1,64 @@
+import { HoldfastError, type ErrorReport } from '../errors/holdfast-error';
+import { type Manifest, type ManifestDisk, recoveryPointId } from '../vault/manifest';
+import { abandonRun, commitRun, runEnd, sealRun } from '../vault/run';
+import { addStats, emptyStats } from '../vault/transfer-types';
+import type { VaultAccess } from '../vault/tree';
+import type { ActivityDeps } from './deps';
+import { activity } from './outcome';
+import type { CommitRunResult, RunInput } from './types';
+import { auditSchema, diskDoneSchema, diskPlanSchema, planSchema, recall, records, snapshotSchema } from './work';
+import { findDocument } from '../vault/documents';
+
+export interface CommitRunInput extends RunInput { readonly warnings: readonly string[] }
+
+/** Step 5: seals the run with its manifest and makes the recovery point visible. Safe to run again: the first seal counts. */
+export const createCommitRun = (deps: ActivityDeps) => activity(async (input: CommitRunInput): Promise<CommitRunResult> => {
+  const vault = await deps.vault();
+  const run = { itemId: input.itemId, sequence: input.sequence, stamp: input.stamp };
+  await sealRun(vault, run, await buildManifest(vault, input));
+  const manifest = await commitRun(vault, run, deps.nowMs());
+  return { recoveryPoint: manifest.id, consistency: manifest.consistency, stats: manifest.stats, warnings: manifest.warnings };
+});
+
+async function buildManifest(vault: VaultAccess, input: CommitRunInput): Promise<Manifest> {
+  const plan = await recall(vault, records.plan(input), planSchema);
+  const snapshot = await recall(vault, records.snapshot(input), snapshotSchema);
+  const disks: ManifestDisk[] = [];
+  const champions = new Set<string>();
+  for (const planned of plan.disks) {
+    // A second pass over a disk stands above the first, which the audit refused.
+    const pass = await findDocument(vault, records.diskDone({ ...input, disk: planned.disk, pass: 1 }), diskDoneSchema) ? 1 : 0;
+    const disk = { ...input, disk: planned.disk, pass };
+    const done = await recall(vault, records.diskDone(disk), diskDoneSchema);
+    const audit = await findDocument(vault, records.audit(disk), auditSchema);
+    if ((audit?.mismatches ?? 0) > 0) throw new HoldfastError('INTERNAL', `Disk ${planned.name} failed its audit and was not compared`);
+    const made = snapshot.disks.find((candidate) => candidate.disk === planned.disk);
+    for (const { id } of (await recall(vault, records.diskPlan(disk), diskPlanSchema)).champions) champions.add(id);
+    disks.push({
+      name: planned.name, lun: planned.lun, sizeBytes: made?.sizeBytes ?? planned.sizeBytes, logicalSectorBytes: planned.logicalSectorBytes,
+      root: done.root, mode: done.mode, stats: done.stats,
+      source: {
+        kind: made?.handle.kind ?? null, snapshotId: made?.handle.id ?? null, familyId: made?.familyId ?? null, uniqueId: planned.uniqueId, diskId: planned.id,
+        sku: planned.sku, caching: planned.caching, auditSamples: audit?.samples ?? 0, keepBase: plan.keepBase, made: plan.makes,
+      },
+    });
+  }
+  return {
+    format: 'holdfast-recovery-point', version: 1, id: recoveryPointId(input.itemId, input.stamp), itemId: input.itemId, stamp: input.stamp, sequence: input.sequence,
+    slot: plan.slot, startedAt: plan.startedAt, createdAt: snapshot.createdAt, policy: plan.policy, consistency: snapshot.consistency, warnings: [...input.warnings],
+    source: { kind: 'azure-vm', name: plan.vmName, resourceId: plan.vmId, model: plan.model }, disks,
+    parent: plan.parent && { id: plan.parent.id, digest: plan.parent.digest }, champions: [...champions],
+    stats: disks.reduce((sum, { stats }) => addStats(sum, stats), emptyStats()),
+  };
+}
+
+export interface AbandonRunInput extends RunInput { readonly reason: ErrorReport }
+export interface AbandonRunResult { readonly outcome: 'committed' | 'abandoned'; readonly error: ErrorReport | null }
+
+/** Closes a run that failed, with its cause. When someone gave the run up before (a cancel), their reason is the one that counts. */
+export const createAbandonRun = (deps: ActivityDeps) => activity(async (input: AbandonRunInput): Promise<AbandonRunResult> => {
+  const vault = await deps.vault();
+  const run = { itemId: input.itemId, sequence: input.sequence, stamp: input.stamp };
+  const outcome = await abandonRun(vault, run, input.reason, deps.nowMs());
+  return { outcome, error: (await runEnd(vault, run))?.error as ErrorReport | null ?? null };
+});

@@ -1,0 +1,20 @@
+import type { VaultAccess } from '../vault/tree';
+import type { Spec } from '../vault/transfer-factory';
+import type { Cloud, OpenSnapshotSource } from './cloud';
+
+/** What activities are made with. The composition root supplies it; nothing here knows which home it is. */
+export interface ActivityDeps {
+  /** Opens the vault once and keeps it open. Throws KEY_REFUSED and its like before anything is written. */
+  readonly vault: () => Promise<VaultAccess>;
+  readonly cloud: Cloud;
+  readonly openSnapshotSource: OpenSnapshotSource;
+  readonly transfer: {
+    /** Absolute path of the module with the TransferFactory for the threads. */
+    readonly factory: string;
+    readonly store: Spec;
+    /** Threads of one transfer; undefined for one a processor. */
+    readonly threads?: number | undefined;
+  };
+  readonly nowMs: () => number;
+  readonly log: (message: string, fields?: Readonly<Record<string, string | number | boolean | null>>) => void;
+}

@@ -1,0 +1,95 @@
+import { HoldfastError } from '../errors/holdfast-error';
+import { excludedDisks } from '../policy/disk-filter';
+import { parsePolicy, type PolicyDocument } from '../policy/schema';
+import { parseVmResourceId } from '../policy/resource-id';
+import type { RunInput } from './types';
+import { latestCommitted } from '../vault/run';
+import type { VmDescription, VmDisk } from './cloud';
+import type { ActivityDeps } from './deps';
+import { activity } from './outcome';
+import { loadPolicy } from './policy-store';
+import type { PlanBackupInput, PlanBackupResult } from './types';
+import { assertRunOpen, type MadeSnapshot, planSchema, records, remember, type RunPlan } from './work';
+
+/** What a backup on demand goes by when no policy covers the item. */
+export const DEFAULT_POLICY = parsePolicy({ name: 'on-demand', schedule: { daily: { at: ['00:00'] } }, items: { all: true } });
+
+/** Step 2 of a backup: freezes the set of disks, chooses the driver, and says what cannot be protected and why. */
+export const createPlanBackup = (deps: ActivityDeps) => activity(async (input: PlanBackupInput): Promise<PlanBackupResult> => {
+  const vault = await deps.vault();
+  await assertRunOpen(vault, input);
+  const policy = input.policy === null ? DEFAULT_POLICY : (await loadPolicy(vault.store, input.policy))?.document;
+  if (!policy) throw new HoldfastError('POLICY_NOT_FOUND', `There is no policy "${input.policy}"`);
+  const plan = await remember(vault, records.plan(input), planSchema, async () => {
+    const parent = await latestCommitted(vault, input.itemId);
+    const plan = planOf(await deps.cloud.getVm(input.vmId), policy, input, vault.keys.vaultId.toString('hex').slice(0, 8), deps.nowMs());
+    return { ...plan, parent: parent ? { id: parent.manifest.id, stamp: parent.manifest.stamp, digest: parent.digest } : null };
+  });
+  return {
+    vmName: plan.vmName, driver: plan.driver, warnings: plan.warnings, parallelTransfers: policy.limits.maxParallelTransfers, maxRunHours: policy.maxRunHours,
+    disks: plan.disks.map(({ disk, name, lun, sizeBytes }) => ({ disk, name, lun, sizeBytes })),
+  };
+});
+
+/** Pure: the plan for a VM as it is now. `vaultTag` is the beginning of the vault's id, for the names of snapshots. */
+export function planOf(vm: VmDescription, policy: PolicyDocument, input: PlanBackupInput, vaultTag: string, nowMs: number): RunPlan {
+  const excluded = new Map(excludedDisks(policy, vm.disks).map(({ disk, reason }) => [disk.lun, `excluded by the policy (${reason})`]));
+  const crashConsistent = policy.consistency === 'crash';
+  const wanted = vm.disks.filter(({ lun }) => !excluded.has(lun));
+  const unfit = new Map(wanted.map((disk) => [disk.lun, unfitForAny(disk)] as const).filter(([, why]) => why !== null));
+  const protectable = wanted.filter(({ lun }) => !unfit.has(lun));
+  const warnings = wanted.flatMap(({ lun, name }) => (unfit.has(lun) ? [`Disk ${name} is not protected: ${unfit.get(lun)}`] : []));
+  if (protectable.length === 0) {
+    const why = vm.disks.map(({ lun, name }) => `${name}: ${excluded.get(lun) ?? unfit.get(lun)}`).join('; ');
+    throw new HoldfastError('NOTHING_TO_PROTECT', `${vm.name} has no disk that can be protected (${why || 'it has no disks'})`, { data: { vm: vm.id } });
+  }
+  const obstacle = protectable.map((disk) => unfitForRestorePoint(disk, crashConsistent)).find((why) => why !== null);
+  if (policy.driver === 'restorePoint' && obstacle) throw new HoldfastError('NOTHING_TO_PROTECT', `${vm.name} cannot be backed up with a restore point: ${obstacle}`, { data: { vm: vm.id } });
+  const driver = policy.driver === 'diskSnapshot' || obstacle ? 'diskSnapshot' : 'restorePoint';
+  if (policy.driver === 'auto' && obstacle) warnings.push(`Snapshots disk by disk instead of a restore point: ${obstacle}`);
+  const disks = protectable.map((disk, index) => ({
+    disk: index, name: disk.name, lun: disk.lun, id: disk.id, uniqueId: disk.uniqueId, sizeBytes: disk.sizeBytes, logicalSectorBytes: disk.logicalSectorBytes,
+    sku: disk.sku, caching: disk.caching, snapshotId: driver === 'diskSnapshot' ? snapshotId(vm, input, vaultTag, disk.lun) : null,
+  }));
+  return {
+    version: 1, vmId: vm.id, vmName: vm.name, location: vm.location, osType: vm.osType, model: { ...vm.model }, slot: input.slot, policy: input.policy,
+    startedAt: new Date(nowMs).toISOString(), driver, crashConsistent, failOnWeaker: policy.onWeakerConsistency === 'fail', keepBase: policy.keepBase,
+    bandwidthMiBPerSecond: policy.limits.bandwidthMiBPerSecond, disks, makes: makes(vm, input, vaultTag, driver, disks),
+    excludedDiskIds: vm.disks.filter(({ lun }) => !protectable.some((disk) => disk.lun === lun)).map(({ id }) => id), warnings, parent: null,
+  };
+}
+
+/** Disks that no driver can take (azure-facts §1 and §2). */
+function unfitForAny(disk: VmDisk): string | null {
+  if (disk.ephemeral) return 'it is ephemeral: its content lives on the host only';
+  if (disk.maxShares > 1) return 'it is shared by several machines; back it up on one of them with its own tools';
+  return null;
+}
+
+/** Crash-consistent restore points leave out these kinds (azure-facts §1). */
+function unfitForRestorePoint(disk: VmDisk, crashConsistent: boolean): string | null {
+  if (!crashConsistent) return null;
+  if (disk.writeAccelerated) return `${disk.name} is write-accelerated, which a crash-consistent restore point does not take`;
+  if (/^(UltraSSD|PremiumV2)/.test(disk.sku)) return `${disk.name} is of kind ${disk.sku}, which a crash-consistent restore point does not take`;
+  return null;
+}
+
+/**
+ * Names follow from the vault, the item and the run's stamp alone, so that a step that runs again finds what the first one made
+ * (fault 1), and never adopts what another vault or an earlier run made.
+ */
+const snapshotId = (vm: VmDescription, run: RunInput, vaultTag: string, lun: string): string => {
+  const { subscriptionId, resourceGroup } = placeOf(vm);
+  return `/subscriptions/${subscriptionId}/resourceGroups/${resourceGroup}/providers/Microsoft.Compute/snapshots/hf-${vaultTag}-${run.itemId}-${run.stamp}-${lun}`;
+};
+
+function makes(vm: VmDescription, run: RunInput, vaultTag: string, driver: RunPlan['driver'], disks: RunPlan['disks']): MadeSnapshot {
+  if (driver === 'diskSnapshot') return { kind: 'snapshots', ids: disks.map(({ snapshotId: id }) => id ?? '') };
+  return { kind: 'restorePoint', ref: { ...placeOf(vm), collection: `holdfast-${vaultTag}-${run.itemId}`, name: `hf-${run.stamp}` } };
+}
+
+function placeOf(vm: VmDescription): { subscriptionId: string; resourceGroup: string } {
+  const place = parseVmResourceId(vm.id);
+  if (!place) throw new HoldfastError('REQUEST_INVALID', `${vm.id} is not the resource id of a virtual machine`);
+  return { subscriptionId: place.subscriptionId, resourceGroup: place.resourceGroup };
+}

@@ -1,0 +1,91 @@
+import { toBitmap } from '../orchestrations/bitmap';
+import { isHoldfastError } from '../errors/holdfast-error';
+import { chooseChampions } from '../vault/champions';
+import { MAX_DISK_BYTES, REGION_BYTES } from '../vault/format';
+import { HoldfastError } from '../errors/holdfast-error';
+import { findManifest, type ManifestDisk } from '../vault/manifest';
+import type { VaultAccess } from '../vault/tree';
+import type { DiskRange } from '../vault/block-source';
+import type { Cloud, SnapshotHandle } from './cloud';
+import type { ActivityDeps } from './deps';
+import { ACCESS_SECONDS, openRanges } from './disk-access';
+import { activity } from './outcome';
+import type { DiskInput, PlanDiskResult } from './types';
+import { assertRunOpen, type DiskPlan, diskPlanSchema, planSchema, recall, records, remember, type RunSnapshot, snapshotSchema } from './work';
+
+/** Step 4a: how a disk is backed up, and which of its regions have to be looked at. */
+export const createPlanDisk = (deps: ActivityDeps) => activity(async (input: DiskInput): Promise<PlanDiskResult> => {
+  const vault = await deps.vault();
+  await assertRunOpen(vault, input);
+  const plan = await remember(vault, records.diskPlan(input), diskPlanSchema, () => planDisk(deps, vault, input));
+  return { mode: plan.mode, sizeBytes: plan.sizeBytes, regions: plan.regions, why: plan.why };
+});
+
+type SnapshotDisk = RunSnapshot['disks'][number];
+
+async function planDisk(deps: ActivityDeps, vault: VaultAccess, input: DiskInput): Promise<DiskPlan> {
+  const run = await recall(vault, records.plan(input), planSchema);
+  const snapshot = await recall(vault, records.snapshot(input), snapshotSchema);
+  const planned = run.disks[input.disk];
+  const disk = snapshot.disks.find((candidate) => candidate.disk === input.disk);
+  if (!planned || !disk) throw new HoldfastError('INTERNAL', `The run has no disk ${input.disk}`);
+  if (disk.sizeBytes > MAX_DISK_BYTES) throw new HoldfastError('SOURCE_TOO_LARGE', `${planned.name} has ${disk.sizeBytes} bytes, more than ${MAX_DISK_BYTES}`);
+  const parent = run.parent && (await findManifest(vault, input.itemId, run.parent.stamp))?.manifest.disks.find(({ lun, name }) => lun === planned.lun && name === planned.name);
+  const base = parent ? await usableBase(deps.cloud, planned.uniqueId, disk, parent, input.pass) : { handle: null, why: 'there is no recovery point of this disk yet' };
+  const mode = base.handle ? 'incremental' : parent ? 'compared' : 'full';
+  const common = {
+    version: 1 as const, sizeBytes: disk.sizeBytes, handle: disk.handle,
+    parent: parent ? { root: parent.root, sizeBytes: parent.sizeBytes } : null,
+  };
+  if (mode === 'incremental') {
+    try {
+      const regions = await regionsWithRanges(deps, disk.handle, base.handle, disk.sizeBytes);
+      return { ...common, mode, why: base.why, regions, base: base.handle, champions: [] };
+    } catch (error) {
+      if (!isHoldfastError(error, 'CLOUD_DIFF_UNSUPPORTED')) throw error;
+      return { ...common, mode: 'compared', why: `the service cannot compare the snapshots: ${error.message}`, regions: allRegions(disk.sizeBytes), base: null, champions: [] };
+    }
+  }
+  if (mode === 'compared') return { ...common, mode, why: base.why, regions: allRegions(disk.sizeBytes), base: null, champions: [] };
+  const champions = await chooseChampionsFor(deps, vault, input.itemId, disk);
+  return { ...common, mode, why: base.why, regions: await regionsWithRanges(deps, disk.handle, null, disk.sizeBytes), base: null, champions };
+}
+
+/** The snapshot that the parent's tree was made from, if it is still there and of the same disk, and why it is not used otherwise. */
+async function usableBase(cloud: Cloud, uniqueId: string, disk: SnapshotDisk, parent: ManifestDisk, pass: number): Promise<{ handle: SnapshotHandle | null; why: string }> {
+  const no = (why: string): { handle: null; why: string } => ({ handle: null, why });
+  if (pass > 0) return no('the audit found changes that the diff had missed');
+  const { kind, snapshotId, familyId, uniqueId: parentUniqueId } = parent.source;
+  if ((kind !== 'diskRestorePoint' && kind !== 'snapshot') || typeof snapshotId !== 'string') return no('the recovery point before kept no base snapshot');
+  if (parentUniqueId !== uniqueId) return no('the disk was replaced');
+  if (parent.sizeBytes !== disk.sizeBytes) return no(`the disk was resized from ${parent.sizeBytes} to ${disk.sizeBytes} bytes`);
+  if (typeof familyId !== 'string' || familyId !== disk.familyId) return no('the snapshots are of different families');
+  if (kind === 'snapshot' && !await cloud.getSnapshot(snapshotId)) return no('the base snapshot is gone');
+  return { handle: { kind, id: snapshotId }, why: 'changed since the base snapshot' };
+}
+
+/** Regions with at least one range, found without reading more than one range of each. */
+async function regionsWithRanges(deps: ActivityDeps, handle: SnapshotHandle, base: SnapshotHandle | null, sizeBytes: number): Promise<string> {
+  const rangesIn = await openRanges(deps.cloud, handle, base);
+  const regions: number[] = [];
+  for (let region = 0; region * REGION_BYTES < sizeBytes; region++) {
+    const range: DiskRange = { offset: region * REGION_BYTES, length: Math.min(REGION_BYTES, sizeBytes - region * REGION_BYTES) };
+    for await (const found of rangesIn(range)) {
+      if (found.length > 0) regions.push(region);
+      break;
+    }
+  }
+  return toBitmap(regions);
+}
+
+const allRegions = (sizeBytes: number): string => toBitmap(Array.from({ length: Math.ceil(sizeBytes / REGION_BYTES) }, (_, region) => region));
+
+async function chooseChampionsFor(deps: ActivityDeps, vault: VaultAccess, itemId: string, disk: SnapshotDisk): Promise<DiskPlan['champions']> {
+  const renew = (): ReturnType<Cloud['grantRead']> => deps.cloud.grantRead(disk.handle, ACCESS_SECONDS);
+  const source = deps.openSnapshotSource(await renew(), renew);
+  try {
+    return await chooseChampions(vault, source, itemId);
+  } finally {
+    await source.close();
+  }
+}

@@ -1,0 +1,63 @@
+import { HoldfastError } from '../errors/holdfast-error';
+import { parsePolicyText, type PolicyDocument } from '../policy/schema';
+import type { Store } from '../vault/store/store';
+
+/** A policy as the vault holds it. Revisions are never changed: an edit is the next one, so what was in force when can be seen. */
+export interface StoredPolicy {
+  readonly document: PolicyDocument;
+  readonly revision: number;
+  /** When this revision was stored, by the store's clock. */
+  readonly storedAtMs: number;
+}
+
+const DELETED = '{"deleted":true}\n';
+const folder = (name: string): string => `policies/${name}/`;
+const revisionName = (name: string, revision: number): string => `${folder(name)}${String(revision).padStart(8, '0')}.json`;
+
+interface Latest { readonly revision: number; readonly storedAtMs: number; readonly text: string }
+
+async function latestRevision(store: Store, name: string): Promise<Latest | undefined> {
+  let last: { revision: number; storedAtMs: number; object: string } | undefined;
+  for await (const object of store.list(folder(name))) {
+    last = { revision: Number(object.name.slice(folder(name).length, -'.json'.length)), storedAtMs: object.modifiedAtMs, object: object.name };
+  }
+  return last && { revision: last.revision, storedAtMs: last.storedAtMs, text: (await store.read(last.object)).toString('utf8') };
+}
+
+/** The policy in force, or undefined when there is none of that name. Throws POLICY_INVALID when what is stored is no policy. */
+export async function loadPolicy(store: Store, name: string): Promise<StoredPolicy | undefined> {
+  const latest = await latestRevision(store, name);
+  if (!latest || latest.text === DELETED) return undefined;
+  return { document: parsePolicyText(latest.text), revision: latest.revision, storedAtMs: latest.storedAtMs };
+}
+
+/** Every policy in force, by name. */
+export async function listPolicies(store: Store): Promise<StoredPolicy[]> {
+  const names = new Set<string>();
+  for await (const { name } of store.list('policies/')) names.add(name.split('/')[1] ?? '');
+  const policies: StoredPolicy[] = [];
+  for (const name of names) {
+    const policy = await loadPolicy(store, name);
+    if (policy) policies.push(policy);
+  }
+  return policies;
+}
+
+/** Stores a policy's next revision. `expected` is the revision that the change was based on (0 for a new policy); null for any. Throws POLICY_CHANGED. */
+export async function savePolicy(store: Store, document: PolicyDocument, expected: number | null): Promise<number> {
+  return append(store, document.name, `${JSON.stringify(document, null, 2)}\n`, expected);
+}
+
+export async function deletePolicy(store: Store, name: string, expected: number | null): Promise<void> {
+  if (!await loadPolicy(store, name)) throw new HoldfastError('POLICY_NOT_FOUND', `There is no policy "${name}"`, { data: { name } });
+  await append(store, name, DELETED, expected);
+}
+
+async function append(store: Store, name: string, text: string, expected: number | null): Promise<number> {
+  const latest = await latestRevision(store, name);
+  const current = latest?.text === DELETED ? 0 : latest?.revision ?? 0;
+  if (expected !== null && expected !== current) throw new HoldfastError('POLICY_CHANGED', `The policy "${name}" is at revision ${current}, not ${expected}`, { data: { name, revision: current } });
+  const revision = (latest?.revision ?? 0) + 1;
+  if (await store.create(revisionName(name, revision), Buffer.from(text)) === 'exists') throw new HoldfastError('POLICY_CHANGED', `The policy "${name}" was changed at the same moment`, { data: { name } });
+  return revision;
+}

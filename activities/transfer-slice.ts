@@ -1,0 +1,67 @@
+import { fromBitmap } from '../orchestrations/bitmap';
+import type { DiskRange } from '../vault/block-source';
+import { REGION_WINDOWS, WINDOW_BYTES } from '../vault/format';
+import { withLanes } from '../vault/lanes';
+import { transferSlice, windowJobs, windowsOf } from '../vault/transfer';
+import type { Spec } from '../vault/transfer-factory';
+import type { LaneJob } from '../vault/transfer-lane';
+import type { TransferStats } from '../vault/transfer-types';
+import type { VaultAccess } from '../vault/tree';
+import type { AccessUrl } from './cloud';
+import type { ActivityDeps } from './deps';
+import { ACCESS_SECONDS, openRanges } from './disk-access';
+import { activity } from './outcome';
+import { isFresh, parentRegion } from './plan-region';
+import type { TransferSliceInput } from './types';
+import { assertRunOpen, type DiskPlan, diskPlanSchema, recall, records, remember, sliceSchema } from './work';
+
+/** A slice that changes less than this is done by one thread: starting more costs more than it gains. */
+const ONE_THREAD_BYTES = 32 * 1024 * 1024;
+
+/**
+ * Step 4c: reads, cuts, compresses, encrypts and stores the windows of one slice. Asks for access itself, and again when it expires.
+ * Its references go into the slice's record; only counts go back.
+ */
+export const createTransferSlice = (deps: ActivityDeps) => activity(async (input: TransferSliceInput): Promise<TransferStats> => {
+  const vault = await deps.vault();
+  await assertRunOpen(vault, input);
+  const windows = fromBitmap(input.windows).map((window) => input.region * REGION_WINDOWS + window);
+  const name = records.slice(input, (windows[0] ?? 0) % REGION_WINDOWS);
+  const record = await remember(vault, name, sliceSchema, async () => {
+    const disk = await recall(vault, records.diskPlan(input), diskPlanSchema);
+    const jobs = await planJobs(deps, vault, disk, input.region, windows);
+    const grant = (): Promise<AccessUrl> => deps.cloud.grantRead(disk.handle, ACCESS_SECONDS);
+    const toSpec = ({ url, sizeBytes }: AccessUrl): Spec => ({ kind: 'snapshot', url, sizeBytes });
+    const known = jobs.every(({ ranges }) => ranges !== null) ? jobs.reduce((sum, { ranges }) => sum + (ranges ?? []).reduce((bytes, { length }) => bytes + length, 0), 0) : Infinity;
+    const outcome = await withLanes({
+      factory: deps.transfer.factory, store: deps.transfer.store, keys: vault.keys, source: toSpec(await grant()), renew: async () => toSpec(await grant()),
+      champions: disk.champions, ...threadsFor(deps, known),
+    }, (lanes) => transferSlice(lanes, jobs));
+    return { version: 1 as const, stats: outcome.stats, windows: outcome.windows.map(({ usage, hooks, ...rest }) => ({ ...rest, usage: [...usage], hooks: [...hooks] })) };
+  });
+  return record.stats;
+});
+
+function threadsFor(deps: ActivityDeps, changedBytes: number): { threads?: number } {
+  if (deps.transfer.threads === 0) return { threads: 0 };
+  if (changedBytes <= ONE_THREAD_BYTES) return { threads: 1 };
+  return deps.transfer.threads === undefined ? {} : { threads: deps.transfer.threads };
+}
+
+/** The slice's windows with their ranges. In a comparison everything is read; else the ranges of the diff, or of the data. */
+async function planJobs(deps: ActivityDeps, vault: VaultAccess, disk: DiskPlan, region: number, windows: readonly number[]): Promise<LaneJob[]> {
+  const parent = await parentRegion(vault, disk, region);
+  const fresh = isFresh(disk);
+  if (disk.mode === 'compared') return windowJobs(parent, disk.sizeBytes, fresh, windows, () => null);
+  const [first, last] = [windows[0] ?? 0, windows[windows.length - 1] ?? 0];
+  const byWindow = new Map<number, DiskRange[]>(windows.map((window) => [window, []]));
+  const offset = first * WINDOW_BYTES;
+  const end = Math.min((last + 1) * WINDOW_BYTES, disk.sizeBytes);
+  const rangesIn = await openRanges(deps.cloud, disk.handle, disk.base);
+  for await (const range of rangesIn({ offset, length: end - offset })) {
+    if (range.length === 0) continue;
+    const touched = windowsOf(disk.sizeBytes, range);
+    for (let window = touched.first; window <= touched.last; window++) byWindow.get(window)?.push(range);
+  }
+  return windowJobs(parent, disk.sizeBytes, fresh, windows, (window) => byWindow.get(window) ?? []);
+}

@@ -1,0 +1,105 @@
+import type { Consistency } from '../vault/manifest';
+import type { TransferStats } from '../vault/transfer-types';
+
+/** What every step of a run is told: which run. The rest is in the vault, under the run's work folder. */
+export interface RunInput {
+  readonly itemId: string;
+  readonly sequence: number;
+  readonly stamp: string;
+}
+
+/** A disk of a run: its number, and which pass over it (1 when the first was refused by the audit and all is compared). */
+export interface DiskInput extends RunInput {
+  readonly disk: number;
+  readonly pass: number;
+}
+
+export interface RegionInput extends DiskInput {
+  readonly region: number;
+}
+
+export interface OpenRunInput {
+  readonly itemId: string;
+  readonly vmId: string;
+  readonly stamp: string;
+  readonly slot: string | null;
+  readonly policy: string | null;
+  readonly owner: string;
+}
+
+export interface OpenRunResult { readonly sequence: number }
+
+export interface PlanBackupInput extends RunInput {
+  readonly vmId: string;
+  readonly policy: string | null;
+  readonly slot: string | null;
+}
+
+export interface PlannedDisk {
+  readonly disk: number;
+  readonly name: string;
+  readonly lun: string;
+  readonly sizeBytes: number;
+}
+
+export interface PlanBackupResult {
+  readonly vmName: string;
+  readonly disks: readonly PlannedDisk[];
+  readonly driver: 'restorePoint' | 'diskSnapshot';
+  readonly warnings: readonly string[];
+  readonly parallelTransfers: number;
+  readonly maxRunHours: number;
+}
+
+export interface SnapshotStatusResult {
+  readonly state: 'running' | 'ready';
+  /** 0 to 100, of the copies in the background. */
+  readonly percent: number;
+  readonly consistency: Consistency | null;
+  readonly warnings: readonly string[];
+}
+
+export type DiskMode = 'full' | 'incremental' | 'compared';
+
+export interface PlanDiskResult {
+  readonly mode: DiskMode;
+  readonly sizeBytes: number;
+  /** Bitmap of regions to look at, see orchestrations/bitmap.ts. */
+  readonly regions: string;
+  readonly why: string;
+}
+
+export interface PlanRegionResult {
+  /** Bitmap of the region's windows to transfer. */
+  readonly windows: string;
+}
+
+export interface TransferSliceInput extends RegionInput {
+  /** Bitmap of the region's windows of this slice. */
+  readonly windows: string;
+}
+
+export interface AuditDiskResult {
+  readonly samples: number;
+  readonly mismatches: number;
+}
+
+export interface CommitRunResult {
+  readonly recoveryPoint: string;
+  readonly consistency: Consistency;
+  readonly stats: TransferStats;
+  readonly warnings: readonly string[];
+}
+
+export interface ReleaseResult {
+  /** Snapshots whose deletion is under way; 0 when nothing is left that should not be. */
+  readonly pending: number;
+}
+
+export interface SelectItemsInput { readonly policy: string; readonly after: string | null }
+export interface SelectItemsResult {
+  readonly items: readonly { readonly itemId: string; readonly vmId: string }[];
+  /** Where the next page begins, or null at the end. */
+  readonly next: string | null;
+  readonly maxParallelVms: number;
+}

@@ -1,0 +1,115 @@
+import { z } from 'zod';
+import { HoldfastError } from '../errors/holdfast-error';
+import { createDocument, findDocument } from '../vault/documents';
+import { blobRefSchema, statsSchema } from '../vault/manifest';
+import { type RunRef, workFolder } from '../vault/run';
+import type { VaultAccess } from '../vault/tree';
+import type { DiskInput, RegionInput, RunInput } from './types';
+
+/**
+ * What a run keeps in the vault between its steps (format §9): the plan, the snapshot, and what each slice, region and disk became.
+ * Histories carry counts only; these records carry the references. Every record is create-only: a step that runs again, or twice
+ * at once, finds the first result and returns that.
+ */
+const handleSchema = z.object({ kind: z.enum(['diskRestorePoint', 'snapshot']), id: z.string() });
+const restorePointSchema = z.object({ subscriptionId: z.string(), resourceGroup: z.string(), collection: z.string(), name: z.string() });
+
+const plannedDiskSchema = z.object({
+  disk: z.int(), name: z.string(), lun: z.string(), id: z.string(), uniqueId: z.string(), sizeBytes: z.number(), logicalSectorBytes: z.number(),
+  sku: z.string(), caching: z.string(),
+  /** The snapshot that this run makes of the disk; for a restore point it is known only afterwards. */
+  snapshotId: z.string().nullable(),
+});
+
+/** Where a snapshot lies that some run made: what is needed to delete it. */
+const madeSchema = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('restorePoint'), ref: restorePointSchema }),
+  z.object({ kind: z.literal('snapshots'), ids: z.array(z.string()) }),
+]);
+export type MadeSnapshot = z.infer<typeof madeSchema>;
+
+export const planSchema = z.object({
+  version: z.literal(1),
+  vmId: z.string(), vmName: z.string(), location: z.string(), osType: z.string(), model: z.record(z.string(), z.unknown()),
+  slot: z.string().nullable(), policy: z.string().nullable(), startedAt: z.string(),
+  driver: z.enum(['restorePoint', 'diskSnapshot']),
+  crashConsistent: z.boolean(), failOnWeaker: z.boolean(), keepBase: z.enum(['newest', 'none']),
+  bandwidthMiBPerSecond: z.number().nullable(),
+  disks: z.array(plannedDiskSchema).min(1),
+  excludedDiskIds: z.array(z.string()),
+  makes: madeSchema,
+  warnings: z.array(z.string()),
+  parent: z.object({ id: z.string(), stamp: z.string(), digest: z.string() }).nullable(),
+});
+export type RunPlan = z.infer<typeof planSchema>;
+
+export const snapshotSchema = z.object({
+  version: z.literal(1),
+  consistency: z.enum(['application', 'file-system', 'crash', 'crash-per-disk']),
+  createdAt: z.string(),
+  disks: z.array(z.object({ disk: z.int(), handle: handleSchema, sizeBytes: z.number(), familyId: z.string().nullable(), sourceUniqueId: z.string().nullable() })),
+});
+export type RunSnapshot = z.infer<typeof snapshotSchema>;
+
+export const diskPlanSchema = z.object({
+  version: z.literal(1),
+  mode: z.enum(['full', 'incremental', 'compared']), why: z.string(), sizeBytes: z.number(), regions: z.string(),
+  handle: handleSchema, base: handleSchema.nullable(),
+  parent: z.object({ root: blobRefSchema.nullable(), sizeBytes: z.number() }).nullable(),
+  champions: z.array(z.object({ id: z.string(), root: blobRefSchema, diskBytes: z.number() })),
+});
+export type DiskPlan = z.infer<typeof diskPlanSchema>;
+
+export const regionPlanSchema = z.object({ version: z.literal(1), windows: z.string() });
+
+const usageSchema = z.tuple([z.string(), z.number(), z.number()]).readonly();
+export const sliceSchema = z.object({
+  version: z.literal(1), stats: statsSchema,
+  windows: z.array(z.object({
+    window: z.int(), leaf: z.union([blobRefSchema, z.literal('same'), z.null()]), usage: z.array(usageSchema), hooks: z.array(z.string()), stats: statsSchema,
+  })),
+});
+
+export const regionDoneSchema = z.object({ version: z.literal(1), ref: z.union([blobRefSchema, z.literal('same'), z.null()]), stats: statsSchema });
+
+export const diskDoneSchema = z.object({ version: z.literal(1), root: blobRefSchema.nullable(), mode: z.enum(['full', 'incremental', 'compared']), stats: statsSchema });
+
+export const auditSchema = z.object({ version: z.literal(1), samples: z.int(), mismatches: z.int() });
+
+const four = (number: number): string => String(number).padStart(4, '0');
+
+/** Names of the records. */
+export const records = {
+  plan: (run: RunInput): string => `${workFolder(run)}/plan`,
+  snapshot: (run: RunInput): string => `${workFolder(run)}/snapshot`,
+  diskFolder: (disk: DiskInput): string => `${workFolder(disk)}/d${disk.disk}-${disk.pass}`,
+  diskPlan: (disk: DiskInput): string => `${records.diskFolder(disk)}/plan`,
+  diskDone: (disk: DiskInput): string => `${records.diskFolder(disk)}/done`,
+  audit: (disk: DiskInput): string => `${records.diskFolder(disk)}/audit`,
+  regionFolder: (region: RegionInput): string => `${records.diskFolder(region)}/r${four(region.region)}`,
+  regionPlan: (region: RegionInput): string => `${records.regionFolder(region)}/plan`,
+  slice: (region: RegionInput, firstWindow: number): string => `${records.regionFolder(region)}/s${four(firstWindow)}`,
+  regionDone: (region: RegionInput): string => `${records.regionFolder(region)}/done`,
+};
+
+/** The record of a step: what is there already, or what `make` gives now. Of two that make it at once the first counts for both. */
+export async function remember<T>(vault: VaultAccess, name: string, schema: z.ZodType<T>, make: () => Promise<T>): Promise<T> {
+  const before = await findDocument(vault, name, schema);
+  if (before) return before;
+  const made = await make();
+  if (await createDocument(vault, name, made) === 'created') return made;
+  return recall(vault, name, schema);
+}
+
+/** A record that an earlier step must have left. */
+export async function recall<T>(vault: VaultAccess, name: string, schema: z.ZodType<T>): Promise<T> {
+  const found = await findDocument(vault, name, schema);
+  if (!found) throw new HoldfastError('VAULT_DAMAGED', `The run's record ${name} is not there`, { data: { name } });
+  return found;
+}
+
+/** Throws RUN_ABANDONED when the run was given up or cancelled: a step that is started late, or again, then does nothing. */
+export async function assertRunOpen(vault: VaultAccess, run: RunRef): Promise<void> {
+  const name = `runs/${run.itemId}/${String(run.sequence).padStart(10, '0')}/verdict`;
+  if (await vault.store.stat(name)) throw new HoldfastError('RUN_ABANDONED', `Run ${run.sequence} of ${run.itemId} is decided already; this step does nothing more`);
+}

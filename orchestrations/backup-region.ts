@@ -1,0 +1,51 @@
+import type { OrchestrationContext } from 'durable-functions';
+import type { Outcome } from '../activities/outcome';
+import type { PlanRegionResult, RegionInput } from '../activities/types';
+import type { TransferStats } from '../vault/transfer-types';
+import { fromBitmap, toBitmap } from './bitmap';
+import { ACTIVITIES } from './names';
+import { activityTask, boundedAll, firstFailure, step, type Steps } from './steps';
+
+/** Windows of one transfer: at most a GiB of address space, some ten seconds of work. */
+const SLICE_WINDOWS = 16;
+
+export interface BackupRegionInput extends RegionInput {
+  readonly parallelTransfers: number;
+}
+
+/** What a region says of itself while it runs. */
+export interface RegionStatus {
+  readonly windows: number;
+  readonly windowsDone: number;
+  readonly stats: TransferStats | null;
+}
+
+/**
+ * Backs up one region (64 GiB) of a disk.
+ * 1. plan: which of its 1,024 windows have to be looked at
+ * 2. transfer them in slices, a few at once
+ * 3. build the region's node
+ */
+export function* backupRegion(context: OrchestrationContext): Steps<Outcome<TransferStats>> {
+  const input = context.df.getInput() as BackupRegionInput;
+
+  // 1
+  const plan = yield* step<PlanRegionResult>(context, ACTIVITIES.planRegion, input);
+  if (!plan.ok) return plan;
+  const windows = fromBitmap(plan.value.windows);
+
+  // 2
+  const slices = Array.from({ length: Math.ceil(windows.length / SLICE_WINDOWS) }, (_, index) => windows.slice(index * SLICE_WINDOWS, (index + 1) * SLICE_WINDOWS));
+  let done = 0;
+  const report = (): void => context.df.setCustomStatus({ windows: windows.length, windowsDone: Math.min(done * SLICE_WINDOWS, windows.length), stats: null } satisfies RegionStatus);
+  report();
+  const transferred = yield* boundedAll<TransferStats>(
+    slices.map((slice) => () => activityTask(context, ACTIVITIES.transferSlice, { ...input, windows: toBitmap(slice) })),
+    input.parallelTransfers, (tasks) => context.df.Task.any(tasks), () => { done++; report(); },
+  );
+  const failure = firstFailure(transferred);
+  if (failure) return { ok: false, error: failure };
+
+  // 3
+  return yield* step<TransferStats>(context, ACTIVITIES.finishRegion, input);
+}

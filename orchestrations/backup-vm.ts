@@ -1,0 +1,166 @@
+import type { OrchestrationContext, Task } from 'durable-functions';
+import type { Outcome } from '../activities/outcome';
+import type { CommitRunResult, OpenRunResult, PlanBackupResult, PlannedDisk, ReleaseResult, RunInput, SnapshotStatusResult } from '../activities/types';
+import type { ErrorReport } from '../errors/holdfast-error';
+import type { BackupDiskInput, BackupDiskResult } from './backup-disk';
+import { ACTIVITIES, diskInstanceId, ORCHESTRATIONS } from './names';
+import { boundedAll, firstFailure, step, type Steps, wait } from './steps';
+
+/** Disks of one VM at once. */
+const PARALLEL_DISKS = 3;
+const FIRST_POLL_MS = 2_000;
+const MAX_POLL_MS = 60_000;
+/** A snapshot that is not ready after this is given up: copies in the background may take hours on large disks. */
+const SNAPSHOT_LIMIT_MS = 12 * 3_600_000;
+/** Deletions that take longer are left to the sweep; the ledger knows them. */
+const RELEASE_TRIES = 20;
+
+export interface BackupVmInput {
+  readonly itemId: string;
+  readonly vmId: string;
+  readonly stamp: string;
+  readonly slot: string | null;
+  readonly policy: string | null;
+}
+
+export type BackupPhase = 'opening' | 'planning' | 'snapshot' | 'transfer' | 'commit' | 'clean-up' | 'done';
+
+/** What a backup says of itself while it runs. */
+export interface BackupVmStatus {
+  readonly phase: BackupPhase;
+  readonly sequence: number | null;
+  readonly vmName: string | null;
+  readonly disks: readonly (PlannedDisk & { readonly instanceId: string; readonly done: boolean })[];
+  readonly snapshotPercent: number | null;
+  readonly warnings: readonly string[];
+}
+
+export interface BackupVmResult {
+  readonly outcome: 'committed' | 'failed' | 'skipped';
+  readonly recoveryPoint: string | null;
+  readonly committed: CommitRunResult | null;
+  readonly error: ErrorReport | null;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Backs up one VM.
+ * 1. open the run: the item's next sequence number, or "another run is under way"
+ * 2. plan: freeze the set of disks, choose the driver, say what cannot be protected
+ * 3. snapshot: started, then polled in durable time
+ * 4. back up the disks, a few at once; what the audit refuses is compared whole
+ * 5. commit: the recovery point exists
+ * 6. whatever happened: end access, delete snapshots, close the run with its cause
+ */
+export function* backupVm(context: OrchestrationContext): Steps<BackupVmResult> {
+  const input = context.df.getInput() as BackupVmInput;
+  const status = new Status(context);
+
+  // 1
+  status.set({ phase: 'opening' });
+  const opened = yield* step<OpenRunResult>(context, ACTIVITIES.openRun, { ...input, owner: context.df.instanceId });
+  if (!opened.ok) {
+    const skipped = opened.error.code === 'SLOT_TAKEN';
+    return { outcome: skipped ? 'skipped' : 'failed', recoveryPoint: null, committed: null, error: opened.error, warnings: [] };
+  }
+  const run: RunInput = { itemId: input.itemId, sequence: opened.value.sequence, stamp: input.stamp };
+  status.set({ sequence: run.sequence });
+
+  // 2 to 5
+  const committed = yield* backUp(context, input, run, status);
+
+  // 6
+  status.set({ phase: 'clean-up' });
+  let error = committed.ok ? null : committed.error;
+  if (error) {
+    const closed = yield* step<{ outcome: 'committed' | 'abandoned'; error: ErrorReport | null }>(context, ACTIVITIES.abandonRun, { ...run, reason: error });
+    if (closed.ok && closed.value.error) error = closed.value.error;
+  }
+  yield* release(context, run, status);
+  status.set({ phase: 'done' });
+  return {
+    outcome: committed.ok ? 'committed' : 'failed', recoveryPoint: committed.ok ? committed.value.recoveryPoint : null,
+    committed: committed.ok ? committed.value : null, error, warnings: status.warnings,
+  };
+}
+
+function* backUp(context: OrchestrationContext, input: BackupVmInput, run: RunInput, status: Status): Steps<Outcome<CommitRunResult>> {
+  // 2
+  status.set({ phase: 'planning' });
+  const plan = yield* step<PlanBackupResult>(context, ACTIVITIES.planBackup, { ...run, vmId: input.vmId, policy: input.policy, slot: input.slot });
+  if (!plan.ok) return plan;
+  const { disks, vmName, warnings } = plan.value;
+  status.warn(warnings);
+  status.set({ phase: 'snapshot', vmName, disks: disks.map((disk) => ({ ...disk, instanceId: diskInstanceId(context.df.instanceId, disk.disk, 0), done: false })) });
+
+  // 3
+  const snapshot = yield* takeSnapshot(context, run, status);
+  if (!snapshot.ok) return snapshot;
+  status.warn(snapshot.value.warnings);
+
+  // 4
+  status.set({ phase: 'transfer' });
+  const first = yield* backUpDisks(context, run, plan.value, disks, 0);
+  const failure = firstFailure(first);
+  if (failure) return { ok: false, error: failure };
+  const refused = disks.filter((_, index) => { const outcome = first[index]; return outcome?.ok === true && outcome.value.audit.mismatches > 0; });
+  if (refused.length > 0) {
+    status.warn(refused.map(({ name }) => `The diff of ${name} missed changes; the whole disk was read and compared`));
+    const second = yield* backUpDisks(context, run, plan.value, refused, 1);
+    const again = firstFailure(second);
+    if (again) return { ok: false, error: again };
+  }
+
+  // 5
+  status.set({ phase: 'commit' });
+  return yield* step<CommitRunResult>(context, ACTIVITIES.commitRun, { ...run, warnings: status.warnings });
+}
+
+function* takeSnapshot(context: OrchestrationContext, run: RunInput, status: Status): Steps<Outcome<SnapshotStatusResult>> {
+  const started = yield* step<null>(context, ACTIVITIES.startSnapshot, run);
+  if (!started.ok) return started;
+  const limit = context.df.currentUtcDateTime.getTime() + SNAPSHOT_LIMIT_MS;
+  for (let pollMs = FIRST_POLL_MS; ; pollMs = Math.min(pollMs * 2, MAX_POLL_MS)) {
+    const answer = yield* step<SnapshotStatusResult>(context, ACTIVITIES.snapshotStatus, { ...run, last: context.df.currentUtcDateTime.getTime() > limit });
+    if (!answer.ok || answer.value.state === 'ready') return answer;
+    status.set({ snapshotPercent: answer.value.percent });
+    yield* wait(context, pollMs);
+  }
+}
+
+function backUpDisks(context: OrchestrationContext, run: RunInput, plan: PlanBackupResult, disks: readonly PlannedDisk[], pass: number): Steps<Outcome<BackupDiskResult>[]> {
+  const starts = disks.map(({ disk }) => (): Task => {
+    const input: BackupDiskInput = { ...run, disk, pass, parallelTransfers: plan.parallelTransfers };
+    return context.df.callSubOrchestrator(ORCHESTRATIONS.backupDisk, input, diskInstanceId(context.df.instanceId, disk, pass));
+  });
+  return boundedAll(starts, PARALLEL_DISKS, (tasks) => context.df.Task.any(tasks));
+}
+
+function* release(context: OrchestrationContext, run: RunInput, status: Status): Steps<void> {
+  let pollMs = FIRST_POLL_MS;
+  for (let attempt = 0; attempt < RELEASE_TRIES; attempt++) {
+    const released = yield* step<ReleaseResult>(context, ACTIVITIES.releaseSnapshots, run);
+    if (released.ok && released.value.pending === 0) return;
+    if (!released.ok && attempt >= 2) {
+      status.warn([`Snapshots may be left behind: ${released.error.message}`]);
+      return;
+    }
+    yield* wait(context, pollMs);
+    pollMs = Math.min(pollMs * 2, MAX_POLL_MS);
+  }
+  status.warn(['The deletion of snapshots takes long; the sweep will look after it']);
+}
+
+/** The custom status, kept small: a custom status over 16 KB would be refused. */
+class Status {
+  private current: BackupVmStatus = { phase: 'opening', sequence: null, vmName: null, disks: [], snapshotPercent: null, warnings: [] };
+  constructor(private readonly context: OrchestrationContext) {}
+  get warnings(): readonly string[] { return this.current.warnings; }
+  set(change: Partial<BackupVmStatus>): void {
+    this.current = { ...this.current, ...change };
+    this.context.df.setCustomStatus(this.current);
+  }
+  warn(more: readonly string[]): void {
+    if (more.length > 0) this.set({ warnings: [...this.current.warnings, ...more].slice(0, 20).map((text) => text.slice(0, 300)) });
+  }
+}
