@@ -39,6 +39,11 @@ export const catalogue = {
   CLOUD_ACCESS_EXPIRED: entry('Access to a snapshot expired and could not be renewed', 'Check whether someone ended the access or deleted the snapshot; the next run starts anew.', 503),
   CLOUD_DIFF_UNSUPPORTED: entry('Azure cannot compare the two snapshots', 'Nothing to do: the disk is read whole and compared by hash.', 409),
   CLOUD_FAILED: entry('An Azure operation failed', 'The message has the code that Azure gave; look it up in the troubleshooting page of the resource.', 502),
+
+  // The connection to the cloud
+  CLOUD_ID_INVALID: entry('A resource id is not one that Holdfast understands', 'Give the full resource id as Azure shows it, beginning with /subscriptions/.', 400, 2),
+  CLOUD_SETTING_INVALID: entry('A setting of the connection to Azure is not valid', 'Correct the setting that the message names and start again.', 500, 2),
+  CLOUD_SNAPSHOT_CHANGED: entry('A snapshot changed while it was being read', 'Nothing was committed; the next run takes a new snapshot. If it happens again, look for something that writes to the snapshots of the backup.', 502),
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof catalogue;
