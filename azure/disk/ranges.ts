@@ -51,11 +51,16 @@ export function createRangeLister(options: RangeListerOptions = {}): RangeLister
 }
 
 async function* walk(asker: PageListAsker, access: AccessUrl, base: AccessUrl | undefined, range: DiskRange, options: RangeListerOptions): AsyncGenerator<DiskRange> {
-  const end = Math.min(range.offset + range.length, access.sizeBytes);
+  const wanted = { offset: range.offset, length: Math.min(range.length, access.sizeBytes - range.offset) };
+  // Windows lie on the protocol's grain, so that halving one always ends at a single page.
+  const end = ceilToPage(wanted.offset + wanted.length);
   const step = options.windowBytes ?? windowBytes;
   let pending: { offset: number; length: number } | undefined;
-  for (let start = range.offset; start < end; start += step) {
-    for await (const found of listWindow(asker, access, base, { offset: start, length: Math.min(step, end - start) })) {
+  for (let start = floorToPage(wanted.offset); start < end; start += step) {
+    const window = { offset: start, length: Math.min(step, end - start) };
+    for await (const listed of listWindow(asker, access, base, window)) {
+      const found = clip(listed, wanted);
+      if (found === undefined) continue;
       if (pending !== undefined && found.offset <= pending.offset + pending.length) {
         pending.length = Math.max(pending.length, found.offset + found.length - pending.offset);
       } else {
@@ -89,7 +94,10 @@ async function completeWindow(asker: PageListAsker, access: AccessUrl, base: Acc
   for (let page = 1; page <= mostPagesPerWindow; page += 1) {
     const list = await asker.ask(access, base, window, marker);
     if (list === 'marker refused') return undefined;
-    found.push(...clipped(list.pageRanges, window), ...clipped(list.clearRanges, window));
+    for (const listed of [...list.pageRanges, ...list.clearRanges]) {
+      const inside = clip(listed, window);
+      if (inside !== undefined) found.push(inside);
+    }
     if (list.nextMarker === '') {
       // A page filled to the cap that claims to be the last is what a service looks like that truncates in silence.
       const isFull = list.pageRanges.length + list.clearRanges.length === asker.mostRangesPerPage;
@@ -102,13 +110,10 @@ async function completeWindow(asker: PageListAsker, access: AccessUrl, base: Acc
   return undefined;
 }
 
-function clipped(ranges: readonly DiskRange[], window: DiskRange): DiskRange[] {
-  const windowEnd = window.offset + window.length;
-  return ranges.flatMap(({ offset, length }) => {
-    const start = Math.max(offset, window.offset);
-    const end = Math.min(offset + length, windowEnd);
-    return start < end ? [{ offset: start, length: end - start }] : [];
-  });
+function clip(range: DiskRange, within: DiskRange): DiskRange | undefined {
+  const start = Math.max(range.offset, within.offset);
+  const end = Math.min(range.offset + range.length, within.offset + within.length);
+  return start < end ? { offset: start, length: end - start } : undefined;
 }
 
 /**
@@ -131,7 +136,7 @@ class PageListAsker {
       url: this.urlOf(access, marker),
       headers: {
         'x-ms-version': serviceVersion,
-        'x-ms-range': `bytes=${String(floorToPage(window.offset))}-${String(ceilToPage(window.offset + window.length) - 1)}`,
+        'x-ms-range': `bytes=${String(window.offset)}-${String(window.offset + window.length - 1)}`,
         ...(base === undefined ? {} : { 'x-ms-previous-snapshot-url': base.url }),
       },
       maxBodyBytes: maxListBytes,
