@@ -13,7 +13,8 @@ interface Failure {
   readonly retryAfter: string | undefined;
 }
 
-const limitOfAccess = /(active|concurrent|number of|too many|more than|exceed|maximum|limit)\b.*\b(sas|shared access|access ur[il])|\b(sas|shared access|access ur[il]).*\b(limit|exceed|maximum|more than|too many)/i;
+/** No code is documented for "too many open at once", so the text decides: a limit and an access signature in one sentence. */
+const limitOfAccess = /\b(too many|more than|exceed\w*|maximum|at most|limit\w*)\b.*\b(sas|shared access|access ur[il]s?)|\b(sas|shared access|access ur[il]s?)\b.*\b(limit\w*|exceed\w*|maximum|at most|more than|too many)\b/i;
 const quotaCode = /quota|limitexceeded|maxstorageaccounts|exceedslimit|snapshotcount/i;
 const throttleCode = /toomanyrequests|throttl|ratelimit|serverbusy|subscriptionrequests|operationpreemptedbymoreurgent/i;
 const notFoundCode = /^(resource|parentresource|resourcegroup|subscription)?notfound$/i;
