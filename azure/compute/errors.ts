@@ -15,6 +15,8 @@ interface Failure {
 
 /** No code is documented for "too many open at once", so the text decides: a limit and an access signature in one sentence. */
 const limitOfAccess = /\b(too many|more than|exceed\w*|maximum|at most|limit\w*)\b.*\b(sas|shared access|access ur[il]s?)|\b(sas|shared access|access ur[il]s?)\b.*\b(limit\w*|exceed\w*|maximum|at most|more than|too many)\b/i;
+/** Some errors of the sign-in service run over pages; durable history keeps every message. */
+const mostMessageChars = 2000;
 const quotaCode = /quota|limitexceeded|maxstorageaccounts|exceedslimit|snapshotcount/i;
 const throttleCode = /toomanyrequests|throttl|ratelimit|serverbusy|subscriptionrequests|operationpreemptedbymoreurgent/i;
 const notFoundCode = /^(resource|parentresource|resourcegroup|subscription)?notfound$/i;
@@ -34,7 +36,7 @@ export function cloudError(error: unknown, doing: string): HoldfastError {
   const code = codeOf(failure, error);
   const named = failure.serviceCode === '' ? '' : ` (${failure.serviceCode})`;
   const waitMs = retryAfterMs(failure.retryAfter, Date.now());
-  return new HoldfastError(code, redact(`Azure refused ${doing}${named}: ${failure.message}`), {
+  return new HoldfastError(code, redact(`Azure refused ${doing}${named}: ${failure.message}`).slice(0, mostMessageChars), {
     data: {
       serviceCode: failure.serviceCode,
       httpStatus: failure.httpStatus,
@@ -47,11 +49,13 @@ export function cloudError(error: unknown, doing: string): HoldfastError {
 
 function codeOf(failure: Failure, error: unknown): ErrorCode {
   const { httpStatus, serviceCode, message } = failure;
+  // Before the statuses: the sign-in service has its own, which say nothing about the resource.
+  if (isCredentialError(error)) return 'CLOUD_ACCESS_DENIED';
   if (limitOfAccess.test(message) && (httpStatus === 0 || httpStatus === 400 || httpStatus === 409)) return 'CLOUD_ACCESS_LIMIT';
   if (httpStatus === 429 || throttleCode.test(serviceCode)) return 'CLOUD_THROTTLED';
   if (quotaCode.test(serviceCode) || (/^operationnotallowed$/i.test(serviceCode) && /quota|limit/i.test(message))) return 'CLOUD_QUOTA';
   if (httpStatus === 404 || notFoundCode.test(serviceCode)) return 'CLOUD_NOT_FOUND';
-  if (httpStatus === 401 || httpStatus === 403 || deniedCode.test(serviceCode) || isCredentialError(error)) return 'CLOUD_ACCESS_DENIED';
+  if (httpStatus === 401 || httpStatus === 403 || deniedCode.test(serviceCode)) return 'CLOUD_ACCESS_DENIED';
   if (httpStatus === 409 || httpStatus === 412 || conflictCode.test(serviceCode)) return 'CLOUD_CONFLICT';
   if (httpStatus === 503) return 'CLOUD_THROTTLED';
   if (httpStatus === 0 && failure.networkCode !== '') return 'CLOUD_UNREACHABLE';
@@ -91,9 +95,11 @@ function isCredentialError(error: unknown): boolean {
  */
 export function isUnknownOutcome(error: unknown): boolean {
   if (isHoldfastError(error)) return false;
+  // Without a token nothing was sent.
+  if (isCredentialError(error)) return false;
   const { httpStatus } = describe(error);
   // A plain error after the request was sent, such as an answer that does not parse, says nothing about the effect.
-  return httpStatus === 0 ? !isCredentialError(error) : httpStatus === 408 || httpStatus >= 500 || httpStatus < 400;
+  return httpStatus === 0 || httpStatus === 408 || httpStatus >= 500 || httpStatus < 400;
 }
 
 export function statusOf(error: unknown): number {

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import { createArmClient, parseArmEndpoint } from '../../azure/compute/arm-client';
 import { createCloud } from '../../azure/compute/cloud';
-import { cloudError } from '../../azure/compute/errors';
+import { cloudError, isUnknownOutcome } from '../../azure/compute/errors';
 import { createResourceIds, isSameId } from '../../azure/compute/resource-id';
 import { createCredential } from '../../azure/credential';
 import { redact } from '../../azure/disk/redact';
@@ -123,8 +123,20 @@ describe('the connection to Azure', () => {
       ['no network', Object.assign(new Error('getaddrinfo ENOTFOUND x'), { name: 'RestError', code: 'ENOTFOUND' }), 'CLOUD_UNREACHABLE', ''],
       ['a bad certificate', Object.assign(new Error('self-signed'), { name: 'RestError', code: 'DEPTH_ZERO_SELF_SIGNED_CERT' }), 'CLOUD_UNREACHABLE', ''],
       ['a credential', Object.assign(new Error('no identity'), { name: 'CredentialUnavailableError' }), 'CLOUD_ACCESS_DENIED', ''],
+      ['a refused sign-in', Object.assign(new Error('wrong client id'), { name: 'AuthenticationError', statusCode: 400 }), 'CLOUD_ACCESS_DENIED', ''],
       ['a bug', new TypeError('x is not a function'), 'CLOUD_FAILED', ''],
     ];
+    it('have an unknown outcome unless the service refused or nothing was sent', () => {
+      for (const status of [400, 403, 404, 409, 412, 429]) assert.ok(!isUnknownOutcome(rest(status, 'X')), String(status));
+      for (const status of [200, 307, 408, 500, 502, 503, 504]) assert.ok(isUnknownOutcome(rest(status, 'X')), String(status));
+      assert.ok(isUnknownOutcome(new SyntaxError('Unexpected end of JSON input')));
+      assert.ok(!isUnknownOutcome(Object.assign(new Error('no identity'), { name: 'CredentialUnavailableError' })));
+    });
+
+    it('stay short, whatever the service writes', () => {
+      assert.ok(cloudError(new Error('x'.repeat(100_000)), 'to do something').message.length <= 2000);
+    });
+
     for (const [name, error, code, serviceCode] of cases) {
       it(`${name} becomes ${code}`, () => {
         const mapped = cloudError(error, 'to do something');
