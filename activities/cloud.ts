@@ -10,7 +10,8 @@ import type { BlockSource, DiskRange } from '../vault/block-source';
  *
  * Errors are HoldfastErrors: CLOUD_NOT_FOUND, CLOUD_ACCESS_DENIED, CLOUD_THROTTLED (after bounded retries that
  * honour Retry-After), CLOUD_CONFLICT, CLOUD_QUOTA, CLOUD_UNREACHABLE, CLOUD_FAILED (anything else, with the
- * service's own code in data.serviceCode). No message holds an access URL.
+ * service's own code in data.serviceCode, data.retryAfterMs where the service asked for a longer pause than
+ * a step should sleep through), CLOUD_ID_INVALID for an id that does not parse. No message holds an access URL.
  */
 export interface Cloud {
   /** Every VM of the subscriptions that the app may look at, without disks' details. */
@@ -85,9 +86,11 @@ export interface VmDisk {
   /** 'os' for the OS disk, else the LUN as decimal text. */
   readonly lun: string;
   readonly name: string;
-  /** Full resource id of the managed disk. */
+  /** Full resource id of the managed disk; empty for an unmanaged one. */
   readonly id: string;
-  /** properties.uniqueId of the disk: changes when a disk is replaced under the same name. */
+  /** False for a page blob in a storage account (retired): it has no resource id and no restore point covers it. */
+  readonly managed: boolean;
+  /** properties.uniqueId of the disk: changes when a disk is replaced under the same name. Empty when unmanaged or ephemeral. */
   readonly uniqueId: string;
   readonly sizeBytes: number;
   /** For instance Premium_LRS, UltraSSD_LRS. */
@@ -100,6 +103,8 @@ export interface VmDisk {
   readonly logicalSectorBytes: number;
   /** AllowAll, AllowPrivate, DenyAll. */
   readonly networkAccessPolicy: string;
+  /** True when data access needs an Entra identity beside the access URL, which a transfer does not have (dataAccessAuthMode). */
+  readonly needsEntraToRead: boolean;
   readonly hyperVGeneration: string | null;
 }
 
@@ -117,6 +122,7 @@ export interface RestorePointRequest extends RestorePointRef {
   readonly excludeDiskIds: readonly string[];
   /** True asks for crash consistency; false lets the service reach for application consistency. */
   readonly crashConsistent: boolean;
+  /** Put on the collection when it is made: Azure's restore points themselves have no tags. */
   readonly tags: Readonly<Record<string, string>>;
 }
 
@@ -124,7 +130,10 @@ export type OperationState = 'running' | 'succeeded' | 'failed';
 
 export interface RestorePointStatus {
   readonly state: OperationState;
-  /** The level really reached, as the service says it afterwards; null until it succeeded. */
+  /**
+   * The level really reached, as the service says it afterwards; null until it succeeded. A service that says
+   * nothing gets 'crash', the weakest.
+   */
   readonly consistency: 'application' | 'file-system' | 'crash' | null;
   /** ISO 8601, null until known. */
   readonly createdAt: string | null;
@@ -139,6 +148,7 @@ export interface RestorePointDisk {
   readonly handle: SnapshotHandle;
   /** 100 when readable; below that the background copy still runs. */
   readonly completionPercent: number;
+  /** As the restore point tells it, in whole GiB: AccessUrl.sizeBytes is the exact size that transfers go by. */
   readonly sizeBytes: number;
   readonly familyId: string | null;
   readonly sourceUniqueId: string | null;

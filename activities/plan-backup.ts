@@ -61,6 +61,9 @@ export function planOf(vm: VmDescription, policy: PolicyDocument, input: PlanBac
 
 /** Disks that no driver can take (azure-facts §1 and §2). */
 function unfitForAny(disk: VmDisk): string | null {
+  if (!disk.managed) return 'it is an unmanaged page blob; move it to a managed disk';
+  if (disk.needsEntraToRead) return 'its data can be read with an Entra token only (dataAccessAuthMode), which backups do not support yet';
+  if (disk.logicalSectorBytes !== 512) return `it has sectors of ${disk.logicalSectorBytes} bytes; Azure hands those out as VHDX, which backups do not support yet`;
   if (disk.ephemeral) return 'it is ephemeral: its content lives on the host only';
   if (disk.maxShares > 1) return 'it is shared by several machines; back it up on one of them with its own tools';
   return null;

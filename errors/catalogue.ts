@@ -101,6 +101,10 @@ export const catalogue = {
   STANDIN_FOLDER: entry('The folder of disk images cannot be used', 'Give an existing folder that holds one folder for each machine, with its disk images in it.', 400, 2),
   STANDIN_STATE_IN_USE: entry('Another stand-in uses this state folder', 'Stop the other one, or choose another folder with --state; if none runs, delete the lock file that the message names.', 409, 6),
   STANDIN_STATE_BROKEN: entry('The saved state of the stand-in cannot be read', 'Choose another folder with --state; the disk images are untouched, only the snapshots in the old folder are lost.', 500, 4),
+  // The connection to the cloud
+  CLOUD_ID_INVALID: entry('A resource id is not one that Holdfast understands', 'Give the full resource id as Azure shows it, beginning with /subscriptions/.', 400, 2),
+  CLOUD_SETTING_INVALID: entry('A setting of the connection to Azure is not valid', 'Correct the setting that the message names and start again.', 500, 2),
+  CLOUD_SNAPSHOT_CHANGED: entry('A snapshot changed while it was being read', 'Nothing was committed; the next run takes a new snapshot. If it happens again, look for something that writes to the snapshots of the backup.', 502),
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof catalogue;

@@ -1,0 +1,76 @@
+import type { ComputeManagementClient } from '@azure/arm-compute';
+import type { Cloud } from '../../activities/cloud';
+import { HoldfastError } from '../../errors/holdfast-error';
+import { realWaiting, type Waiting } from '../disk/backoff';
+import { createDataClient } from '../disk/data-client';
+import { createRangeLister } from '../disk/ranges';
+import { accessOperations } from './access';
+import { armPatience, createArmClient, type Credential, parseArmEndpoint } from './arm-client';
+import type { ArmContext } from './context';
+import { createResourceIds } from './resource-id';
+import { restorePointOperations } from './restore-points';
+import { snapshotOperations } from './snapshots';
+import { vmOperations } from './vms';
+
+export interface CloudSettings {
+  /** The subscriptions that the app may look at. Resource ids of any other are refused before a request is sent. */
+  readonly subscriptionIds: readonly string[];
+  /** Azure Resource Manager; https, or http to this machine only. The default is the public cloud's. */
+  readonly armEndpoint?: string;
+  readonly credential: Credential;
+  /** Hosts of access URLs beside the public cloud's, with their subdomains. */
+  readonly dataPlaneHosts?: readonly string[];
+  /** Gets one line for a person; never an access URL. */
+  readonly log?: (line: string) => void;
+  readonly waiting?: Waiting;
+  readonly requestTimeoutMs?: number;
+}
+
+/** Azure Compute as a Cloud, over the genuine SDK for Resource Manager and over plain HTTP for the bytes of disks. */
+export function createCloud(settings: CloudSettings): Cloud {
+  const armEndpoint = parseArmEndpoint(settings.armEndpoint ?? 'https://management.azure.com');
+  const waiting = loggedWaiting(settings.waiting ?? realWaiting, settings.log);
+  const clients = new Map<string, ComputeManagementClient>();
+  const context: ArmContext = {
+    subscriptionIds: settings.subscriptionIds,
+    ids: createResourceIds(settings.subscriptionIds),
+    waiting,
+    clientFor: (subscriptionId) => {
+      // A programming error, not a person's: every id was checked before.
+      if (!settings.subscriptionIds.some((id) => id.toLowerCase() === subscriptionId.toLowerCase())) throw new HoldfastError('INTERNAL', `No client for the subscription ${subscriptionId}`);
+      const known = clients.get(subscriptionId.toLowerCase());
+      if (known !== undefined) return known;
+      const made = createArmClient(subscriptionId, {
+        endpoint: armEndpoint,
+        credential: settings.credential,
+        waiting,
+        patience: armPatience,
+        requestTimeoutMs: settings.requestTimeoutMs ?? 60_000,
+      });
+      clients.set(subscriptionId.toLowerCase(), made);
+      return made;
+    },
+  };
+  const lister = createRangeLister({ waiting });
+  const dataClient = createDataClient({ maxSockets: 8, idleTimeoutMs: 60_000 });
+  return {
+    ...vmOperations(context),
+    ...restorePointOperations(context),
+    ...snapshotOperations(context),
+    ...accessOperations(context, { armEndpoint, dataPlaneHosts: settings.dataPlaneHosts ?? [], dataClient }),
+    listRanges: lister.listRanges,
+    listChangedRanges: lister.listChangedRanges,
+  };
+}
+
+/** Says when Azure makes the app wait: a backup that is slow for this reason looks stuck otherwise. */
+function loggedWaiting(waiting: Waiting, log: ((line: string) => void) | undefined): Waiting {
+  if (log === undefined) return waiting;
+  return {
+    ...waiting,
+    wait: (delayMs) => {
+      if (delayMs >= 5000) log(`Azure asked for patience: trying again in ${String(Math.round(delayMs / 1000))} s`);
+      return waiting.wait(delayMs);
+    },
+  };
+}
