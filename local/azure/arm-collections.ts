@@ -9,6 +9,7 @@ import { keyOf, notFound, sameId, type World } from './world';
 export async function putCollection(world: World, id: string, body: JsonObject): Promise<ArmReply> {
   const vmId = stringAt(objectAt(objectAt(body, 'properties'), 'source'), 'id');
   if (vmId === undefined) throw new ArmError(400, 'InvalidParameter', "Required parameter 'source.id' is missing (null).");
+  const vm = await world.findVm(vmId);
   const existing = world.state.collections[keyOf(id)];
   if (existing !== undefined) {
     if (!sameId(existing.vmId, vmId)) throw new ArmError(409, 'PropertyChangeNotAllowed', "Changing property 'source' is not allowed.");
@@ -16,7 +17,7 @@ export async function putCollection(world: World, id: string, body: JsonObject):
     world.store.save();
     return { status: 200, body: collectionJson(world, existing, false) };
   }
-  if ((await world.findVm(vmId)) === undefined) throw notFound(vmId);
+  if (vm === undefined) throw notFound(vmId);
   const record: CollectionRecord = {
     id, name: id.split('/').at(-1) ?? '', location: stringAt(body, 'location') ?? 'local', vmId,
     collectionGuid: randomUUID(), tags: tagsOf(body), state: 'Succeeded',

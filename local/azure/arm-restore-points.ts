@@ -22,16 +22,18 @@ export async function putRestorePoint(world: World, collection: CollectionRecord
   if (askedMode !== null && askedMode !== modes.crash) {
     throw new ArmError(400, 'InvalidParameter', `The value '${askedMode}' of parameter consistencyMode is not valid: only CrashConsistent is accepted as input.`);
   }
+  const vm = await world.findVm(collection.vmId);
+  for (const earlier of world.restorePointsOf(collection.vmId)) await look(world, earlier.id);
+  // From here to the record there is no await: of two requests at once, the second finds what the first one made.
   const existing = world.state.restorePoints[keyOf(id)];
   if (existing !== undefined) {
     const same = existing.askedMode === askedMode && [...existing.excludeDiskIds].map(keyOf).sort().join() === excluded.map(keyOf).sort().join();
     if (same) return { status: 200, body: restorePointJson(existing, false) };
     throw new ArmError(409, 'PropertyChangeNotAllowed', 'Updating properties of an existing restore point is not allowed.');
   }
-  const vm = await world.findVm(collection.vmId);
   if (vm === undefined) throw notFound(collection.vmId);
   const disks = vm.disks.filter((disk) => !excluded.some((excludedId) => sameId(excludedId, world.diskResourceId(disk))));
-  await checkAllowed(world, vm, disks, askedMode);
+  checkAllowed(world, vm, disks, askedMode);
   const record: RestorePointRecord = {
     id, name: id.split('/').at(-1) ?? '', collectionId: collection.id, vmId: world.vmResourceId(vm),
     excludeDiskIds: excluded, askedMode,
@@ -186,9 +188,8 @@ function newDiskRestorePoint(world: World, restorePointId: string, vm: LocalVm, 
   };
 }
 
-async function checkAllowed(world: World, vm: LocalVm, disks: readonly LocalDisk[], askedMode: string | null): Promise<void> {
+function checkAllowed(world: World, vm: LocalVm, disks: readonly LocalDisk[], askedMode: string | null): void {
   const ofVm = world.restorePointsOf(world.vmResourceId(vm));
-  for (const point of ofVm) await look(world, point.id);
   if (ofVm.some((point) => point.state === 'Creating')) {
     throw new ArmError(409, 'VMRestorePointClientError', "RestorePoint creation failed since a concurrent 'Create RestorePoint' operation was triggered on the VM.");
   }

@@ -18,9 +18,12 @@ export async function putSnapshot(world: World, id: string, body: JsonObject, ap
   if (stringAt(creation, 'createOption') !== 'Copy' || sourceId === undefined) {
     throw new ArmError(400, 'InvalidParameter', "The stand-in makes snapshots of managed disks: creationData.createOption 'Copy' with a sourceResourceId.");
   }
+  const known = world.state.snapshots[keyOf(id)];
+  if (known !== undefined) return updateExisting(world, known, sourceId, body);
+  const source = await copySource(world, sourceId);
+  // From here to the record there is no await: of two requests at once, the second finds what the first one made.
   const existing = world.state.snapshots[keyOf(id)];
   if (existing !== undefined) return updateExisting(world, existing, sourceId, body);
-  const source = await copySource(world, sourceId);
   const incremental = properties['incremental'] === true;
   checkRates(world, sourceId);
   const record: SnapshotRecord = {

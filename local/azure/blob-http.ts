@@ -24,7 +24,8 @@ export function requestedRange(request: IncomingMessage, sizeBytes: number): Byt
   const match = /^bytes=(\d+)-(\d*)$/.exec(text);
   const start = Number(match?.[1]);
   const last = match?.[2] === undefined || match[2] === '' ? sizeBytes - 1 : Number(match[2]);
-  if (match === null || last < start) throw new BlobError(400, 'InvalidHeaderValue', 'The value for one of the HTTP headers is not in the correct format.', { 'x-ms-header': 'Range' });
+  const malformed = match === null || (match[2] !== '' && last < start);
+  if (malformed) throw new BlobError(400, 'InvalidHeaderValue', 'The value for one of the HTTP headers is not in the correct format.', { 'x-ms-header': 'Range' });
   if (start >= sizeBytes) throw new BlobError(416, 'InvalidRange', 'The range specified is invalid for the current size of the resource.', { 'content-range': `bytes */${sizeBytes}` });
   return { start, end: Math.min(last + 1, sizeBytes) };
 }

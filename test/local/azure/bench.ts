@@ -45,6 +45,14 @@ export class Bench {
       endpoint: this.standIn.url, allowInsecureConnection: true, retryOptions: { maxRetries: 0 },
     });
     this.compute.pipeline.removePolicy({ name: bearerPolicy });
+    // A socket kept from before a restart on the same port is dead, which a pool finds out only by using it.
+    this.compute.pipeline.addPolicy({
+      name: 'noKeepAlive',
+      sendRequest: (request, next) => {
+        request.disableKeepAlive = true;
+        return next(request);
+      },
+    });
   }
 
   async put(path: string, content: Buffer | string): Promise<void> {
@@ -94,7 +102,7 @@ export class Bench {
 }
 
 export function blobClient(url: string): PageBlobClient {
-  return new PageBlobClient(url, new AnonymousCredential(), { retryOptions: { maxTries: 1 } });
+  return new PageBlobClient(url, new AnonymousCredential(), { retryOptions: { maxTries: 1 }, keepAliveOptions: { enable: false } });
 }
 
 /** Ranges of a page list or diff, read from the answer's XML. */
