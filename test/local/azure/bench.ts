@@ -1,4 +1,5 @@
 import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
+import { Agent } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ComputeManagementClient } from '@azure/arm-compute';
@@ -7,6 +8,8 @@ import { createAzureStandIn, type AzureStandIn, type StandInOptions } from '../.
 
 /** The pipeline policy that refuses bearer tokens over plain HTTP: the stand-in has neither TLS nor tokens. */
 const bearerPolicy = 'bearerTokenAuthenticationPolicy';
+
+const freshSockets = new Agent({ keepAlive: false });
 
 export const mib = 1024 * 1024;
 
@@ -49,7 +52,7 @@ export class Bench {
     this.compute.pipeline.addPolicy({
       name: 'noKeepAlive',
       sendRequest: (request, next) => {
-        request.disableKeepAlive = true;
+        request.agent = freshSockets;
         return next(request);
       },
     });
