@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createServer, type AddressInfo } from 'node:net';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
@@ -13,15 +14,17 @@ const mainPath = resolve(__dirname, '../../../local/azure-main.js');
 describe('stand-in: restarts', () => {
   it('knows its snapshots, its access and a running operation after a restart', async () => {
     const image = noise(mib, 1);
-    const bench = await Bench.start({ 'web/os.img': image }, { limits: { operationPolls: 1 } });
+    const bench = await Bench.start({ 'web/os.img': image });
     try {
       await bench.snapshot('s1', 'web_os');
       const url = await bench.grant('s1');
+      await bench.standIn.stop();
+      await bench.open({ operationPolls: 1 });
       const put = await bench.arm('PUT', bench.id('rg', 'snapshots/s2'), { location: 'local', properties: { incremental: true, creationData: { createOption: 'Copy', sourceResourceId: bench.diskId('web_os') } } });
       const operationUrl = put.headers.get('azure-asyncoperation') ?? '';
       const family = (await bench.compute.snapshots.get('rg', 's1')).incrementalSnapshotFamilyId;
       await bench.standIn.stop();
-      await bench.open({});
+      await bench.open();
       assert.ok((await blobClient(url).downloadToBuffer(0, mib)).equals(image), 'the port and the access are the same');
       const states = [];
       for (let poll = 0; poll < 2; poll++) states.push(((await (await fetch(operationUrl)).json()) as { status: string }).status);
@@ -37,7 +40,7 @@ describe('stand-in: restarts', () => {
     const children: ChildProcess[] = [];
     try {
       await mkdir(join(folder, 'disks/web'), { recursive: true });
-      await writeFile(join(folder, 'disks/web/os.img'), noise(96 * mib, 1));
+      await writeFile(join(folder, 'disks/web/os.img'), randomBytes(96 * mib));
       const start = async (): Promise<{ url: string; subscription: string }> => {
         const child = spawn(process.execPath, [mainPath, '--disks', join(folder, 'disks'), '--state', join(folder, 'state'), '--port', '0'], { stdio: ['ignore', 'pipe', 'inherit'] });
         children.push(child);
