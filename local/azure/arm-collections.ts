@@ -29,7 +29,9 @@ export async function putCollection(world: World, id: string, body: JsonObject):
 
 export async function getCollection(world: World, id: string, withPoints: boolean): Promise<ArmReply> {
   await look(world, id);
-  return { status: 200, body: collectionJson(world, findCollection(world, id), withPoints) };
+  const record = findCollection(world, id);
+  if (withPoints) for (const point of pointsOf(world, record)) await look(world, point.id);
+  return { status: 200, body: collectionJson(world, record, withPoints) };
 }
 
 export async function listCollections(world: World, underId: string): Promise<ArmReply> {

@@ -19,7 +19,7 @@ export class BlobFile implements KeyedDisk {
     if (file === undefined) throw new BlobError(404, 'BlobNotFound', 'The specified blob does not exist.');
     const handle = await open(world.store.contentPath(file), access.mode === 'Write' ? 'r+' : 'r');
     const stats = await handle.stat();
-    const version = versions.get(file) ?? 0;
+    const version = disk === undefined ? 0 : (versions.get(file) ?? world.firstBlobVersion);
     return new BlobFile(handle, `${file}#${version}`, stats.size, etagOf(file, version), stats.mtimeMs);
   }
 

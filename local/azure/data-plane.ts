@@ -16,7 +16,7 @@ const maxHashedBytes = 4 * 1024 * 1024;
 /** The page blobs behind access URLs: /disk/{container}/abcd. */
 export class DataPlane {
   private readonly index: RangeIndex;
-  /** How often an upload disk's file was written to since the stand-in started; with the start it makes the ETag. */
+  /** Grows with each write to an upload disk's file: makes its ETag, and keeps old page lists from being taken for new. */
   private readonly versions = new Map<string, number>();
 
   constructor(private readonly world: World) {
@@ -105,7 +105,7 @@ export class DataPlane {
     const { data } = this.world.calls;
     data.writes++;
     data.bytesWritten += range.end - range.start;
-    const version = (this.versions.get(file.fileName) ?? 0) + 1;
+    const version = (this.versions.get(file.fileName) ?? this.world.firstBlobVersion) + 1;
     this.versions.set(file.fileName, version);
     response.writeHead(201, { etag: etagOf(file.fileName, version), 'last-modified': new Date().toUTCString(), 'x-ms-blob-sequence-number': '0', 'x-ms-request-server-encrypted': 'true', 'content-length': '0' });
     response.end();

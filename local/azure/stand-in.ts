@@ -10,7 +10,7 @@ import { ArmThrottle } from './arm-throttle';
 import type { CallLog } from './calls';
 import { removeOrphans } from './copies';
 import { DataPlane } from './data-plane';
-import type { FaultPlan } from './faults';
+import type { Fault, FaultPlan } from './faults';
 import { Frontend } from './frontend';
 import { quickLimits, type StandInLimits } from './limits';
 import { StateStore } from './state';
@@ -28,6 +28,8 @@ export interface StandInOptions {
   /** Milliseconds since 1970; the system's clock when left out. */
   readonly clock?: () => number;
   readonly limits?: Partial<StandInLimits>;
+  /** Faults that are planned from the start on. */
+  readonly faults?: readonly Fault[];
   readonly log?: (message: string) => void;
 }
 
@@ -61,7 +63,9 @@ export function createAzureStandIn(options: StandInOptions): AzureStandIn {
   const limits = { ...quickLimits, ...options.limits };
   const { seed, deletedVms, replacedDisks } = store.content;
   const folder = new SubscriptionFolder({ folder: disksFolder, seed, deletedVms, replacedDisks, warn: log });
-  return new RunningStandIn(new World(store, folder, limits, now, log), options.port, options.hostname ?? '127.0.0.1');
+  const world = new World(store, folder, limits, now, log);
+  for (const fault of options.faults ?? []) world.faults.add(fault);
+  return new RunningStandIn(world, options.port, options.hostname ?? '127.0.0.1');
 }
 
 class RunningStandIn implements AzureStandIn {

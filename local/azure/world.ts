@@ -21,6 +21,8 @@ export class World {
   readonly faults = new FaultPlan((fault) => this.applyNow(fault));
   /** Set when the server listens: access and operation URLs begin with it. */
   baseUrl = '';
+  /** Where the versions of written blobs count from, so that none comes back after a restart. */
+  readonly firstBlobVersion = Date.now();
   private readonly work = new Map<string, Promise<void>>();
 
   constructor(readonly store: StateStore, readonly folder: SubscriptionFolder, readonly limits: StandInLimits,

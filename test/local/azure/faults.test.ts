@@ -143,6 +143,16 @@ describe('stand-in: faults', () => {
     assert.equal((await admin('GET', 'nothing')).status, 404);
   });
 
+  it('can be given faults before it starts', async () => {
+    const other = await Bench.start({ 'web/os.img': noise(mib, 1) }, { faults: [{ kind: 'respond', status: 503 }] });
+    try {
+      assert.equal((await other.arm('GET', '/subscriptions')).status, 503);
+      assert.deepEqual(other.standIn.faults.unfired(), []);
+    } finally {
+      await other.stop();
+    }
+  });
+
   it('throttles by token buckets when told to, with the headers that say so', async () => {
     await bench.standIn.stop();
     await bench.open({ arm: { reads: { capacity: 2, refillPerSecond: 1 }, writes: { capacity: 1, refillPerSecond: 1 }, deletes: { capacity: 1, refillPerSecond: 1 } } });
