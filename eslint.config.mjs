@@ -80,7 +80,7 @@ export default tseslint.config(
   },
   {
     files: ['functions/**/*.ts'],
-    ignores: ['functions/register.ts'],
-    rules: forbid(['azure', 'local', 'cli'], ['^@azure/(?!functions$)'], 'A trigger parses, authorises, starts or asks, and replies; register.ts composes.'),
+    ignores: ['functions/compose.ts'],
+    rules: forbid(['azure', 'local', 'cli'], ['^@azure/(?!functions$)'], 'A trigger parses, authorises, starts or asks, and replies; compose.ts is the composition root.'),
   },
 );

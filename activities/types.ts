@@ -96,7 +96,7 @@ export interface ReleaseResult {
   readonly pending: number;
 }
 
-export interface SelectItemsInput { readonly policy: string; readonly after: string | null }
+export interface SelectItemsInput { readonly policy: string; readonly only: 'all' | 'new'; readonly after: string | null }
 export interface SelectItemsResult {
   readonly items: readonly { readonly itemId: string; readonly vmId: string }[];
   /** Where the next page begins, or null at the end. */

@@ -54,6 +54,8 @@ export const catalogue = {
   RECOVERY_POINT_NOT_FOUND: entry('There is no such recovery point', '`holdfast list` shows what there is.', 404, 3),
   ITEM_NOT_FOUND: entry('There is no such item', '`holdfast items` shows what is in the vault; GET /api/items what can be protected.', 404, 3),
   DISK_NOT_FOUND: entry('The recovery point has no such disk', '`holdfast show` lists its disks.', 404, 3),
+  ITEM_AMBIGUOUS: entry('The vault has several items', 'Name one with --item; `holdfast items` lists them.', 400, 2),
+  DISK_AMBIGUOUS: entry('The recovery point has several disks', 'Name one with --disk, by its name or its lun; `holdfast show` lists them.', 400, 2),
   TARGET_EXISTS: entry('The target exists', 'Choose another name, or remove it first: nothing is overwritten unasked.', 409, 2),
   TARGET_WRITE_FAILED: entry('The target cannot be written', 'Check free space and permissions; what was written so far is incomplete and was removed.', 507),
   CANCELLED: entry('The run was cancelled', 'Nothing of it is visible; start it again when you like.', 409),

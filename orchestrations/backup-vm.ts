@@ -60,7 +60,8 @@ export function* backupVm(context: OrchestrationContext): Steps<BackupVmResult> 
   status.set({ phase: 'opening' });
   const opened = yield* step<OpenRunResult>(context, ACTIVITIES.openRun, { ...input, owner: context.df.instanceId });
   if (!opened.ok) {
-    const skipped = opened.error.code === 'SLOT_TAKEN';
+    // A scheduled run that finds its slot done, or the item busy with another run, has nothing to mend.
+    const skipped = opened.error.code === 'SLOT_TAKEN' || (opened.error.code === 'RUN_IN_PROGRESS' && input.slot !== null);
     return { outcome: skipped ? 'skipped' : 'failed', recoveryPoint: null, committed: null, error: opened.error, warnings: [] };
   }
   const run: RunInput = { itemId: input.itemId, sequence: opened.value.sequence, stamp: input.stamp };

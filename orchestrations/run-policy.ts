@@ -9,6 +9,8 @@ export interface RunPolicyInput {
   readonly policy: string;
   readonly stamp: string;
   readonly slot: string;
+  /** 'new' takes only items that no run was ever opened for. */
+  readonly only: 'all' | 'new';
   /** Set when it continues as new. */
   readonly resume?: { readonly after: string; readonly counts: RunPolicyCounts };
 }
@@ -27,7 +29,7 @@ export function* runPolicy(context: OrchestrationContext): Steps<RunPolicyResult
   const counts = { ...(input.resume?.counts ?? { committed: 0, failed: 0, skipped: 0 }) };
 
   // 1
-  const page = yield* step<SelectItemsResult>(context, ACTIVITIES.selectItems, { policy: input.policy, after: input.resume?.after ?? null });
+  const page = yield* step<SelectItemsResult>(context, ACTIVITIES.selectItems, { policy: input.policy, only: input.only, after: input.resume?.after ?? null });
   if (!page.ok) return { ...counts, error: page.error };
 
   // 2
@@ -48,7 +50,7 @@ export function* runPolicy(context: OrchestrationContext): Steps<RunPolicyResult
 
   // 3
   if (next !== null) {
-    context.df.continueAsNew({ policy: input.policy, stamp: input.stamp, slot: input.slot, resume: { after: next, counts } } satisfies RunPolicyInput);
+    context.df.continueAsNew({ policy: input.policy, stamp: input.stamp, slot: input.slot, only: input.only, resume: { after: next, counts } } satisfies RunPolicyInput);
     return undefined;
   }
   return { ...counts, error: null };

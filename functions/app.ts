@@ -1,0 +1,67 @@
+import { app, type HttpHandler, type HttpMethod, type InvocationContext, type Timer } from '@azure/functions';
+import * as df from 'durable-functions';
+import { createAuditDisk } from '../activities/audit-disk';
+import { createAbandonRun, createCommitRun } from '../activities/commit-run';
+import { createFinishDisk, createFinishRegion } from '../activities/finish';
+import { createOpenRun } from '../activities/open-run';
+import { createPlanBackup } from '../activities/plan-backup';
+import { createPlanDisk } from '../activities/plan-disk';
+import { createPlanRegion } from '../activities/plan-region';
+import { createReleaseSnapshots } from '../activities/release-snapshots';
+import { createSelectItems } from '../activities/select-items';
+import { createSnapshotStatus, createStartSnapshot } from '../activities/snapshot';
+import { createTransferSlice } from '../activities/transfer-slice';
+import { backupDisk } from '../orchestrations/backup-disk';
+import { backupRegion } from '../orchestrations/backup-region';
+import { backupVm } from '../orchestrations/backup-vm';
+import { type ACTIVITIES, ORCHESTRATIONS } from '../orchestrations/names';
+import { runPolicy } from '../orchestrations/run-policy';
+import { cancelJob, getJob, listJobs } from './http-jobs';
+import { getItem, listItems, listItemRecoveryPoints, startBackup } from './http-items';
+import { deletePolicyHandler, getPolicy, listPoliciesHandler, putPolicy } from './http-policies';
+import { getRecoveryPoint } from './http-recovery-points';
+import { guarded } from './problem';
+import { schedulerTick } from './scheduler';
+import type { Services } from './services';
+
+/** Binds names to code: everything that this app is made of. */
+export function registerApp(services: Services): void {
+  registerSteps(services);
+  registerRoutes(services);
+  app.timer('scheduler', {
+    schedule: services.schedulerCron,
+    extraInputs: [df.input.durableClient()],
+    handler: (_timer: Timer, context: InvocationContext) => schedulerTick(services, df.getClient(context), context),
+  });
+}
+
+function registerSteps({ deps }: Services): void {
+  df.app.orchestration(ORCHESTRATIONS.backupVm, backupVm);
+  df.app.orchestration(ORCHESTRATIONS.backupDisk, backupDisk);
+  df.app.orchestration(ORCHESTRATIONS.backupRegion, backupRegion);
+  df.app.orchestration(ORCHESTRATIONS.runPolicy, runPolicy);
+  const steps: Readonly<Record<keyof typeof ACTIVITIES, (input: never) => Promise<unknown>>> = {
+    openRun: createOpenRun(deps), planBackup: createPlanBackup(deps), startSnapshot: createStartSnapshot(deps), snapshotStatus: createSnapshotStatus(deps),
+    planDisk: createPlanDisk(deps), planRegion: createPlanRegion(deps), transferSlice: createTransferSlice(deps), finishRegion: createFinishRegion(deps),
+    finishDisk: createFinishDisk(deps), auditDisk: createAuditDisk(deps), commitRun: createCommitRun(deps), releaseSnapshots: createReleaseSnapshots(deps),
+    abandonRun: createAbandonRun(deps), selectItems: createSelectItems(deps),
+  };
+  for (const [name, step] of Object.entries(steps)) df.app.activity(name, { handler: (input: unknown) => step(input as never) });
+}
+
+function registerRoutes(services: Services): void {
+  const route = (name: string, method: HttpMethod, path: string, handler: HttpHandler): void =>
+    app.http(name, { methods: [method], route: path, authLevel: services.http.httpAuthLevel, extraInputs: [df.input.durableClient()], handler: guarded(handler) });
+  route('listItems', 'GET', 'items', listItems(services));
+  route('getItem', 'GET', 'items/{item}', getItem(services));
+  route('startBackup', 'POST', 'items/{item}/backups', startBackup(services));
+  route('listItemRecoveryPoints', 'GET', 'items/{item}/recovery-points', listItemRecoveryPoints(services));
+  route('getRecoveryPoint', 'GET', 'recovery-points/{id}', getRecoveryPoint(services));
+  route('listJobs', 'GET', 'jobs', listJobs());
+  route('getJob', 'GET', 'jobs/{id}', getJob(services));
+  route('cancelJob', 'POST', 'jobs/{id}/cancel', cancelJob(services));
+  route('listPolicies', 'GET', 'policies', listPoliciesHandler(services));
+  route('getPolicy', 'GET', 'policies/{name}', getPolicy(services));
+  route('putPolicy', 'PUT', 'policies/{name}', putPolicy(services));
+  route('deletePolicy', 'DELETE', 'policies/{name}', deletePolicyHandler(services));
+}

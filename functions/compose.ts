@@ -1,0 +1,57 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { createCredential } from '../azure/credential';
+import { createCloud } from '../azure/compute/cloud';
+import { openSnapshotSource } from '../azure/disk/snapshot-source';
+import { openStore } from '../azure/open-store';
+import { HoldfastError } from '../errors/holdfast-error';
+import { type KeyProvider, keyFileProvider, openKeyProvider, parseKeyFile } from '../vault/key-providers';
+import { parseVaultAddress } from '../vault/store/store-spec';
+import type { VaultAccess } from '../vault/tree';
+import { openVault } from '../vault/vault';
+import type { Services } from './services';
+import { readSettings, type Settings } from './settings';
+
+/** The composition root of the app: settings in, services out. Nothing is opened before it is needed. */
+export function compose(env: NodeJS.ProcessEnv): Services {
+  const settings = readSettings(env);
+  const spec = parseVaultAddress(settings.vault);
+  const credential = createCredential(settings.credential);
+  return {
+    http: settings,
+    schedulerCron: settings.schedulerCron,
+    deps: {
+      vault: once(async () => {
+        const store = await openStore(spec, env, { credential });
+        return openVault(store, await keyProvider(settings));
+      }),
+      cloud: createCloud({ subscriptionIds: settings.subscriptionIds, credential, ...(settings.armEndpoint ? { armEndpoint: settings.armEndpoint } : {}) }),
+      openSnapshotSource,
+      transfer: { factory: path.join(__dirname, '..', 'azure', 'transfer-factory.js'), store: { ...spec }, threads: settings.transferThreads },
+      nowMs: () => Date.now(),
+      log: (message, fields) => console.warn(JSON.stringify({ message, ...fields })),
+    },
+  };
+}
+
+async function keyProvider(settings: Settings): Promise<KeyProvider> {
+  if (settings.keyFile === '') return openKeyProvider;
+  try {
+    return keyFileProvider(parseKeyFile(await readFile(settings.keyFile, 'utf8'), settings.keyFile));
+  } catch (cause) {
+    if (cause instanceof HoldfastError) throw cause;
+    throw new HoldfastError('KEY_NOT_FOUND', `The key file ${settings.keyFile} cannot be read`, { cause, data: { path: settings.keyFile } });
+  }
+}
+
+/** Opens once and keeps it; a failure is not kept, so the next one who asks tries again. */
+function once(open: () => Promise<VaultAccess>): () => Promise<VaultAccess> {
+  let opened: Promise<VaultAccess> | undefined;
+  return () => {
+    opened ??= open().catch((error: unknown) => {
+      opened = undefined;
+      throw error;
+    });
+    return opened;
+  };
+}

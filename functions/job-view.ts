@@ -1,0 +1,112 @@
+import type { DurableClient, DurableOrchestrationStatus } from 'durable-functions';
+import { catalogue } from '../errors/catalogue';
+import { type ErrorReport, toReport } from '../errors/holdfast-error';
+import type { BackupVmInput, BackupVmResult, BackupVmStatus } from '../orchestrations/backup-vm';
+import type { DiskStatus } from '../orchestrations/backup-disk';
+import type { RegionStatus } from '../orchestrations/backup-region';
+import { regionInstanceId } from '../orchestrations/names';
+import { REGION_BYTES, WINDOW_BYTES } from '../vault/format';
+import type { TransferStats } from '../vault/transfer-types';
+import { findStatus, isActive } from './durable-status';
+
+export type JobState = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled' | 'skipped';
+
+export interface JobView {
+  readonly id: string;
+  readonly kind: 'backup';
+  readonly itemId: string;
+  readonly itemName: string | null;
+  readonly policy: string | null;
+  readonly slot: string | null;
+  readonly state: JobState;
+  readonly phase: string;
+  readonly startedAt: string;
+  readonly endedAt: string | null;
+  readonly progress: JobProgress;
+  /** What the run read, found changed and stored; null until it is committed. */
+  readonly figures: TransferStats | null;
+  readonly recoveryPoint: string | null;
+  readonly consistency: string | null;
+  readonly warnings: readonly string[];
+  readonly error: { readonly code: string; readonly cause: string; readonly message: string; readonly remedy: string } | null;
+}
+
+export interface JobProgress {
+  readonly percent: number;
+  /** Of the disks' address space: what needs no reading counts as done. */
+  readonly bytesDone: number;
+  readonly bytesTotal: number;
+  readonly disksDone: number;
+  readonly disks: number;
+  readonly bytesPerSecond: number | null;
+  readonly secondsLeft: number | null;
+}
+
+/** A backup as people see it. With `deep`, running disks and regions are asked how far they are. */
+export async function viewJob(client: DurableClient, status: DurableOrchestrationStatus, nowMs: number, deep: boolean): Promise<JobView> {
+  const input = status.input as unknown as BackupVmInput;
+  const custom = (status.customStatus ?? null) as BackupVmStatus | null;
+  const ended = !isActive(status);
+  const result = status.runtimeStatus === 'Completed' ? status.output as unknown as BackupVmResult : null;
+  const startedAt = new Date(status.createdTime);
+  const state = stateOf(status, result);
+  const bytes = await bytesDone(client, custom, state === 'succeeded', deep && !ended);
+  const elapsedSeconds = Math.max(0.001, ((ended ? new Date(status.lastUpdatedTime).getTime() : nowMs) - startedAt.getTime()) / 1000);
+  const rate = bytes.done > 0 ? Math.round(bytes.done / elapsedSeconds) : null;
+  return {
+    id: status.instanceId, kind: 'backup', itemId: input.itemId, itemName: custom?.vmName ?? null, policy: input.policy, slot: input.slot, state,
+    phase: custom?.phase ?? 'queued', startedAt: startedAt.toISOString(), endedAt: ended ? new Date(status.lastUpdatedTime).toISOString() : null,
+    progress: {
+      percent: state === 'succeeded' ? 100 : bytes.total > 0 ? Math.floor((bytes.done / bytes.total) * 100) : 0, bytesDone: bytes.done, bytesTotal: bytes.total,
+      disksDone: bytes.disksDone, disks: custom?.disks.length ?? 0, bytesPerSecond: rate,
+      secondsLeft: ended || !rate ? (ended ? 0 : null) : Math.ceil((bytes.total - bytes.done) / rate),
+    },
+    figures: result?.committed?.stats ?? null, recoveryPoint: result?.recoveryPoint ?? null, consistency: result?.committed?.consistency ?? null,
+    warnings: result?.warnings ?? custom?.warnings ?? [], error: errorOf(status, result),
+  };
+}
+
+function stateOf(status: DurableOrchestrationStatus, result: BackupVmResult | null): JobState {
+  if (result) return result.outcome === 'committed' ? 'succeeded' : result.outcome === 'skipped' ? 'skipped' : result.error?.code === 'CANCELLED' ? 'cancelled' : 'failed';
+  if (status.runtimeStatus === 'Pending') return 'queued';
+  return isActive(status) ? 'running' : 'failed';
+}
+
+function errorOf(status: DurableOrchestrationStatus, result: BackupVmResult | null): JobView['error'] {
+  let report: ErrorReport | null = result?.error ?? null;
+  if (!result && !isActive(status)) report = toReport(new Error(`The orchestration ended as ${status.runtimeStatus}`));
+  return report && { code: report.code, cause: catalogue[report.code].title, message: report.message, remedy: report.remedy };
+}
+
+async function bytesDone(client: DurableClient, custom: BackupVmStatus | null, all: boolean, deep: boolean): Promise<{ done: number; total: number; disksDone: number }> {
+  const disks = custom?.disks ?? [];
+  const total = disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  if (all) return { done: total, total, disksDone: disks.length };
+  if (!deep) return { done: 0, total, disksDone: 0 };
+  let done = 0;
+  let disksDone = 0;
+  for (const disk of disks) {
+    const status = await findStatus(client, disk.instanceId);
+    if (!status) continue;
+    if (!isActive(status)) {
+      done += disk.sizeBytes;
+      disksDone++;
+    } else {
+      done += await diskBytesDone(client, disk.instanceId, disk.sizeBytes, status.customStatus as DiskStatus | null);
+    }
+  }
+  return { done: Math.min(done, total), total, disksDone };
+}
+
+/** Regions that need no look count as done as soon as the plan says so; of those that run, the windows that are transferred. */
+async function diskBytesDone(client: DurableClient, instanceId: string, sizeBytes: number, disk: DiskStatus | null): Promise<number> {
+  if (!disk) return 0;
+  const regionBytes = Math.min(REGION_BYTES, sizeBytes);
+  let left = (disk.regions - disk.regionsDone) * regionBytes;
+  for (const region of disk.running) {
+    const status = await findStatus(client, regionInstanceId(instanceId, region));
+    const progress = status && isActive(status) ? status.customStatus as RegionStatus | null : null;
+    if (progress) left -= regionBytes - Math.min(regionBytes, (progress.windows - progress.windowsDone) * WINDOW_BYTES);
+  }
+  return Math.max(0, sizeBytes - Math.max(0, left));
+}

@@ -1,0 +1,54 @@
+import type { HttpHandler, HttpRequest, HttpResponseInit } from '@azure/functions';
+import { catalogue } from '../errors/catalogue';
+import { HoldfastError, messageOf } from '../errors/holdfast-error';
+
+const MAX_BODY_BYTES = 64 * 1024;
+
+/** Problem details (RFC 9457) of an error of the catalogue; `code` and `remedy` are extensions. */
+export function problem(error: HoldfastError): HttpResponseInit {
+  const { title, status } = catalogue[error.code];
+  return {
+    status,
+    headers: { 'content-type': 'application/problem+json' },
+    body: JSON.stringify({ type: `urn:holdfast:error:${error.code}`, title, status, detail: error.message, code: error.code, remedy: error.remedy, data: error.data }),
+  };
+}
+
+/** Turns whatever a handler throws into problem details. What nobody foresaw is logged and says no more than that it happened. */
+export const guarded = (handler: HttpHandler): HttpHandler => async (request, context) => {
+  try {
+    return await handler(request, context);
+  } catch (error) {
+    if (error instanceof HoldfastError) return problem(error);
+    context.error(`${request.method} ${new URL(request.url).pathname} failed: ${messageOf(error)}`);
+    return problem(new HoldfastError('INTERNAL', `The request failed; the log has it under ${context.invocationId}`));
+  }
+};
+
+export const json = (value: unknown, init: Omit<HttpResponseInit, 'body' | 'jsonBody'> = {}): HttpResponseInit => ({ ...init, jsonBody: value });
+
+/** The body as text, at most 64 KiB of it. Throws REQUEST_TOO_LARGE. */
+export async function readBody(request: HttpRequest): Promise<string> {
+  const declared = Number(request.headers.get('content-length') ?? 0);
+  const tooLarge = (bytes: string): HoldfastError => new HoldfastError('REQUEST_TOO_LARGE', `The body has ${bytes} bytes`, { data: { limitBytes: MAX_BODY_BYTES } });
+  if (declared > MAX_BODY_BYTES) throw tooLarge(String(declared));
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of (request.body ?? []) as AsyncIterable<Uint8Array>) {
+    bytes += part.length;
+    if (bytes > MAX_BODY_BYTES) throw tooLarge(`more than ${MAX_BODY_BYTES}`);
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString('utf8');
+}
+
+/** The body as JSON; an empty one is undefined. Throws REQUEST_INVALID. */
+export async function readJson(request: HttpRequest): Promise<unknown> {
+  const text = await readBody(request);
+  if (text.trim() === '') return undefined;
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new HoldfastError('REQUEST_INVALID', `The body is not JSON: ${messageOf(cause)}`, { cause });
+  }
+}

@@ -1,0 +1,46 @@
+import { z } from 'zod';
+import { HoldfastError } from '../errors/holdfast-error';
+
+/** Every setting of the app, from the environment alone. docs/settings.md explains each. */
+export interface Settings {
+  /** Address of the vault: a folder or a blob container URL. */
+  readonly vault: string;
+  /** Path of the key file; empty for a vault that was made without encryption. */
+  readonly keyFile: string;
+  readonly subscriptionIds: readonly string[];
+  readonly armEndpoint: string | undefined;
+  readonly credential: string;
+  readonly transferThreads: number | undefined;
+  /** When the scheduler looks for due slots: NCRONTAB with seconds, UTC. */
+  readonly schedulerCron: string;
+  /** 'function' asks callers for a key; 'anonymous' is for a host that only this machine reaches. */
+  readonly httpAuthLevel: 'anonymous' | 'function' | 'admin';
+}
+
+const schema = z.object({
+  HOLDFAST_VAULT: z.string({ error: 'expects the address of the vault: a folder or a blob container URL' }).min(1, 'expects the address of the vault'),
+  HOLDFAST_KEY: z.string().default(''),
+  AZURE_SUBSCRIPTION_IDS: z.string({ error: 'expects the ids of the subscriptions to protect, separated by commas' })
+    .transform((text) => text.split(',').map((id) => id.trim()).filter((id) => id !== ''))
+    .refine((ids) => ids.length > 0 && ids.every((id) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id)), 'expects subscription ids such as 00000000-0000-0000-0000-000000000000, separated by commas'),
+  HOLDFAST_ARM_ENDPOINT: z.url('expects the URL of Azure Resource Manager').optional(),
+  HOLDFAST_AZURE_CREDENTIAL: z.string().default('default'),
+  HOLDFAST_TRANSFER_THREADS: z.coerce.number('expects a whole number').int('expects a whole number').min(0, 'expects 0 to 16').max(16, 'expects 0 to 16').optional(),
+  HOLDFAST_SCHEDULER_CRON: z.string().default('0 * * * * *'),
+  HOLDFAST_HTTP_AUTH_LEVEL: z.enum(['anonymous', 'function', 'admin'], { error: 'expects anonymous, function or admin' }).default('function'),
+});
+
+/** Reads the settings. Throws SETTING_INVALID with one line for each that is missing or wrong. */
+export function readSettings(env: NodeJS.ProcessEnv): Settings {
+  const parsed = schema.safeParse(env);
+  if (!parsed.success) {
+    const lines = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}; it is ${env[String(path[0])] === undefined ? 'missing' : `"${String(env[String(path[0])]).slice(0, 60)}"`}`);
+    throw new HoldfastError('SETTING_INVALID', `Settings are missing or wrong:\n  ${lines.join('\n  ')}`, { data: { settings: lines } });
+  }
+  const { data } = parsed;
+  return {
+    vault: data.HOLDFAST_VAULT, keyFile: data.HOLDFAST_KEY, subscriptionIds: data.AZURE_SUBSCRIPTION_IDS, armEndpoint: data.HOLDFAST_ARM_ENDPOINT,
+    credential: data.HOLDFAST_AZURE_CREDENTIAL, transferThreads: data.HOLDFAST_TRANSFER_THREADS, schedulerCron: data.HOLDFAST_SCHEDULER_CRON,
+    httpAuthLevel: data.HOLDFAST_HTTP_AUTH_LEVEL,
+  };
+}
