@@ -39,6 +39,15 @@ export const catalogue = {
   CLOUD_ACCESS_EXPIRED: entry('Access to a snapshot expired and could not be renewed', 'Check whether someone ended the access or deleted the snapshot; the next run starts anew.', 503),
   CLOUD_DIFF_UNSUPPORTED: entry('Azure cannot compare the two snapshots', 'Nothing to do: the disk is read whole and compared by hash.', 409),
   CLOUD_FAILED: entry('An Azure operation failed', 'The message has the code that Azure gave; look it up in the troubleshooting page of the resource.', 502),
+
+  // The embedded host: the app on one machine
+  HOST_STATE_LOCKED: entry('Another Holdfast host is using this state folder', 'Stop the other one, or give this one a folder of its own with `--state`.', 409, 6),
+  HOST_STATE_INVALID: entry('The state of the host cannot be read', 'Use the version that wrote it, or move the folder away: backups in the vault are untouched, and running jobs start again.', 500, 4),
+  HOST_APP_INVALID: entry('The app cannot run in the embedded host', 'Change what the message names; the embedded host runs HTTP, timer, activity and orchestration functions.', 500, 2),
+  HOST_NO_SUCH_INSTANCE: entry('There is no orchestration instance of this id', 'Check the id; it may have been purged.', 404, 3),
+  HOST_INSTANCE_EXISTS: entry('An orchestration instance of this id is still running', 'Wait for it to end, terminate it, or use another id.', 409, 6),
+  HOST_STOPPED: entry('The host is not running', 'Start it before using it.', 503),
+  PORT_IN_USE: entry('The port is taken by another program', 'Stop the other program, or choose another port with `--port`.', 409, 6),
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof catalogue;
