@@ -40,6 +40,8 @@ export class VirtualClock implements Clock {
   #order = 0;
   #sleeping = 0;
   readonly #timers = new Set<VirtualTimer>();
+  /** Called when a caller falls asleep: the host may be at rest now. */
+  onSleep: (() => void) | undefined;
 
   constructor(startMs: number = Date.UTC(2026, 0, 1)) {
     this.#nowMs = startMs;
@@ -58,6 +60,7 @@ export class VirtualClock implements Clock {
   /** For work under test that has to wait: resolves when virtual time has moved on by `ms`. */
   sleep(ms: number): Promise<void> {
     this.#sleeping++;
+    this.onSleep?.();
     return new Promise((resolve) => {
       this.setTimer(this.#nowMs + ms, () => {
         this.#sleeping--;

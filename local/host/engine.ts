@@ -12,7 +12,7 @@ import { events, timestamp, type HistoryEvent, type ParentInstance } from './his
 import type { HostSettings } from './host-json';
 import type { Invoker, LogSink } from './invoke';
 import type { ActivityItem, Instance, Journal, Message } from './journal';
-import { Metrics } from './metrics';
+import type { Metrics } from './metrics';
 import type { FunctionRegistry, TypedData } from './registration';
 import type { Known, Scheduled } from './replay';
 import { activityFailure, activityInputData, jsonText, resultText, workerError } from './wire-values';
@@ -37,6 +37,8 @@ export interface EngineDeps {
   readonly log: LogSink;
   /** Called after each commit that touched an instance. */
   readonly onChange: (instanceId: string) => void;
+  /** Called when something ended: the host may be at rest now. */
+  readonly onQuiet: () => void;
   readonly onInvocation: ((record: InvocationRecord) => void) | undefined;
 }
 
@@ -76,7 +78,7 @@ export class DurableEngine {
     this.kick();
   }
 
-  /** Stops taking work; what runs goes on, see `busy`. */
+  /** Stops taking work; what runs goes on, see `live`. */
   close(): void {
     this.#open = false;
     this.#cancelTimer?.();
@@ -88,9 +90,9 @@ export class DurableEngine {
     this.#epoch++;
   }
 
-  /** True while anything runs or is ready to run. */
-  get busy(): boolean {
-    return this.#live > 0 || this.#kicked || (this.#open && this.#hasReady());
+  /** True while something is ready to run and does not run yet. */
+  get ready(): boolean {
+    return this.#open && (this.#kicked || this.#hasReady());
   }
 
   /** How many functions are running, zombies of a simulated crash included. */
@@ -191,8 +193,11 @@ export class DurableEngine {
   }
 
   #hasReady(): boolean {
-    const { journal, clock } = this.#deps;
-    return journal.dueInstances(clock.now()).some((id) => !this.#stuck.has(id)) || journal.activities(1).length > 0;
+    const { journal, clock, settings } = this.#deps;
+    if (this.#episodes.size < settings.maxConcurrentOrchestrators
+      && journal.dueInstances(clock.now()).some((id) => !this.#stuck.has(id) && !this.#episodes.has(id))) return true;
+    return this.#activities.size < settings.maxConcurrentActivities
+      && journal.activities(this.#activities.size + 1).some(({ id }) => !this.#activities.has(id));
   }
 
   #pump(): void {
@@ -208,6 +213,7 @@ export class DurableEngine {
     this.#cancelTimer?.();
     const next = journal.nextDueAt(clock.now());
     this.#cancelTimer = next === undefined ? undefined : clock.setTimer(next, () => this.kick());
+    this.#deps.onQuiet();
   }
 
   #go<T>(running: Set<T>, key: T, work: (epoch: number) => Promise<void>): void {
@@ -223,6 +229,7 @@ export class DurableEngine {
         this.#live--;
         if (epoch === this.#epoch) running.delete(key);
         this.kick();
+        this.#deps.onQuiet();
       });
   }
 

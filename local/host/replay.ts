@@ -123,7 +123,11 @@ class Replay {
       case EventType.EventRaised:
         this.#raise(event, event.Name);
         break;
-      default:
+      case EventType.ExecutionCompleted:
+      case EventType.ExecutionTerminated:
+      case EventType.OrchestratorCompleted:
+      case EventType.ExecutionSuspended:
+      case EventType.ExecutionResumed:
         break;
     }
   }

@@ -1,11 +1,11 @@
 /** `node:sqlite`, without the one line of warning that Node 22 and 24 print when it is loaded for the first time. */
-import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
+import type * as sqlite from 'node:sqlite';
 
-type SqliteModule = typeof import('node:sqlite');
+type SqliteModule = typeof sqlite;
 let loaded: SqliteModule | undefined;
 
-export type Database = DatabaseSync;
-export type Row = Readonly<Record<string, SQLInputValue>>;
+export type Database = sqlite.DatabaseSync;
+export type Row = Readonly<Record<string, sqlite.SQLInputValue>>;
 
 export function openDatabase(location: string): Database {
   loaded ??= loadQuietly();
