@@ -2,6 +2,8 @@
  * What an orchestrator returns: the actions that it wants done, as `durable-functions` writes them (schema version 3).
  * Parsing refuses what the embedded host cannot do, with words, instead of guessing.
  */
+import { jsonText } from './wire-values';
+
 export const ActionType = {
   CallActivity: 0,
   CallActivityWithRetry: 1,
@@ -68,7 +70,7 @@ export function readOrchestratorOutput(state: unknown): OrchestratorOutput {
   return {
     isDone: raw.isDone,
     actions,
-    output: raw.output === undefined ? null : JSON.stringify(raw.output),
+    output: jsonText(raw.output),
     ...(raw.error === undefined ? {} : { error: raw.error }),
     ...(raw.customStatus === undefined ? {} : { customStatus: JSON.stringify(raw.customStatus) }),
   };

@@ -5,6 +5,7 @@
 import { UnsupportedAction, type OrchestratorOutput } from './actions';
 import { EventType, continuedHistory, events, historyToSend, type HistoryEvent } from './history';
 import type { Instance, Message, RuntimeStatus } from './journal';
+import { jsonText } from './wire-values';
 import { NonDeterminism, replay, type Decision, type Known, type Scheduled } from './replay';
 
 export interface PreparedEpisode {
@@ -145,7 +146,7 @@ function ended(episode: PreparedEpisode, status: RuntimeStatus, result: string |
 function continueAsNew(episode: PreparedEpisode, decision: Decision, customStatus: string | null, nowMs: number): Conclusion {
   const { input, carried } = decision.continueAsNew ?? { input: undefined, carried: [] };
   const appended = [...episode.fresh, events.orchestratorCompleted(nowMs)];
-  return { ...ending, appended, status: 'Running', output: null, customStatus, continueAsNew: { input: input === undefined ? null : JSON.stringify(input), carried } };
+  return { ...ending, appended, status: 'Running', output: null, customStatus, continueAsNew: { input: jsonText(input), carried } };
 }
 
 function lastSuspension(history: readonly HistoryEvent[]): string | null {

@@ -119,8 +119,19 @@ export class HostWeb {
   }
 
   #management(): ManagementDeps {
-    const { journal, engine, clock, taskHubName, keys, waitUntilFinished } = this.#deps;
-    return { journal, engine, clock, taskHubName, systemKey: keys.system, waitUntilFinished };
+    const { journal, engine, clock, taskHubName, keys } = this.#deps;
+    return { journal, engine, clock, taskHubName, systemKey: keys.system, waitUntilFinished: (id, timeoutMs) => this.#wait(id, timeoutMs) };
+  }
+
+  /** A request that waits for an instance does not keep the host from being at rest. */
+  async #wait(instanceId: string, timeoutMs: number): Promise<void> {
+    this.#inFlight--;
+    this.#deps.onChange();
+    try {
+      await this.#deps.waitUntilFinished(instanceId, timeoutMs);
+    } finally {
+      this.#inFlight++;
+    }
   }
 
   /** `POST functions/<timer>` runs it now; `GET host/ping` and `host/status` tell that the host is up. */

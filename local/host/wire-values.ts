@@ -32,9 +32,9 @@ function integerText(value: number): string {
   return Object.is(value, -0) ? '0' : BigInt(value).toString();
 }
 
-/** JSON text of a value, or null for undefined; what an orchestrator's `output` or a child's `input` becomes. */
+/** JSON text of a value, or null for null and undefined; what an orchestrator's `output` or a child's `input` becomes. */
 export function jsonText(value: unknown): string | null {
-  return value === undefined ? null : JSON.stringify(value);
+  return value === undefined || value === null ? null : JSON.stringify(value);
 }
 
 /** Parses JSON text that the host wrote itself; null stays null. */
