@@ -193,7 +193,7 @@ class Replay {
     const stepAt = fireAtMs - this.#nowMs > longTimerLimitMs ? this.#nowMs + longTimerStepMs : fireAtMs;
     const id = this.#nextId++;
     const fired: Finish = () => {
-      if (fireAtMs <= this.#nowMs) done(true);
+      if (stepAt === fireAtMs) done(true);
       else if (!cancelled || this.#timersInHistory.has(this.#nextId)) this.#timer(fireAtMs, cancelled, done);
     };
     this.#scheduled.set(id, { kind: 'timer', id, fireAtMs: stepAt });
