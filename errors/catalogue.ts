@@ -107,6 +107,14 @@ export const catalogue = {
   CLOUD_ID_INVALID: entry('A resource id is not one that Holdfast understands', 'Give the full resource id as Azure shows it, beginning with /subscriptions/.', 400, 2),
   CLOUD_SETTING_INVALID: entry('A setting of the connection to Azure is not valid', 'Correct the setting that the message names and start again.', 500, 2),
   CLOUD_SNAPSHOT_CHANGED: entry('A snapshot changed while it was being read', 'Nothing was committed; the next run takes a new snapshot. If it happens again, look for something that writes to the snapshots of the backup.', 502),
+  // The embedded host: the app on one machine
+  HOST_STATE_LOCKED: entry('Another Holdfast host is using this state folder', 'Stop the other one, or give this one a folder of its own with `--state`.', 409, 6),
+  HOST_STATE_INVALID: entry('The state of the host cannot be read', 'Use the version that wrote it, or move the folder away: backups in the vault are untouched, and running jobs start again.', 500, 4),
+  HOST_APP_INVALID: entry('The app cannot run in the embedded host', 'Change what the message names; the embedded host runs HTTP, timer, activity and orchestration functions.', 500, 2),
+  HOST_NO_SUCH_INSTANCE: entry('There is no orchestration instance of this id', 'Check the id; it may have been purged.', 404, 3),
+  HOST_INSTANCE_EXISTS: entry('An orchestration instance of this id is still running', 'Wait for it to end, terminate it, or use another id.', 409, 6),
+  HOST_STOPPED: entry('The host is not running', 'Start it before using it.', 503),
+  PORT_IN_USE: entry('The port is taken by another program', 'Stop the other program, or choose another port with `--port`.', 409, 6),
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof catalogue;
