@@ -33,13 +33,14 @@ async function buildManifest(vault: VaultAccess, input: CommitRunInput): Promise
     const audit = await findDocument(vault, records.audit(disk), auditSchema);
     if ((audit?.mismatches ?? 0) > 0) throw new HoldfastError('INTERNAL', `Disk ${planned.name} failed its audit and was not compared`);
     const made = snapshot.disks.find((candidate) => candidate.disk === planned.disk);
-    for (const { id } of (await recall(vault, records.diskPlan(disk), diskPlanSchema)).champions) champions.add(id);
+    const diskPlan = await recall(vault, records.diskPlan(disk), diskPlanSchema);
+    for (const { id } of diskPlan.champions) champions.add(id);
     disks.push({
-      name: planned.name, lun: planned.lun, sizeBytes: made?.sizeBytes ?? planned.sizeBytes, logicalSectorBytes: planned.logicalSectorBytes,
+      name: planned.name, lun: planned.lun, sizeBytes: diskPlan.sizeBytes, logicalSectorBytes: planned.logicalSectorBytes,
       root: done.root, mode: done.mode, stats: done.stats,
       source: {
         kind: made?.handle.kind ?? null, snapshotId: made?.handle.id ?? null, familyId: made?.familyId ?? null, uniqueId: planned.uniqueId, diskId: planned.id,
-        sku: planned.sku, caching: planned.caching, auditSamples: audit?.samples ?? 0, keepBase: plan.keepBase, made: plan.makes,
+        sku: planned.sku, caching: planned.caching, auditSamples: audit?.samples ?? 0, modeBecause: diskPlan.why, keepBase: plan.keepBase, made: plan.makes,
       },
     });
   }

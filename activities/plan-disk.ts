@@ -29,36 +29,38 @@ async function planDisk(deps: ActivityDeps, vault: VaultAccess, input: DiskInput
   const planned = run.disks[input.disk];
   const disk = snapshot.disks.find((candidate) => candidate.disk === input.disk);
   if (!planned || !disk) throw new HoldfastError('INTERNAL', `The run has no disk ${input.disk}`);
-  if (disk.sizeBytes > MAX_DISK_BYTES) throw new HoldfastError('SOURCE_TOO_LARGE', `${planned.name} has ${disk.sizeBytes} bytes, more than ${MAX_DISK_BYTES}`);
+  // The size that counts is that of the data behind the access: a restore point says whole GiB only.
+  const { sizeBytes } = await deps.cloud.grantRead(disk.handle, ACCESS_SECONDS);
+  if (sizeBytes > MAX_DISK_BYTES) throw new HoldfastError('SOURCE_TOO_LARGE', `${planned.name} has ${sizeBytes} bytes, more than ${MAX_DISK_BYTES}`);
   const parent = run.parent && (await findManifest(vault, input.itemId, run.parent.stamp))?.manifest.disks.find(({ lun, name }) => lun === planned.lun && name === planned.name);
-  const base = parent ? await usableBase(deps.cloud, planned.uniqueId, disk, parent, input.pass) : { handle: null, why: 'there is no recovery point of this disk yet' };
+  const base = parent ? await usableBase(deps.cloud, planned.uniqueId, disk, sizeBytes, parent, input.pass) : { handle: null, why: 'there is no recovery point of this disk yet' };
   const mode = base.handle ? 'incremental' : parent ? 'compared' : 'full';
   const common = {
-    version: 1 as const, sizeBytes: disk.sizeBytes, handle: disk.handle,
+    version: 1 as const, sizeBytes, handle: disk.handle,
     parent: parent ? { root: parent.root, sizeBytes: parent.sizeBytes } : null,
   };
   if (mode === 'incremental') {
     try {
-      const regions = await regionsWithRanges(deps, disk.handle, base.handle, disk.sizeBytes);
+      const regions = await regionsWithRanges(deps, disk.handle, base.handle, sizeBytes);
       return { ...common, mode, why: base.why, regions, base: base.handle, champions: [] };
     } catch (error) {
       if (!isHoldfastError(error, 'CLOUD_DIFF_UNSUPPORTED')) throw error;
-      return { ...common, mode: 'compared', why: `the service cannot compare the snapshots: ${error.message}`, regions: allRegions(disk.sizeBytes), base: null, champions: [] };
+      return { ...common, mode: 'compared', why: `the service cannot compare the snapshots: ${error.message}`, regions: allRegions(sizeBytes), base: null, champions: [] };
     }
   }
-  if (mode === 'compared') return { ...common, mode, why: base.why, regions: allRegions(disk.sizeBytes), base: null, champions: [] };
+  if (mode === 'compared') return { ...common, mode, why: base.why, regions: allRegions(sizeBytes), base: null, champions: [] };
   const champions = await chooseChampionsFor(deps, vault, input.itemId, disk);
-  return { ...common, mode, why: base.why, regions: await regionsWithRanges(deps, disk.handle, null, disk.sizeBytes), base: null, champions };
+  return { ...common, mode, why: base.why, regions: await regionsWithRanges(deps, disk.handle, null, sizeBytes), base: null, champions };
 }
 
 /** The snapshot that the parent's tree was made from, if it is still there and of the same disk, and why it is not used otherwise. */
-async function usableBase(cloud: Cloud, uniqueId: string, disk: SnapshotDisk, parent: ManifestDisk, pass: number): Promise<{ handle: SnapshotHandle | null; why: string }> {
+async function usableBase(cloud: Cloud, uniqueId: string, disk: SnapshotDisk, sizeBytes: number, parent: ManifestDisk, pass: number): Promise<{ handle: SnapshotHandle | null; why: string }> {
   const no = (why: string): { handle: null; why: string } => ({ handle: null, why });
   if (pass > 0) return no('the audit found changes that the diff had missed');
   const { kind, snapshotId, familyId, uniqueId: parentUniqueId } = parent.source;
   if ((kind !== 'diskRestorePoint' && kind !== 'snapshot') || typeof snapshotId !== 'string') return no('the recovery point before kept no base snapshot');
   if (parentUniqueId !== uniqueId) return no('the disk was replaced');
-  if (parent.sizeBytes !== disk.sizeBytes) return no(`the disk was resized from ${parent.sizeBytes} to ${disk.sizeBytes} bytes`);
+  if (parent.sizeBytes !== sizeBytes) return no(`the disk was resized from ${parent.sizeBytes} to ${sizeBytes} bytes`);
   if (typeof familyId !== 'string' || familyId !== disk.familyId) return no('the snapshots are of different families');
   if (kind === 'snapshot' && !await cloud.getSnapshot(snapshotId)) return no('the base snapshot is gone');
   return { handle: { kind, id: snapshotId }, why: 'changed since the base snapshot' };

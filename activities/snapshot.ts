@@ -58,7 +58,7 @@ async function lookAtRestorePoint(deps: ActivityDeps, plan: RunPlan, ref: Restor
     const found = status.disks.find((candidate) => candidate.lun === lun);
     if (!found) throw new HoldfastError('SNAPSHOT_FAILED', `The restore point of ${plan.vmName} has no disk at ${lun} (${name})`);
     assertSameDisk(name, uniqueId, found.sourceUniqueId);
-    return { disk, handle: { ...found.handle }, sizeBytes: found.sizeBytes, familyId: found.familyId, sourceUniqueId: found.sourceUniqueId };
+    return { disk, handle: { ...found.handle }, familyId: found.familyId, sourceUniqueId: found.sourceUniqueId };
   });
   return { percent: 100, snapshot: { version: 1, consistency: status.consistency ?? 'crash', createdAt: status.createdAt ?? plan.startedAt, disks } };
 }
@@ -73,7 +73,7 @@ async function lookAtSnapshots(deps: ActivityDeps, plan: RunPlan): Promise<Look>
     percent = Math.min(percent, status?.state === 'succeeded' ? status.completionPercent : 0);
     if (!status) continue;
     assertSameDisk(name, uniqueId, status.sourceUniqueId);
-    disks.push({ disk, handle: { kind: 'snapshot', id: snapshotId ?? '' }, sizeBytes: status.sizeBytes, familyId: status.familyId, sourceUniqueId: status.sourceUniqueId });
+    disks.push({ disk, handle: { kind: 'snapshot', id: snapshotId ?? '' }, familyId: status.familyId, sourceUniqueId: status.sourceUniqueId });
     if (status.createdAt) times.push(status.createdAt);
   }
   if (percent < 100) return { percent, snapshot: null };

@@ -47,7 +47,7 @@ export const snapshotSchema = z.object({
   version: z.literal(1),
   consistency: z.enum(['application', 'file-system', 'crash', 'crash-per-disk']),
   createdAt: z.string(),
-  disks: z.array(z.object({ disk: z.int(), handle: handleSchema, sizeBytes: z.number(), familyId: z.string().nullable(), sourceUniqueId: z.string().nullable() })),
+  disks: z.array(z.object({ disk: z.int(), handle: handleSchema, familyId: z.string().nullable(), sourceUniqueId: z.string().nullable() })),
 });
 export type RunSnapshot = z.infer<typeof snapshotSchema>;
 

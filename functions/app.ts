@@ -15,7 +15,7 @@ import { backupDisk } from '../orchestrations/backup-disk';
 import { backupRegion } from '../orchestrations/backup-region';
 import { backupVm } from '../orchestrations/backup-vm';
 import { type ACTIVITIES, ORCHESTRATIONS } from '../orchestrations/names';
-import { runPolicy } from '../orchestrations/run-policy';
+import { policyLane, runPolicy } from '../orchestrations/run-policy';
 import { cancelJob, getJob, listJobs } from './http-jobs';
 import { getItem, listItems, listItemRecoveryPoints, startBackup } from './http-items';
 import { deletePolicyHandler, getPolicy, listPoliciesHandler, putPolicy } from './http-policies';
@@ -40,6 +40,7 @@ function registerSteps({ deps }: Services): void {
   df.app.orchestration(ORCHESTRATIONS.backupDisk, backupDisk);
   df.app.orchestration(ORCHESTRATIONS.backupRegion, backupRegion);
   df.app.orchestration(ORCHESTRATIONS.runPolicy, runPolicy);
+  df.app.orchestration(ORCHESTRATIONS.policyLane, policyLane);
   const steps: Readonly<Record<keyof typeof ACTIVITIES, (input: never) => Promise<unknown>>> = {
     openRun: createOpenRun(deps), planBackup: createPlanBackup(deps), startSnapshot: createStartSnapshot(deps), snapshotStatus: createSnapshotStatus(deps),
     planDisk: createPlanDisk(deps), planRegion: createPlanRegion(deps), transferSlice: createTransferSlice(deps), finishRegion: createFinishRegion(deps),

@@ -10,6 +10,7 @@ import { formatStamp } from '../policy/slot';
 import type { BackupVmInput } from '../orchestrations/backup-vm';
 import { backupInstanceId, ORCHESTRATIONS } from '../orchestrations/names';
 import { listItems as listVaultItems, listRecoveryPoints, type ItemSummary } from '../vault/catalog';
+import { findStatus } from './durable-status';
 import { json, readJson } from './problem';
 import { summarize } from './recovery-point-view';
 import type { Services } from './services';
@@ -67,6 +68,14 @@ export const listItemRecoveryPoints = (services: Services): HttpHandler => async
   return json([...points.map(({ manifest }) => summarize(manifest)), ...damaged.map(({ id, error }) => ({ id, itemId: item.id, damaged: true, error }))]);
 };
 
+/** A stamp that no run of the item has yet: two requests within a millisecond are two jobs. */
+async function freeStamp(client: df.DurableClient, itemId: string, nowMs: number): Promise<string> {
+  for (let ms = nowMs; ; ms++) {
+    const stamp = formatStamp(ms);
+    if (!await findStatus(client, backupInstanceId(itemId, stamp))) return stamp;
+  }
+}
+
 const bodySchema = z.strictObject({ policy: z.string().regex(/^[a-z0-9-]{1,40}$/, 'is not the name of a policy').optional() }).optional();
 
 /** Starts a backup now. 202 with the job's address. The policy is the one named, or the first that covers the item, or the defaults. */
@@ -81,10 +90,11 @@ export const startBackup = (services: Services): HttpHandler => async (request, 
   const policy = parsed.data?.policy ?? item.policies[0] ?? null;
   const vault = await services.deps.vault();
   if (policy !== null && !await loadPolicy(vault.store, policy)) throw new HoldfastError('POLICY_NOT_FOUND', `There is no policy "${policy}"`);
-  const stamp = formatStamp(services.deps.nowMs());
+  const client = df.getClient(context);
+  const stamp = await freeStamp(client, item.id, services.deps.nowMs());
   const instanceId = backupInstanceId(item.id, stamp);
   const input: BackupVmInput = { itemId: item.id, vmId: item.resourceId, stamp, slot: null, policy };
-  await df.getClient(context).startNew(ORCHESTRATIONS.backupVm, { instanceId, input });
+  await client.startNew(ORCHESTRATIONS.backupVm, { instanceId, input });
   const location = `/api/jobs/${instanceId}`;
   return json({ id: instanceId, itemId: item.id, state: 'queued', location }, { status: 202, headers: { location } });
 };

@@ -5,7 +5,7 @@ import type { TransferStats } from '../vault/transfer-types';
 import { fromBitmap } from './bitmap';
 import type { BackupRegionInput } from './backup-region';
 import { ACTIVITIES, ORCHESTRATIONS, regionInstanceId } from './names';
-import { boundedAll, firstFailure, step, type Steps } from './steps';
+import { batches, firstFailure, step, type Steps } from './steps';
 
 /** Regions at once; each has its own parallel transfers. */
 const PARALLEL_REGIONS = 2;
@@ -67,7 +67,7 @@ export function* backupDisk(context: OrchestrationContext): Steps<Outcome<Backup
     const regionInput: BackupRegionInput = { itemId: input.itemId, sequence: input.sequence, stamp: input.stamp, disk: input.disk, pass: input.pass, region, parallelTransfers: input.parallelTransfers };
     return context.df.callSubOrchestrator(ORCHESTRATIONS.backupRegion, regionInput, regionInstanceId(context.df.instanceId, region));
   };
-  const outcomes = yield* boundedAll<TransferStats>(now.map(start), PARALLEL_REGIONS, (tasks) => context.df.Task.any(tasks), () => { finished++; report(); });
+  const outcomes = yield* batches<TransferStats>(context, now.map(start), PARALLEL_REGIONS, () => { finished++; report(); });
   const failure = firstFailure(outcomes);
   if (failure) return { ok: false, error: failure };
   done += now.length;

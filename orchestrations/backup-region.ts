@@ -4,7 +4,7 @@ import type { PlanRegionResult, RegionInput } from '../activities/types';
 import type { TransferStats } from '../vault/transfer-types';
 import { fromBitmap, toBitmap } from './bitmap';
 import { ACTIVITIES } from './names';
-import { activityTask, boundedAll, firstFailure, step, type Steps } from './steps';
+import { activityTask, batches, firstFailure, step, type Steps } from './steps';
 
 /** Windows of one transfer: at most a GiB of address space, some ten seconds of work. */
 const SLICE_WINDOWS = 16;
@@ -39,9 +39,9 @@ export function* backupRegion(context: OrchestrationContext): Steps<Outcome<Tran
   let done = 0;
   const report = (): void => context.df.setCustomStatus({ windows: windows.length, windowsDone: Math.min(done * SLICE_WINDOWS, windows.length), stats: null } satisfies RegionStatus);
   report();
-  const transferred = yield* boundedAll<TransferStats>(
-    slices.map((slice) => () => activityTask(context, ACTIVITIES.transferSlice, { ...input, windows: toBitmap(slice) })),
-    input.parallelTransfers, (tasks) => context.df.Task.any(tasks), () => { done++; report(); },
+  const transferred = yield* batches<TransferStats>(
+    context, slices.map((slice) => () => activityTask(context, ACTIVITIES.transferSlice, { ...input, windows: toBitmap(slice) })),
+    input.parallelTransfers, () => { done++; report(); },
   );
   const failure = firstFailure(transferred);
   if (failure) return { ok: false, error: failure };

@@ -4,7 +4,7 @@ import type { CommitRunResult, OpenRunResult, PlanBackupResult, PlannedDisk, Rel
 import type { ErrorReport } from '../errors/holdfast-error';
 import type { BackupDiskInput, BackupDiskResult } from './backup-disk';
 import { ACTIVITIES, diskInstanceId, ORCHESTRATIONS } from './names';
-import { boundedAll, firstFailure, step, type Steps, wait } from './steps';
+import { batches, firstFailure, step, type Steps, wait } from './steps';
 
 /** Disks of one VM at once. */
 const PARALLEL_DISKS = 3;
@@ -134,7 +134,7 @@ function backUpDisks(context: OrchestrationContext, run: RunInput, plan: PlanBac
     const input: BackupDiskInput = { ...run, disk, pass, parallelTransfers: plan.parallelTransfers };
     return context.df.callSubOrchestrator(ORCHESTRATIONS.backupDisk, input, diskInstanceId(context.df.instanceId, disk, pass));
   });
-  return boundedAll(starts, PARALLEL_DISKS, (tasks) => context.df.Task.any(tasks));
+  return batches(context, starts, PARALLEL_DISKS);
 }
 
 function* release(context: OrchestrationContext, run: RunInput, status: Status): Steps<void> {

@@ -4,6 +4,7 @@ export const ORCHESTRATIONS = {
   backupDisk: 'backupDisk',
   backupRegion: 'backupRegion',
   runPolicy: 'runPolicy',
+  policyLane: 'policyLane',
 } as const;
 
 export const ACTIVITIES = {
@@ -30,6 +31,9 @@ export const backupInstanceId = (itemId: string, stamp: string): string => `${BA
 export const diskInstanceId = (parent: string, disk: number, pass: number): string => `${parent}.d${disk}${pass === 0 ? '' : `p${pass}`}`;
 export const regionInstanceId = (parent: string, region: number): string => `${parent}.r${region}`;
 export const policyInstanceId = (policy: string, stamp: string): string => `policy.${policy}.${stamp}`;
+
+/** A lane's id: unlike for every page of items (`after` is where the page begins), because ids of finished instances are not taken again. */
+export const laneInstanceId = (parent: string, after: string | null, lane: number): string => `${parent}.${after === null ? '' : `${after}.`}l${lane}`;
 
 /** The item and stamp of a backup's instance id, or null for the id of anything else (a disk, a region, a policy's run). */
 export function parseBackupInstanceId(id: string): { itemId: string; stamp: string } | null {

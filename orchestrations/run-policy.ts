@@ -1,9 +1,10 @@
 import type { OrchestrationContext, Task } from 'durable-functions';
+import type { Outcome } from '../activities/outcome';
 import type { SelectItemsResult } from '../activities/types';
 import type { ErrorReport } from '../errors/holdfast-error';
 import type { BackupVmInput, BackupVmResult } from './backup-vm';
-import { ACTIVITIES, backupInstanceId, ORCHESTRATIONS } from './names';
-import { step, type Steps } from './steps';
+import { ACTIVITIES, backupInstanceId, laneInstanceId, ORCHESTRATIONS } from './names';
+import { batches, step, type Steps } from './steps';
 
 export interface RunPolicyInput {
   readonly policy: string;
@@ -18,40 +19,61 @@ export interface RunPolicyInput {
 export interface RunPolicyCounts { readonly committed: number; readonly failed: number; readonly skipped: number }
 export interface RunPolicyResult extends RunPolicyCounts { readonly error: ErrorReport | null }
 
+/** A share of a policy's items, backed up one after another. */
+export interface PolicyLaneInput extends Pick<RunPolicyInput, 'policy' | 'stamp' | 'slot'> {
+  readonly items: SelectItemsResult['items'];
+}
+
 /**
  * Backs up every item of a policy for one slot.
  * 1. a page of items
- * 2. a sub-orchestration for each, as many at once as the policy allows; one that fails does not concern the others
+ * 2. as many lanes as the policy allows machines at once, each a sub-orchestration that takes its share one after another; so a large machine
+ *    holds up its own lane only
  * 3. continue as new with the next page, so that the history is bounded by the page
  */
 export function* runPolicy(context: OrchestrationContext): Steps<RunPolicyResult | undefined> {
   const input = context.df.getInput() as RunPolicyInput;
-  const counts = { ...(input.resume?.counts ?? { committed: 0, failed: 0, skipped: 0 }) };
+  const { policy, stamp, slot, only } = input;
+  const counts = { ...(input.resume?.counts ?? NO_COUNTS) };
 
   // 1
-  const page = yield* step<SelectItemsResult>(context, ACTIVITIES.selectItems, { policy: input.policy, only: input.only, after: input.resume?.after ?? null });
+  const page = yield* step<SelectItemsResult>(context, ACTIVITIES.selectItems, { policy, only, after: input.resume?.after ?? null });
   if (!page.ok) return { ...counts, error: page.error };
 
   // 2
   const { items, next, maxParallelVms } = page.value;
-  const waiting = [...items];
-  const pending = new Set<Task>();
-  while (waiting.length > 0 || pending.size > 0) {
-    while (pending.size < maxParallelVms && waiting.length > 0) {
-      const { itemId, vmId } = waiting.shift() as SelectItemsResult['items'][number];
-      const backup: BackupVmInput = { itemId, vmId, stamp: input.stamp, slot: input.slot, policy: input.policy };
-      pending.add(context.df.callSubOrchestrator(ORCHESTRATIONS.backupVm, backup, backupInstanceId(itemId, input.stamp)));
-    }
-    const done = [...pending].find((task) => task.isCompleted) ?? (yield context.df.Task.any([...pending])) as Task;
-    pending.delete(done);
-    if (done.isFaulted) counts.failed++; else counts[(done.result as BackupVmResult).outcome]++;
-    context.df.setCustomStatus({ ...counts, running: pending.size, waiting: waiting.length });
+  const shares = Array.from({ length: Math.min(maxParallelVms, items.length) }, (_, lane) => items.filter((_item, index) => index % maxParallelVms === lane));
+  const starts = shares.map((share, lane) => (): Task =>
+    context.df.callSubOrchestrator(ORCHESTRATIONS.policyLane, { policy, stamp, slot, items: share } satisfies PolicyLaneInput, laneInstanceId(context.df.instanceId, input.resume?.after ?? null, lane)));
+  const lanes = yield* batches<RunPolicyCounts>(context, starts, maxParallelVms);
+  for (const lane of lanes) {
+    if (!lane.ok) return { ...counts, error: lane.error };
+    for (const key of ['committed', 'failed', 'skipped'] as const) counts[key] += lane.value[key];
   }
 
   // 3
   if (next !== null) {
-    context.df.continueAsNew({ policy: input.policy, stamp: input.stamp, slot: input.slot, only: input.only, resume: { after: next, counts } } satisfies RunPolicyInput);
+    context.df.continueAsNew({ policy, stamp, slot, only, resume: { after: next, counts } } satisfies RunPolicyInput);
     return undefined;
   }
   return { ...counts, error: null };
+}
+
+const NO_COUNTS: RunPolicyCounts = { committed: 0, failed: 0, skipped: 0 };
+
+/** One lane: its items one after another. One that fails does not concern the others. */
+export function* policyLane(context: OrchestrationContext): Steps<Outcome<RunPolicyCounts>> {
+  const { policy, stamp, slot, items } = context.df.getInput() as PolicyLaneInput;
+  const counts = { ...NO_COUNTS };
+  for (const { itemId, vmId } of items) {
+    const backup: BackupVmInput = { itemId, vmId, stamp, slot, policy };
+    try {
+      const result = (yield context.df.callSubOrchestrator(ORCHESTRATIONS.backupVm, backup, backupInstanceId(itemId, stamp))) as BackupVmResult;
+      counts[result.outcome]++;
+    } catch {
+      // Its own job says why; the lane goes on with the next item.
+      counts.failed++;
+    }
+  }
+  return { ok: true, value: counts };
 }

@@ -17,11 +17,7 @@ function retries(): RetryOptions {
 
 /** Calls an activity, repeating it while it throws (only transients and bugs do), and brings back its outcome. Never throws. */
 export function* step<T>(context: OrchestrationContext, name: string, input: object): Steps<Outcome<T>> {
-  try {
-    return (yield activityTask(context, name, input)) as Outcome<T>;
-  } catch (error) {
-    return { ok: false, error: reportOfFailedTask(error) };
-  }
+  return yield* outcomeOf<T>(activityTask(context, name, input));
 }
 
 export const activityTask = (context: OrchestrationContext, name: string, input: object): Task => context.df.callActivityWithRetry(name, retries(), input);
@@ -32,33 +28,35 @@ export function* wait(context: OrchestrationContext, ms: number): Steps<void> {
 }
 
 /**
- * Runs tasks, at most `limit` at once, and gives their outcomes in the order of `starts`. After the first failure nothing new is
- * started, but what is under way is waited for: Task.all would lose the siblings' results.
+ * Runs tasks in batches of `limit` and gives their outcomes in the order of `starts`. After a failure no further batch is started.
+ * A batch is scheduled by one Task.any of new tasks only, and then every task is waited for by itself: a pending task in a second Task.any
+ * would be scheduled again (durable-functions 3.5.0), and Task.all fails at the first error and loses the siblings' results.
  */
-export function* boundedAll<T>(starts: readonly (() => Task)[], limit: number, any: (tasks: Task[]) => Task, onProgress?: () => void): Steps<Outcome<T>[]> {
-  const outcomes: (Outcome<T> | undefined)[] = starts.map(() => undefined);
-  const pending = new Map<Task, number>();
-  let next = 0;
-  let failed = false;
-  while (pending.size > 0 || (next < starts.length && !failed)) {
-    while (pending.size < limit && next < starts.length && !failed) {
-      pending.set((starts[next] as () => Task)(), next);
-      next++;
+export function* batches<T>(context: OrchestrationContext, starts: readonly (() => Task)[], limit: number, onProgress?: () => void): Steps<Outcome<T>[]> {
+  const outcomes: Outcome<T>[] = [];
+  for (let next = 0; next < starts.length; next += limit) {
+    const tasks = starts.slice(next, next + limit).map((start) => start());
+    yield context.df.Task.any(tasks);
+    for (const task of tasks) {
+      outcomes.push(yield* outcomeOf<T>(task));
+      onProgress?.();
     }
-    // A task that completed in the same episode would never wake a new Task.any.
-    const done = [...pending.keys()].find((task) => task.isCompleted) ?? (yield any([...pending.keys()])) as Task;
-    const index = pending.get(done) as number;
-    pending.delete(done);
-    const outcome: Outcome<T> = done.isFaulted ? { ok: false, error: reportOfFailedTask(done.result) } : done.result as Outcome<T>;
-    outcomes[index] = outcome;
-    failed ||= !outcome.ok;
-    onProgress?.();
+    if (outcomes.some(({ ok }) => !ok)) break;
   }
-  return outcomes.map((outcome) => outcome ?? { ok: false, error: NOT_STARTED });
+  return outcomes;
 }
 
-const NOT_STARTED: ErrorReport = { code: 'CANCELLED', message: 'It was not started, because something before it failed', remedy: '', data: {} };
+/** What a task, already scheduled or not, came to. Never throws. */
+export function* outcomeOf<T>(task: Task): Steps<Outcome<T>> {
+  try {
+    return (yield task) as Outcome<T>;
+  } catch (error) {
+    return { ok: false, error: reportOfFailedTask(error) };
+  }
+}
 
-/** The failure that explains the others: the first that is no consequence. */
-export const firstFailure = <T>(outcomes: readonly Outcome<T>[]): ErrorReport | undefined =>
-  outcomes.map((outcome) => (outcome.ok ? undefined : outcome.error)).find((error) => error !== undefined && error !== NOT_STARTED);
+/** The first failure, which explains the others. */
+export const firstFailure = <T>(outcomes: readonly Outcome<T>[]): ErrorReport | undefined => {
+  const failed = outcomes.find((outcome) => !outcome.ok);
+  return failed?.ok === false ? failed.error : undefined;
+};
