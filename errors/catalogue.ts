@@ -89,6 +89,16 @@ export const catalogue = {
   STANDIN_FOLDER: entry('The folder of disk images cannot be used', 'Give an existing folder that holds one folder for each machine, with its disk images in it.', 400, 2),
   STANDIN_STATE_IN_USE: entry('Another stand-in uses this state folder', 'Stop the other one, or choose another folder with --state; if none runs, delete the lock file that the message names.', 409, 6),
   STANDIN_STATE_BROKEN: entry('The saved state of the stand-in cannot be read', 'Choose another folder with --state; the disk images are untouched, only the snapshots in the old folder are lost.', 500, 4),
+  // The command line
+  USAGE: entry('The command line is not understood', '`holdfast help` lists the commands, `holdfast help COMMAND` how one is used.', 400, 2),
+  VAULT_NOT_NAMED: entry('No vault was named', 'Give --vault ADDRESS or set HOLDFAST_VAULT: a folder, or the address of a blob container.', 400, 2),
+  KEY_EXISTS: entry('There is a file where the new key was to go', 'Name another place with --key; a file that may be another vault\'s key is never overwritten.', 409, 2),
+  KEY_IN_VAULT: entry('The key would lie in the vault that it opens', 'Name a place outside the vault with --key: who finds the vault must not find its key with it.', 400, 2),
+  KEY_NOT_WRITTEN: entry('The key file cannot be written', 'Name a place with --key where you may write; without a safe key no vault was made.', 500),
+  ITEM_AMBIGUOUS: entry('The vault has several items', 'Name one with --item; `holdfast items` lists them.', 400, 2),
+  DISK_AMBIGUOUS: entry('The recovery point has several disks', 'Name one with --disk, by its name or its lun; `holdfast show` lists them.', 400, 2),
+  TARGET_NO_SPACE: entry('There is not enough room for the target', 'Free space or choose a place on another disk; nothing was written.', 507),
+  HISTORY_BROKEN: entry('The history of an item does not fit together', 'A record was removed, replaced or brought back from elsewhere. Find out who changed the vault; recovery points without a finding of their own can be restored.', 500, 4),
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof catalogue;

@@ -1,0 +1,149 @@
+import { type ErrorReport, HoldfastError, isHoldfastError } from '../errors/holdfast-error';
+import { findManifest, ITEM_ID, loadManifest, type LoadedManifest, type Manifest, type ManifestDisk, recoveryPointId, STAMP } from './manifest';
+import type { VaultAccess } from './tree';
+
+/** A manifest that does not open. The recovery point cannot be used, but the others can. */
+export interface DamagedManifest {
+  readonly id: string;
+  readonly itemId: string;
+  readonly stamp: string;
+  readonly error: ErrorReport;
+}
+
+export interface RecoveryPointList {
+  /** By item, then by sequence: the newest of an item is its last. */
+  readonly points: readonly LoadedManifest[];
+  readonly damaged: readonly DamagedManifest[];
+}
+
+export interface ItemSummary {
+  readonly itemId: string;
+  /** The machine's or image's name in the newest recovery point; null when none of them opens. */
+  readonly name: string | null;
+  readonly recoveryPoints: number;
+  readonly damaged: number;
+  readonly oldestAt: string | null;
+  readonly latest: { readonly id: string; readonly createdAt: string; readonly consistency: Manifest['consistency']; readonly sizeBytes: number } | null;
+}
+
+const PREFIX = 'recovery-points/';
+/** Manifests that are fetched at once: enough to hide the time of a round trip, few enough not to be throttled. */
+const PARALLEL_READS = 16;
+
+/**
+ * Every recovery point of the vault or of one item. A manifest that is damaged is listed apart, so that one bad object
+ * does not hide the good ones. An item without any is an empty list: see requireItem.
+ */
+export async function listRecoveryPoints(vault: VaultAccess, itemId?: string): Promise<RecoveryPointList> {
+  const names = await manifestNames(vault, itemId);
+  const points: LoadedManifest[] = [];
+  const damaged: DamagedManifest[] = [];
+  const queue = names.values();
+  await Promise.all(Array.from({ length: Math.min(PARALLEL_READS, names.length) }, async () => {
+    for (const { itemId: item, stamp } of queue) {
+      try {
+        const found = await findManifest(vault, item, stamp);
+        if (found) points.push(found);
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+        damaged.push({ id: recoveryPointId(item, stamp), itemId: item, stamp, error: error.toJSON() });
+      }
+    }
+  }));
+  points.sort((a, b) => compare(a.manifest.itemId, b.manifest.itemId) || a.manifest.sequence - b.manifest.sequence);
+  damaged.sort((a, b) => compare(a.id, b.id));
+  return { points, damaged };
+}
+
+/** The items that have recovery points, by name, from their manifests alone. */
+export async function listItems(vault: VaultAccess): Promise<ItemSummary[]> {
+  const { points, damaged } = await listRecoveryPoints(vault);
+  const ids = new Set([...points.map(({ manifest }) => manifest.itemId), ...damaged.map(({ itemId }) => itemId)]);
+  return [...ids].sort(compare).map((itemId) => {
+    const own = points.filter(({ manifest }) => manifest.itemId === itemId).map(({ manifest }) => manifest);
+    const latest = own.at(-1);
+    return {
+      itemId,
+      name: latest?.source.name ?? null,
+      recoveryPoints: own.length,
+      damaged: damaged.filter((one) => one.itemId === itemId).length,
+      oldestAt: own[0]?.createdAt ?? null,
+      latest: latest ? { id: latest.id, createdAt: latest.createdAt, consistency: latest.consistency, sizeBytes: diskBytes(latest) } : null,
+    };
+  });
+}
+
+export const diskBytes = (manifest: Manifest): number => manifest.disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+
+/**
+ * The recovery point that a person names: its id, or `latest`, which is the one of the highest sequence of the item.
+ * `latest` needs `itemId` unless the vault has one item only. Throws RECOVERY_POINT_NOT_FOUND, ITEM_NOT_FOUND,
+ * ITEM_AMBIGUOUS, or the damage of a manifest: an older recovery point is never handed out as the latest.
+ */
+export async function resolveRecoveryPoint(vault: VaultAccess, wanted: string, itemId?: string): Promise<LoadedManifest> {
+  if (wanted !== 'latest') {
+    const found = await loadManifest(vault, wanted);
+    if (itemId !== undefined && found.manifest.itemId !== itemId) {
+      throw new HoldfastError('RECOVERY_POINT_NOT_FOUND', `${wanted} is a recovery point of ${found.manifest.itemId}, not of ${itemId}`, { data: { id: wanted, itemId } });
+    }
+    return found;
+  }
+  const item = itemId ?? await onlyItem(vault);
+  const { points, damaged } = await listRecoveryPoints(vault, item);
+  const latest = points.at(-1);
+  const bad = damaged.find(({ stamp }) => latest === undefined || stamp > latest.manifest.stamp);
+  if (bad) throw new HoldfastError(bad.error.code, `The latest recovery point of ${item}, ${bad.id}, is damaged: ${bad.error.message}`, { data: { id: bad.id } });
+  if (!latest) throw itemNotFound(vault, item);
+  return latest;
+}
+
+/** Throws ITEM_NOT_FOUND unless the item has a recovery point, damaged or not. */
+export async function requireItem(vault: VaultAccess, itemId: string): Promise<void> {
+  if ((await manifestNames(vault, itemId)).length === 0) throw itemNotFound(vault, itemId);
+}
+
+/**
+ * A disk of a recovery point by its name, else by its lun; without either the only one it has.
+ * Throws DISK_AMBIGUOUS when there are several, DISK_NOT_FOUND when there is none such.
+ */
+export function findDisk(manifest: Manifest, wanted?: string): ManifestDisk {
+  const known = manifest.disks.map(({ name, lun }) => `${name} (lun ${lun})`);
+  const data = { id: manifest.id, disks: manifest.disks.map(({ name }) => name) };
+  if (wanted === undefined) {
+    const [only, ...more] = manifest.disks;
+    if (only && more.length === 0) return only;
+    throw new HoldfastError('DISK_AMBIGUOUS', `${manifest.id} has ${manifest.disks.length} disks: ${known.join(', ')}`, { data });
+  }
+  const byName = manifest.disks.filter(({ name }) => name === wanted);
+  if (byName.length > 1) throw new HoldfastError('DISK_AMBIGUOUS', `${manifest.id} has ${byName.length} disks of the name ${wanted}: ${known.join(', ')}`, { data });
+  const found = byName[0] ?? manifest.disks.find(({ lun }) => lun === wanted);
+  if (!found) throw new HoldfastError('DISK_NOT_FOUND', `${manifest.id} has no disk ${JSON.stringify(wanted.slice(0, 120))}; it has ${known.join(', ')}`, { data });
+  return found;
+}
+
+async function manifestNames(vault: VaultAccess, itemId?: string): Promise<{ itemId: string; stamp: string }[]> {
+  if (itemId !== undefined && !ITEM_ID.test(itemId)) throw itemNotFound(vault, itemId);
+  const names: { itemId: string; stamp: string }[] = [];
+  for await (const { name } of vault.store.list(itemId === undefined ? PREFIX : `${PREFIX}${itemId}/`)) {
+    const [item, stamp, ...more] = name.slice(PREFIX.length).split('/');
+    // What is no name of a manifest was not written by Holdfast, and is no recovery point.
+    if (item !== undefined && stamp !== undefined && more.length === 0 && ITEM_ID.test(item) && STAMP.test(stamp)) names.push({ itemId: item, stamp });
+  }
+  return names;
+}
+
+async function onlyItem(vault: VaultAccess): Promise<string> {
+  const items = [...new Set((await manifestNames(vault)).map(({ itemId }) => itemId))];
+  const [only, ...more] = items;
+  if (only === undefined) throw new HoldfastError('RECOVERY_POINT_NOT_FOUND', `${vault.store.description} has no recovery point yet`);
+  if (more.length > 0) throw new HoldfastError('ITEM_AMBIGUOUS', `The vault has ${items.length} items: ${items.slice(0, 20).join(', ')}`, { data: { items: items.slice(0, 100) } });
+  return only;
+}
+
+const itemNotFound = (vault: VaultAccess, itemId: string): HoldfastError =>
+  new HoldfastError('ITEM_NOT_FOUND', `${vault.store.description} has no recovery point of an item ${JSON.stringify(itemId.slice(0, 120))}`, { data: { itemId: itemId.slice(0, 120) } });
+
+/** A manifest that cannot be read as one: only this lets the others be listed without it. */
+const isDamage = (error: unknown): error is HoldfastError => isHoldfastError(error, 'DOCUMENT_DAMAGED') || isHoldfastError(error, 'VAULT_NEWER_FORMAT');
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
