@@ -1,11 +1,15 @@
+import { z } from 'zod';
 import { HoldfastError } from '../errors/holdfast-error';
 import type { DiskRange } from './block-source';
-import { createDocument } from './documents';
+import { createDocument, findDocument } from './documents';
 import { MAX_DISK_BYTES, PackKind, REGION_WINDOWS } from './format';
 import type { InnerNode } from './nodes';
+import { blobRefSchema } from './manifest';
 import { PackWriter } from './pack-writer';
+import { refFromJson, refToJson } from './ref-json';
+import type { RunRef } from './run';
 import type { BlobRef } from './blob';
-import { buildRoot, type References } from './tree-builder';
+import { type BuiltNode, buildRoot } from './tree-builder';
 import { type DiskTree, loadRegion, loadRoot, type VaultAccess } from './tree';
 import { finishRegion, transferSlice, windowJobs, windowsOf } from './transfer';
 import type { Lane } from './transfer-lane';
@@ -17,7 +21,7 @@ export interface BackupDiskRequest {
   readonly parent: DiskTree | null;
   /** Ranges known to have changed since the parent; null when everything must be read and compared. */
   readonly changed: readonly DiskRange[] | null;
-  /** Where the disk's references are recorded: item, stamp and number of the disk. */
+  /** Where the disk's references are recorded: see referencesFolder. */
   readonly referencesFolder: string;
   readonly onWindow?: (stats: TransferStats) => void;
   readonly signal?: AbortSignal;
@@ -51,8 +55,7 @@ export async function backupDisk(vault: VaultAccess, lanes: readonly Lane[], req
     addStats(stats, slice.stats);
     const built = await finishRegion(vault, region, sizeBytes, parentRegion, fresh, slice.windows);
     stats.storedBytes += built.storedBytes;
-    regions.set(region, built.ref);
-    await recordReferences(vault, regionReferences(request.referencesFolder, region), built.references);
+    regions.set(region, await recordReferences(vault, regionReferences(request.referencesFolder, region), built));
   }
   const root = await finishDisk(vault, sizeBytes, parent, parentRoot, regions, request.referencesFolder);
   stats.storedBytes += root.storedBytes;
@@ -68,9 +71,9 @@ export async function finishDisk(
   const before = parent?.root && parentRoot ? { node: parentRoot, ref: parent.root } : null;
   const built = await buildRoot(vault.keys, metaPacks, sizeBytes, before, regions);
   await metaPacks.flush();
-  await recordReferences(vault, `${referencesFolder}/root`, built.references);
+  const ref = await recordReferences(vault, `${referencesFolder}/root`, built);
   await giveUpBeyondEnd(vault, sizeBytes, parentRoot, referencesFolder);
-  return { ref: built.ref === 'same' ? before?.ref ?? null : built.ref, storedBytes: metaPacks.storedBytes };
+  return { ref: ref === 'same' ? before?.ref ?? null : ref, storedBytes: metaPacks.storedBytes };
 }
 
 /** A disk that shrank gives up everything that its parent's later regions referred to. */
@@ -78,16 +81,26 @@ async function giveUpBeyondEnd(vault: VaultAccess, sizeBytes: number, parentRoot
   for (const index of parentRoot?.children.keys() ?? []) {
     if (index * REGION_WINDOWS < windowCount(sizeBytes)) continue;
     const built = await finishRegion(vault, index, sizeBytes, await regionOf(vault, parentRoot, index), true, []);
-    await recordReferences(vault, regionReferences(folder, index), built.references);
+    await recordReferences(vault, regionReferences(folder, index), built);
   }
 }
 
 export const regionReferences = (folder: string, region: number): string => `${folder}/${String(region).padStart(4, '0')}`;
 
-/** A record that is there already was made by the same step, run before. */
-export async function recordReferences(vault: VaultAccess, name: string, references: References): Promise<void> {
+const referencesSchema = z.object({ version: z.literal(1), node: blobRefSchema.nullable() });
+
+/**
+ * Records what a node refers to, and returns the node to go on with. When the same step of the same run recorded another one before
+ * (it ran twice, with packs of its own each time), that one counts: record and tree always speak of the same packs.
+ */
+export async function recordReferences(vault: VaultAccess, name: string, built: BuiltNode): Promise<BuiltNode['ref']> {
+  const { ref, references } = built;
   const all = [references.data.taken, references.data.given, references.meta.taken, references.meta.given];
-  if (all.some((packs) => packs.length > 0)) await createDocument(vault, name, { version: 1, ...references });
+  if (ref === 'same' || (ref === null && all.every((packs) => packs.length === 0))) return ref;
+  if (await createDocument(vault, name, { version: 1, node: ref && refToJson(ref), ...references }) === 'created') return ref;
+  const first = await findDocument(vault, name, referencesSchema);
+  if (!first) throw new HoldfastError('VAULT_DAMAGED', `The record ${name} is there and is not there`, { data: { name } });
+  return first.node && refFromJson(first.node);
 }
 
 export async function regionOf(vault: VaultAccess, root: InnerNode | null, region: number): Promise<InnerNode | null> {
@@ -95,13 +108,15 @@ export async function regionOf(vault: VaultAccess, root: InnerNode | null, regio
   return root && ref ? loadRegion(vault, ref, region, root.diskBytes) : null;
 }
 
-export const referencesFolder = (itemId: string, stamp: string, disk: number): string => `references/${itemId}/${stamp}/${disk}`;
+/** By run, not by stamp: a run that is given up leaves its records, and the next run for the same slot has other packs. */
+export const referencesFolder = (run: RunRef, disk: number): string => `references/${run.itemId}/${String(run.sequence).padStart(10, '0')}/${disk}`;
 
 /** Changed ranges by window. Throws RANGES_INVALID for one that does not lie within the disk. */
 function changedWindows(sizeBytes: number, changed: readonly DiskRange[]): Map<number, DiskRange[]> {
   const byWindow = new Map<number, DiskRange[]>();
   for (const range of changed) {
-    if (range.offset < 0 || range.length < 0 || range.offset + range.length > sizeBytes) {
+    // NaN would pass every comparison and drop the range without a word.
+    if (!Number.isSafeInteger(range.offset) || !Number.isSafeInteger(range.length) || range.offset < 0 || range.length < 0 || range.offset + range.length > sizeBytes) {
       throw new HoldfastError('RANGES_INVALID', `The range at ${range.offset} of ${range.length} bytes does not lie within the disk of ${sizeBytes}`);
     }
     if (range.length === 0) continue;

@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, createHmac, type KeyObject, randomFillSync } from 'node:crypto';
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
-import { HoldfastError } from '../errors/holdfast-error';
-import { BLOB_OVERHEAD_BYTES, type BlobKind, Codec, ID_BYTES, NONCE_BYTES, TAG_BYTES } from './format';
+import { HoldfastError, messageOf } from '../errors/holdfast-error';
+import { BLOB_OVERHEAD_BYTES, type BlobKind, Codec, ID_BYTES, MAX_CHUNK_BYTES, NONCE_BYTES, TAG_BYTES } from './format';
 import type { VaultKeys } from './keys';
 
 /** Where a blob lies: enough to read it without any index. */
@@ -46,11 +46,18 @@ export function writeBlob(target: Buffer, offset: number, key: KeyObject, keys: 
   cipher.final();
   cipher.getAuthTag().copy(target, bodyStart + payload.length);
   const length = BLOB_OVERHEAD_BYTES + payload.length;
-  const back = readBlob(target.subarray(offset, offset + length), key, keys, kind, id, plain.length);
-  if (!back.equals(plain)) {
-    throw new HoldfastError('WRITE_NOT_VERIFIED', `A blob of ${plain.length} bytes did not decode to what was read`);
-  }
+  verifyWritten(target.subarray(offset, offset + length), key, keys, kind, id, plain);
   return length;
+}
+
+function verifyWritten(stored: Buffer, key: KeyObject, keys: VaultKeys, kind: BlobKind, id: Buffer, plain: Buffer): void {
+  let back: Buffer;
+  try {
+    back = readBlob(stored, key, keys, kind, id, plain.length);
+  } catch (cause) {
+    throw new HoldfastError('WRITE_NOT_VERIFIED', `A blob of ${plain.length} bytes does not open: ${messageOf(cause)}`, { cause });
+  }
+  if (!back.equals(plain)) throw new HoldfastError('WRITE_NOT_VERIFIED', `A blob of ${plain.length} bytes did not decode to what was read`);
 }
 
 /**
@@ -76,8 +83,10 @@ export function readBlob(stored: Buffer, key: KeyObject, keys: VaultKeys, kind: 
     if (payload.length > limitBytes) throw new Error(`it holds ${payload.length} bytes, more than ${limitBytes}`);
     return payload;
   }
-  // An output buffer a little larger than the content lets zlib finish in one step.
-  return zstdDecompressSync(payload, { chunkSize: limitBytes + 64, maxOutputLength: limitBytes });
+  // An output buffer a little larger than the content lets zlib finish in one step. Nodes have a limit far above their size, and
+  // what they are decoded to keeps this buffer alive, so for them it follows what is stored.
+  const chunkSize = Math.min(limitBytes + 64, Math.max(MAX_CHUNK_BYTES + 64, 2 * payload.length));
+  return zstdDecompressSync(payload, { chunkSize, maxOutputLength: limitBytes });
 }
 
 /** True when the plaintext is what the id says. */

@@ -57,11 +57,19 @@ export function parseKeyFile(text: string, path: string): Buffer {
 }
 
 /** Wraps with the 32 secret bytes of a key file (format §4). */
-export function keyFileProvider(secret: Buffer): KeyProvider {
+export const keyFileProvider = (secret: Buffer): KeyProvider => secretProvider('key-file', secret);
+
+/**
+ * For a vault without encryption: the key that wraps is known to all, 32 zero bytes. So there is one way to read a vault, and a key
+ * document that is damaged, or was left behind by an init that did not finish, is told apart from the vault's own.
+ */
+export const openKeyProvider: KeyProvider = secretProvider('none', Buffer.alloc(KEY_BYTES));
+
+function secretProvider(type: string, secret: Buffer): KeyProvider {
   const aad = (context: Buffer): Buffer => Buffer.concat([Buffer.from('holdfast wrap v1|'), context]);
   const kek = (context: Buffer): Buffer => derive(secret, context.subarray(0, 16), 'holdfast wrap v1');
   return {
-    type: 'key-file',
+    type,
     wrap(masterKey, context) {
       const nonce = randomBytes(NONCE_BYTES);
       const cipher = createCipheriv('aes-256-gcm', kek(context), nonce).setAAD(aad(context));
@@ -83,10 +91,3 @@ export function keyFileProvider(secret: Buffer): KeyProvider {
     },
   };
 }
-
-/** For a vault without encryption: the master key lies in the key document, so that there is one way to read a vault. */
-export const openKeyProvider: KeyProvider = {
-  type: 'none',
-  wrap: (masterKey) => Promise.resolve({ wrapped: masterKey.toString('base64url') }),
-  unwrap: (document) => Promise.resolve(Buffer.from(document.wrapped, 'base64url')),
-};

@@ -1,3 +1,4 @@
+import { HoldfastError } from '../errors/holdfast-error';
 import type { BlockSink } from './block-sink';
 import type { BlockSource } from './block-source';
 import { openChampions } from './champion-index';
@@ -15,6 +16,8 @@ import { WindowWriter } from './window-writer';
 
 /** The work of a lane, whichever thread it runs in. */
 export class LaneWork implements Lane {
+  private closed = false;
+
   private constructor(
     private readonly vault: VaultAccess, private readonly source: BlockSource | null, private readonly sink: BlockSink | null,
     private readonly writer: WindowWriter | null, private readonly packs: readonly PackWriter[], private readonly collectDamage: boolean,
@@ -24,18 +27,29 @@ export class LaneWork implements Lane {
     const keys = deriveVaultKeys(Buffer.from(options.keys.vaultId, 'hex'), Buffer.from(options.keys.masterKey, 'hex'));
     const store: Store = await factory.openStore(options.store);
     const vault: VaultAccess = { store, keys };
-    const sink = options.sink && await factory.openSink(options.sink);
-    if (!options.source) return new LaneWork(vault, null, sink, null, [], options.collectDamage);
-    const source = await factory.openSource(options.source, renew);
-    const packs = (kind: PackKind): PackWriter => new PackWriter(store, keys, { kind, compressionLevel: options.compressionLevel });
-    const [dataPacks, metaPacks] = [packs(PackKind.data), packs(PackKind.meta)];
-    const reuse = new ReuseIndex(options.champions.length > 0 ? await openChampions(vault, options.champions) : null);
-    const writer = new WindowWriter({ source, keys, dataPacks, metaPacks, reuse });
-    return new LaneWork(vault, source, sink, writer, [dataPacks, metaPacks], options.collectDamage);
+    const opened: Closable[] = [store];
+    try {
+      const sink = options.sink && await factory.openSink(options.sink);
+      if (sink) opened.unshift(sink);
+      if (!options.source) return new LaneWork(vault, null, sink, null, [], options.collectDamage);
+      const source = await factory.openSource(options.source, renew);
+      opened.unshift(source);
+      const packs = (kind: PackKind): PackWriter => new PackWriter(store, keys, { kind, compressionLevel: options.compressionLevel });
+      const [dataPacks, metaPacks] = [packs(PackKind.data), packs(PackKind.meta)];
+      const reuse = new ReuseIndex(options.champions.length > 0 ? await openChampions(vault, options.champions) : null);
+      const writer = new WindowWriter({ source, keys, dataPacks, metaPacks, reuse });
+      return new LaneWork(vault, source, sink, writer, [dataPacks, metaPacks], options.collectDamage);
+    } catch (error) {
+      await closeAll(opened).catch(() => undefined);
+      throw error;
+    }
   }
 
   async write(job: LaneJob): Promise<LaneResult> {
-    if (!this.writer) throw new Error('This lane has no source to read');
+    if (!this.writer || !this.source) throw new Error('This lane has no source to read');
+    if (this.source.sizeBytes !== job.diskBytes) {
+      throw new HoldfastError('SOURCE_CHANGED', `The source has ${this.source.sizeBytes} bytes, but a disk of ${job.diskBytes} is backed up`, { data: { sizeBytes: this.source.sizeBytes, wantedBytes: job.diskBytes } });
+    }
     const ref = job.parent && refFromJson(job.parent);
     const parent = ref && { ref, leaf: await loadLeaf(this.vault, ref, job.window, job.parentDiskBytes) };
     const result = await this.writer.write({ window: job.window, ranges: job.ranges, parent, fresh: job.fresh });
@@ -57,8 +71,17 @@ export class LaneWork implements Lane {
   }
 
   async close(): Promise<void> {
-    await this.source?.close();
-    await this.sink?.close();
-    await this.vault.store.close();
+    if (this.closed) return;
+    this.closed = true;
+    await closeAll([this.source, this.sink, this.vault.store].filter((one) => one !== null));
   }
+}
+
+interface Closable { close(): Promise<void> }
+
+/** Closes everything, one after another, although something fails to close; the first failure is thrown at the end. */
+async function closeAll(all: readonly Closable[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const one of all) await one.close().catch((error: unknown) => failures.push(error));
+  if (failures.length > 0) throw failures[0];
 }

@@ -33,14 +33,24 @@ export async function withLanes<T>(plan: LanePlan, use: (lanes: readonly Lane[])
   const renew = plan.renew ?? ((): Promise<Spec> => Promise.reject(new Error('This source cannot be renewed')));
   const threads = plan.threads ?? Math.min(availableParallelism(), MAX_THREADS);
   const lanes: Lane[] = [];
+  let result: T;
   try {
     if (threads === 0) lanes.push(await LaneWork.open(options, await loadFactory(plan.factory), renew));
-    else for (const result of await Promise.allSettled(Array.from({ length: threads }, () => startWorkerLane(options, renew)))) {
-      if (result.status === 'rejected') throw result.reason;
-      lanes.push(result.value);
-    }
-    return await use(lanes);
-  } finally {
-    await Promise.all(lanes.map((lane) => lane.close()));
+    else await startThreads(lanes, threads, options, renew);
+    result = await use(lanes);
+  } catch (error) {
+    // What went wrong first is what is told; that closing fails after it adds nothing.
+    await Promise.allSettled(lanes.map((lane) => lane.close()));
+    throw error;
   }
+  // A target that cannot be closed may have lost what was written to it: that is a failure of the whole.
+  for (const closed of await Promise.allSettled(lanes.map((lane) => lane.close()))) if (closed.status === 'rejected') throw closed.reason;
+  return result;
+}
+
+/** Adds every thread that started to `lanes`, also when another one failed, so that none is left behind. */
+async function startThreads(lanes: Lane[], threads: number, options: LaneOptions, renew: () => Promise<Spec>): Promise<void> {
+  const started = await Promise.allSettled(Array.from({ length: threads }, () => startWorkerLane(options, renew)));
+  for (const one of started) if (one.status === 'fulfilled') lanes.push(one.value);
+  for (const one of started) if (one.status === 'rejected') throw one.reason;
 }

@@ -1,6 +1,6 @@
 import { HoldfastError } from '../errors/holdfast-error';
 import type { BlobRef } from './blob';
-import { FORMAT_VERSION, ID_BYTES, INNER_HEADER_BYTES, INNER_MAGIC, LEAF_HEADER_BYTES, LEAF_MAGIC, MAX_CHUNK_BLOCKS, PACK_ID_BYTES, REGION_WINDOWS, ROOT_REGIONS, WINDOW_BLOCKS, ZERO_RUN_PACK } from './format';
+import { BLOB_OVERHEAD_BYTES, BLOCK_BYTES, FORMAT_VERSION, ID_BYTES, INNER_HEADER_BYTES, INNER_MAGIC, LEAF_HEADER_BYTES, LEAF_MAGIC, MAX_CHUNK_BLOCKS, PACK_ID_BYTES, REGION_WINDOWS, ROOT_REGIONS, WINDOW_BLOCKS, ZERO_RUN_PACK } from './format';
 
 /** A run of blocks of a window: a chunk, or zeros when `chunk` is null. */
 export interface LeafEntry {
@@ -134,6 +134,7 @@ export function decodeLeaf(bytes: Buffer, window: number, blocks: number): Leaf 
     if (entryBlocks === 0 || (!isZero && entryBlocks > MAX_CHUNK_BLOCKS)) throw damaged(what, `entry ${index} has ${entryBlocks} blocks`);
     if (isZero && afterZeros) throw damaged(what, `entry ${index} is a zero run after another`);
     const chunk = isZero ? null : { pack: reader.pack(packs, packIndex), offset: reader.u32(), length: reader.u32(), id: reader.take(ID_BYTES) };
+    if (chunk && (chunk.length <= BLOB_OVERHEAD_BYTES || chunk.length > entryBlocks * BLOCK_BYTES + BLOB_OVERHEAD_BYTES)) throw damaged(what, `entry ${index} has a blob of ${chunk.length} bytes for ${entryBlocks} blocks`);
     entries.push({ blocks: entryBlocks, chunk });
     total += entryBlocks;
     afterZeros = isZero;
@@ -193,10 +194,11 @@ export function decodeInner(bytes: Buffer, level: 1 | 2, index: number, diskByte
   const gotBytes = reader.u64();
   if (gotBytes !== diskBytes) throw damaged(what, `it is of a disk of ${gotBytes} bytes, not ${diskBytes}`);
   const [packCount, childCount, usageCount] = [reader.u32(), reader.u32(), reader.u32()];
-  const hasHooks = reader.take(4)[0] === 1;
+  const hasHooks = reader.u32();
+  if (hasHooks > 1) throw damaged(what, `its mark for hooks is ${hasHooks}`);
   const packs = reader.packs(packCount);
   const ref = (): BlobRef => ({ pack: reader.pack(packs, reader.u32()), offset: reader.u32(), length: reader.u32(), id: reader.take(ID_BYTES) });
-  const hooks = hasHooks ? ref() : null;
+  const hooks = hasHooks === 1 ? ref() : null;
   const children = new Map<number, BlobRef>();
   let last = -1;
   for (let child = 0; child < childCount; child++) {
@@ -206,7 +208,11 @@ export function decodeInner(bytes: Buffer, level: 1 | 2, index: number, diskByte
     last = number;
   }
   const usage = new Map<string, PackUsage>();
-  for (let row = 0; row < usageCount; row++) usage.set(reader.pack(packs, reader.u32()), { chunks: reader.u32(), bytes: reader.u64() });
+  for (let row = 0; row < usageCount; row++) {
+    const pack = reader.pack(packs, reader.u32());
+    if (usage.has(pack)) throw damaged(what, `it has two rows of usage for pack ${pack}`);
+    usage.set(pack, { chunks: reader.u32(), bytes: reader.u64() });
+  }
   reader.end();
   return { level, index, diskBytes, hooks, children, usage };
 }

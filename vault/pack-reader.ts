@@ -61,6 +61,7 @@ function parseFooter(footer: Buffer, keys: VaultKeys, packId: Buffer, pack: stri
       length: plain.readUInt32LE(at + ID_BYTES + 4),
       plainBytes: plain.readUInt32LE(at + ID_BYTES + 8),
     };
+    if (entry.length < BLOB_OVERHEAD_BYTES) throw damaged(pack, `entry ${index} has only ${entry.length} bytes`);
     if (entry.offset !== next) throw damaged(pack, `entry ${index} starts at ${entry.offset}, not at ${next}`);
     next += entry.length;
     entries.push(entry);
@@ -94,6 +95,7 @@ export function openBlob(stored: Buffer, ref: BlobRef, key: KeyObject, keys: Vau
 
 /** Reads and opens one blob. */
 export async function fetchBlob(store: Store, keys: VaultKeys, packKind: PackKind, kind: BlobKind, ref: BlobRef, limitBytes: number): Promise<Buffer> {
+  if (ref.length > limitBytes + BLOB_OVERHEAD_BYTES) throw damaged(ref.pack, `a blob of ${ref.length} bytes at ${ref.offset} is larger than any`);
   const stored = await readPackRange(store, packKind, ref.pack, ref.offset, ref.length);
   return openBlob(stored, ref, packKey(keys, Buffer.from(ref.pack, 'hex')), keys, kind, limitBytes);
 }

@@ -1,14 +1,12 @@
 import { type KeyObject, randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import { HoldfastError } from '../errors/holdfast-error';
+import { HoldfastError, messageOf } from '../errors/holdfast-error';
 import { type BlobRef, writeBlob } from './blob';
 import { BLOB_OVERHEAD_BYTES, BlobKind, FOOTER_ENTRY_BYTES, DATA_PACK_TARGET_BYTES, FORMAT_VERSION, ID_BYTES, META_PACK_TARGET_BYTES, PACK_END_MAGIC, PACK_HEADER_BYTES, PACK_ID_BYTES, PACK_MAGIC, PACK_TRAILER_BYTES, PackKind } from './format';
 import { packKey, type VaultKeys } from './keys';
 import { packName } from './pack-names';
-import { parsePack } from './pack-reader';
+import { type PackEntry, parsePack } from './pack-reader';
 import type { Store } from './store/store';
-
-interface Entry { readonly id: Buffer; readonly offset: number; readonly length: number; readonly plainBytes: number }
 
 export interface PackWriterOptions {
   readonly kind: PackKind;
@@ -33,7 +31,7 @@ export class PackWriter {
   private packId: Buffer = Buffer.alloc(0);
   private key: KeyObject | undefined;
   private pack = '';
-  private entries: Entry[] = [];
+  private entries: PackEntry[] = [];
   private upload: Promise<void> | undefined;
 
   constructor(private readonly store: Store, private readonly keys: VaultKeys, private readonly options: PackWriterOptions) {
@@ -45,7 +43,7 @@ export class PackWriter {
     if (this.buffer && this.used + this.reserve(plain.length) > this.buffer.length) await this.close();
     const buffer = this.buffer ?? this.open(plain.length);
     const offset = this.used;
-    const length = writeBlob(buffer, offset, this.openKey, this.keys, kind, id, plain, this.options.compressionLevel);
+    const length = this.orFail(() => writeBlob(buffer, offset, this.openKey, this.keys, kind, id, plain, this.options.compressionLevel));
     this.used += length;
     this.entries.push({ id, offset, length, plainBytes: plain.length });
     return { id, pack: this.pack, offset, length };
@@ -91,13 +89,27 @@ export class PackWriter {
     if (!buffer) return;
     this.buffer = undefined;
     const { pack, entries, packId } = this;
-    const end = this.writeFooter(buffer, entries);
-    const bytes = buffer.subarray(0, end);
-    this.checkBuilt(bytes, entries, packId);
+    const bytes = this.orFail(() => {
+      const built = buffer.subarray(0, this.writeFooter(buffer, entries));
+      this.checkBuilt(built, entries, packId);
+      return built;
+    });
     await this.upload;
     this.upload = this.send(pack, bytes, buffer);
     // A failed upload is reported by the next close or by flush; until then it must not count as unhandled.
     this.upload.catch(() => undefined);
+  }
+
+  /** What fails once fails for good: a later flush must not pass for the blobs of a pack that was dropped. */
+  private orFail<T>(step: () => T): T {
+    try {
+      return step();
+    } catch (error) {
+      this.buffer = undefined;
+      this.upload = Promise.reject(error as Error);
+      this.upload.catch(() => undefined);
+      throw error;
+    }
   }
 
   private async send(pack: string, bytes: Buffer, buffer: Buffer): Promise<void> {
@@ -108,7 +120,7 @@ export class PackWriter {
     this.buffers.push(buffer);
   }
 
-  private writeFooter(buffer: Buffer, entries: readonly Entry[]): number {
+  private writeFooter(buffer: Buffer, entries: readonly PackEntry[]): number {
     const plain = Buffer.alloc(4 + entries.length * FOOTER_ENTRY_BYTES);
     plain.writeUInt32LE(entries.length, 0);
     entries.forEach((entry, index) => {
@@ -129,12 +141,18 @@ export class PackWriter {
   }
 
   /** A writer parses back what it built. The blobs were verified one by one when they were written. */
-  private checkBuilt(bytes: Buffer, entries: readonly Entry[], packId: Buffer): void {
-    const parsed = parsePack(bytes, this.keys, this.options.kind, packId.toString('hex'));
+  private checkBuilt(bytes: Buffer, entries: readonly PackEntry[], packId: Buffer): void {
+    const pack = packId.toString('hex');
+    let parsed: PackEntry[];
+    try {
+      parsed = parsePack(bytes, this.keys, this.options.kind, pack);
+    } catch (cause) {
+      throw new HoldfastError('WRITE_NOT_VERIFIED', `The new pack ${pack} does not parse: ${messageOf(cause)}`, { cause });
+    }
     const same = parsed.length === entries.length && parsed.every((got, index) => {
       const want = entries[index];
       return want !== undefined && got.id.equals(want.id) && got.offset === want.offset && got.length === want.length && got.plainBytes === want.plainBytes;
     });
-    if (!same) throw new HoldfastError('WRITE_NOT_VERIFIED', `The footer of pack ${packId.toString('hex')} does not say what was written`);
+    if (!same) throw new HoldfastError('WRITE_NOT_VERIFIED', `The footer of pack ${pack} does not say what was written`);
   }
 }

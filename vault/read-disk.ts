@@ -27,9 +27,14 @@ export async function readDisk(vault: VaultAccess, lanes: readonly Lane[], tree:
   const jobs = await planRead(vault, tree, options.collectDamage ? damage : null);
   options.onPlan?.(jobs.length);
   const results = await runLanes(lanes, jobs, (lane, job) => lane.read(job), { onResult: options.onWindow, signal: options.signal });
-  return results.reduce<ReadTotals>((sum, one) => ({
-    chunks: sum.chunks + one.chunks, plainBytes: sum.plainBytes + one.plainBytes, storedBytes: sum.storedBytes + one.storedBytes, damage: [...sum.damage, ...one.damage],
-  }), { chunks: 0, plainBytes: 0, storedBytes: 0, damage });
+  const totals = { chunks: 0, plainBytes: 0, storedBytes: 0, damage };
+  for (const one of results) {
+    totals.chunks += one.chunks;
+    totals.plainBytes += one.plainBytes;
+    totals.storedBytes += one.storedBytes;
+    for (const report of one.damage) damage.push(report);
+  }
+  return totals;
 }
 
 async function planRead(vault: VaultAccess, tree: DiskTree, damage: ErrorReport[] | null): Promise<LaneReadJob[]> {

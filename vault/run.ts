@@ -41,6 +41,7 @@ export interface OpenRunRequest {
   readonly isOwnerGone?: (owner: string) => boolean;
 }
 
+const SEQUENCE = /^\d{10}$/;
 const runFolder = (itemId: string, sequence: number): string => `runs/${itemId}/${String(sequence).padStart(10, '0')}`;
 export const workFolder = (run: RunRef): string => `work/${run.itemId}/${String(run.sequence).padStart(10, '0')}`;
 
@@ -91,6 +92,9 @@ async function settle(vault: VaultAccess, open: RunOpen, request: OpenRunRequest
  * sealing twice is fine, and a run that was given up throws RUN_ABANDONED.
  */
 export async function sealRun(vault: VaultAccess, run: RunRef, manifest: Manifest): Promise<void> {
+  if (manifest.itemId !== run.itemId || manifest.sequence !== run.sequence || manifest.stamp !== run.stamp) {
+    throw new HoldfastError('INTERNAL', `The manifest ${manifest.id} of run ${manifest.sequence} is not of run ${run.sequence} of ${run.itemId}`);
+  }
   const name = `${runFolder(run.itemId, run.sequence)}/verdict`;
   if (await createDocument(vault, name, { version: 1, verdict: 'sealed', manifest: manifestSchema.parse(manifest) }) === 'created') return;
   const verdict = await readVerdict(vault, run);
@@ -102,6 +106,8 @@ export async function commitRun(vault: VaultAccess, run: RunRef, nowMs: number):
   const verdict = await readVerdict(vault, run);
   if (verdict?.verdict !== 'sealed') throw abandonedError(run, verdict?.reason.message ?? 'it was never sealed');
   const { manifest } = verdict;
+  // A run that has ended is never committed anew: its recovery point may have been deleted since, and its packs with it.
+  if (await runEnd(vault, run)) return manifest;
   const name = manifestName(manifest.itemId, manifest.stamp);
   if (await createDocument(vault, name, manifest) === 'exists') {
     const there = await findManifest(vault, manifest.itemId, manifest.stamp);
@@ -119,18 +125,21 @@ export async function commitRun(vault: VaultAccess, run: RunRef, nowMs: number):
  */
 export async function abandonRun(vault: VaultAccess, run: RunRef, reason: ErrorReport, nowMs: number): Promise<'committed' | 'abandoned'> {
   const name = `${runFolder(run.itemId, run.sequence)}/verdict`;
+  let error: RunEnd['error'] = reason;
   if (await createDocument(vault, name, { version: 1, verdict: 'abandoned', reason }) === 'exists') {
     const verdict = await readVerdict(vault, run);
     if (verdict?.verdict === 'sealed') {
       await commitRun(vault, run, nowMs);
       return 'committed';
     }
+    // The reason that decided is the one that is told.
+    error = verdict?.reason ?? reason;
   }
-  await endRun(vault, run, { outcome: 'abandoned', recoveryPoint: null, error: reason }, nowMs);
+  await endRun(vault, run, { outcome: 'abandoned', recoveryPoint: null, error }, nowMs);
   return 'abandoned';
 }
 
-interface RunEnd { readonly outcome: 'committed' | 'abandoned'; readonly recoveryPoint: string | null; readonly error: ErrorReport | null }
+interface RunEnd { readonly outcome: 'committed' | 'abandoned'; readonly recoveryPoint: string | null; readonly error: Pick<ErrorReport, 'message'> | null }
 
 async function endRun(vault: VaultAccess, run: RunRef, end: RunEnd, nowMs: number): Promise<void> {
   await createDocument(vault, `${runFolder(run.itemId, run.sequence)}/end`, { version: 1, ...end, at: new Date(nowMs).toISOString() });
@@ -154,7 +163,8 @@ export const runEnd = (vault: VaultAccess, run: RunRef): Promise<z.infer<typeof 
 
 async function lastRun(vault: VaultAccess, itemId: string): Promise<{ sequence: number; ended: boolean } | undefined> {
   const states = await runStates(vault, itemId);
-  const sequence = Math.max(0, ...states.keys());
+  let sequence = 0;
+  for (const number of states.keys()) sequence = Math.max(sequence, number);
   return sequence === 0 ? undefined : { sequence, ended: states.get(sequence)?.has('end') ?? false };
 }
 
@@ -162,6 +172,7 @@ async function runStates(vault: VaultAccess, itemId: string): Promise<Map<number
   const states = new Map<number, Set<string>>();
   for await (const { name } of vault.store.list(`runs/${itemId}/`)) {
     const [sequence, state] = name.slice(`runs/${itemId}/`.length).split('/');
+    if (!sequence || !SEQUENCE.test(sequence)) continue;
     const number = Number(sequence);
     states.set(number, (states.get(number) ?? new Set()).add(state ?? ''));
   }

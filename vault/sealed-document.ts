@@ -25,10 +25,16 @@ export function sealDocument(keys: VaultKeys, name: string, value: unknown): Buf
   const cipher = createCipheriv('aes-256-gcm', documentKey(keys, name), nonce).setAAD(aad(header, keys, name));
   const body = cipher.update(compressed ? zstdCompressSync(json) : json);
   const sealed = Buffer.concat([header, nonce, body, cipher.final(), cipher.getAuthTag()]);
-  if (!openBytes(keys, name, sealed).equals(json)) {
-    throw new HoldfastError('WRITE_NOT_VERIFIED', `The document ${name} did not open to what was sealed`);
-  }
+  if (!opensTo(keys, name, sealed, json)) throw new HoldfastError('WRITE_NOT_VERIFIED', `The document ${name} did not open to what was sealed`);
   return sealed;
+}
+
+function opensTo(keys: VaultKeys, name: string, sealed: Buffer, json: Buffer): boolean {
+  try {
+    return openBytes(keys, name, sealed).equals(json);
+  } catch (cause) {
+    throw new HoldfastError('WRITE_NOT_VERIFIED', `The document ${name} does not open after it was sealed`, { cause });
+  }
 }
 
 /** Opens a sealed document. Throws VAULT_NEWER_FORMAT or DOCUMENT_DAMAGED; the caller checks the shape of the value. */

@@ -9,6 +9,8 @@ import type { TransferStats, UsageDelta } from './transfer-types';
 /** A window to transfer, as a lane gets it: references only. */
 export interface LaneJob {
   readonly window: number;
+  /** Size of the disk whose tree is built: the source must have it. */
+  readonly diskBytes: number;
   readonly ranges: readonly DiskRange[] | null;
   readonly parent: BlobRefJson | null;
   /** Size of the disk that the parent's leaf belongs to. */
@@ -67,6 +69,7 @@ export interface Lane {
   read(job: LaneReadJob): Promise<LaneReadResult>;
   /** Makes everything durable that was written so far. */
   flush(): Promise<LaneFlush>;
+  /** Closes what the lane opened. Throws when the target could not be closed: what was written to it may be lost. Closing twice is fine. */
   close(): Promise<void>;
 }
 
@@ -96,7 +99,7 @@ export async function startWorkerLane(options: LaneOptions, renew: () => Promise
   worker.on('message', (message: FromLane) => {
     if (message.kind === 'done') settle(undefined, message.value);
     else if (message.kind === 'failed') settle(fromReport(message.error));
-    else renew().then((spec) => ({ kind: 'renewed', spec }) satisfies ToLane, (error: unknown) => ({ kind: 'renewed', error: toReport(error) }) satisfies ToLane)
+    else Promise.resolve().then(renew).then((spec) => ({ kind: 'renewed', spec }) satisfies ToLane, (error: unknown) => ({ kind: 'renewed', error: toReport(error) }) satisfies ToLane)
       .then((answer) => worker.postMessage(answer), (error: Error) => settle(error));
   });
   worker.on('error', (error) => { broken = error; settle(error); });
@@ -106,15 +109,26 @@ export async function startWorkerLane(options: LaneOptions, renew: () => Promise
     waiting = { resolve: resolve as (value: unknown) => void, reject };
     worker.postMessage(message);
   });
-  await ask({ kind: 'open', options });
+  try {
+    await ask({ kind: 'open', options });
+  } catch (error) {
+    // A thread that nobody holds would keep the process alive for ever.
+    await worker.terminate();
+    throw error;
+  }
+  let closed = false;
   return {
     write: (job) => ask({ kind: 'write', job }),
     read: (job) => ask({ kind: 'read', job }),
     flush: () => ask({ kind: 'flush' }),
     async close() {
-      if (!broken) await ask({ kind: 'close' }).catch(() => undefined);
-      await worker.terminate();
+      if (closed) return;
+      closed = true;
+      try {
+        await ask({ kind: 'close' });
+      } finally {
+        await worker.terminate();
+      }
     },
   };
 }
-

@@ -10,10 +10,12 @@ if (!port) throw new Error('transfer-worker runs in a worker thread only');
 
 const say = (message: FromLane): void => port.postMessage(message);
 let lane: LaneWork | undefined;
-let renewal: { resolve(spec: Spec): void; reject(error: Error): void } | undefined;
+let renewal: Promise<Spec> | undefined;
+let answerRenewal: { resolve(spec: Spec): void; reject(error: Error): void } | undefined;
 
-const renew = (): Promise<Spec> => new Promise((resolve, reject) => {
-  renewal = { resolve, reject };
+/** Reads that find access expired at the same time share one renewal. */
+const renew = (): Promise<Spec> => renewal ??= new Promise((resolve, reject) => {
+  answerRenewal = { resolve, reject };
   say({ kind: 'renew' });
 });
 
@@ -33,7 +35,7 @@ async function answer(message: Exclude<ToLane, { kind: 'renewed' }>): Promise<un
 
 port.on('message', (message: ToLane) => {
   if (message.kind === 'renewed') {
-    if (message.spec) renewal?.resolve(message.spec); else if (message.error) renewal?.reject(fromReport(message.error));
+    if (message.spec) answerRenewal?.resolve(message.spec); else if (message.error) answerRenewal?.reject(fromReport(message.error));
     renewal = undefined;
     return;
   }

@@ -26,6 +26,8 @@ export interface RunLanesOptions<R> {
 
 /** Feeds jobs to lanes, each of which works on one at a time. The first failure stops the rest. */
 export async function runLanes<J, R>(lanes: readonly Lane[], jobs: Iterable<J>, work: (lane: Lane, job: J) => Promise<R>, options: RunLanesOptions<R> = {}): Promise<R[]> {
+  // Without a lane no job would be done, and a disk that nobody read would look like one of zeros.
+  if (lanes.length === 0) throw new HoldfastError('INTERNAL', 'There is no lane to work on the windows');
   const queue = jobs[Symbol.iterator]();
   const results: R[] = [];
   let stopped = false;
@@ -72,7 +74,7 @@ export function windowJobs(region: InnerNode | null, diskBytes: number, fresh: b
   const jobs: LaneJob[] = [];
   for (const window of windows) {
     const parent = region?.children.get(window % REGION_WINDOWS) ?? null;
-    jobs.push({ window, ranges: fresh && parent ? null : rangesOf(window), parent: parent && refToJson(parent), parentDiskBytes: region?.diskBytes ?? diskBytes, fresh });
+    jobs.push({ window, diskBytes, ranges: fresh && parent ? null : rangesOf(window), parent: parent && refToJson(parent), parentDiskBytes: region?.diskBytes ?? diskBytes, fresh });
   }
   return jobs;
 }

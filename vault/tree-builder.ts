@@ -1,6 +1,6 @@
 import { HoldfastError } from '../errors/holdfast-error';
 import { type BlobRef, blobId } from './blob';
-import { BlobKind, REGION_WINDOWS } from './format';
+import { BlobKind, NODE_LIMIT_BYTES, REGION_WINDOWS } from './format';
 import type { VaultKeys } from './keys';
 import { encodeInner, type InnerNode, type PackUsage } from './nodes';
 import type { PackWriter } from './pack-writer';
@@ -92,6 +92,7 @@ export async function buildRoot(
 
 function writeNode(keys: VaultKeys, metaPacks: PackWriter, node: InnerNode): Promise<BlobRef> {
   const plain = encodeInner(node);
+  if (plain.length > NODE_LIMIT_BYTES) throw new HoldfastError('INTERNAL', `The node of region ${node.index} would have ${plain.length} bytes, more than readers take`);
   return metaPacks.add(BlobKind.node, blobId(keys, plain), plain);
 }
 

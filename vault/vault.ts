@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
-import { HoldfastError } from '../errors/holdfast-error';
+import { HoldfastError, isHoldfastError } from '../errors/holdfast-error';
 import { readObject } from './documents';
 import { BLOCK_BYTES, CUT_BELOW, FORMAT_VERSION, KEY_BYTES, MAX_CHUNK_BLOCKS, MIN_CHUNK_BLOCKS, VAULT_ID_BYTES, WINDOW_BLOCKS } from './format';
 import { type KeyProvider, openKeyProvider, parseKeyDocument, wrapContext } from './key-providers';
@@ -37,9 +37,15 @@ export async function initVault(store: Store, fresh: NewVault, provider: KeyProv
   const createdAt = new Date(nowMs).toISOString();
   const vaultJson = Buffer.from(`${JSON.stringify({ format: 'holdfast-vault', version: FORMAT_VERSION, vaultId: fresh.vaultId.toString('hex'), createdAt, chunking: CHUNKING }, null, 2)}\n`);
   const keyId = randomBytes(8).toString('hex');
-  const wrapped = await provider.wrap(fresh.masterKey, wrapContext(fresh.vaultId, vaultJson));
-  const document = { version: 1, keyId, type: provider.type, createdAt, label, ...wrapped };
-  await store.create(`keys/${keyId}.json`, Buffer.from(`${JSON.stringify(document, null, 2)}\n`));
+  const context = wrapContext(fresh.vaultId, vaultJson);
+  const wrapped = await provider.wrap(fresh.masterKey, context);
+  const document = Buffer.from(`${JSON.stringify({ version: 1, keyId, type: provider.type, createdAt, label, ...wrapped }, null, 2)}\n`);
+  const name = `keys/${keyId}.json`;
+  // A vault whose key does not open it would be found out at the first restore: prove it before the vault exists.
+  if (!(await provider.unwrap(parseKeyDocument(name, document), context)).equals(fresh.masterKey)) {
+    throw new HoldfastError('WRITE_NOT_VERIFIED', 'The new key document does not open to the key that was wrapped');
+  }
+  await store.create(name, document);
   if (await store.create(NAME, vaultJson) === 'exists') throw new HoldfastError('VAULT_EXISTS', `${store.description} was made a vault by someone else just now`);
   return { store, keys: deriveVaultKeys(fresh.vaultId, fresh.masterKey) };
 }
@@ -63,25 +69,36 @@ export async function readVaultInfo(store: Store): Promise<{ readonly vaultId: B
   return { vaultId: Buffer.from(parsed.data.vaultId, 'hex'), bytes };
 }
 
-/** True when the vault was made without encryption, so that it opens without a key. */
+/** True when the vault was made without encryption, so that it opens without a key. Throws what readVaultInfo throws. */
 export async function opensWithoutKey(store: Store): Promise<boolean> {
-  for await (const { name } of store.list('keys/')) if (parseKeyDocument(name, await store.read(name)).type === openKeyProvider.type) return true;
-  return false;
+  const found = await unwrapMasterKey(store, await readVaultInfo(store), openKeyProvider);
+  return 'masterKey' in found;
 }
 
-/** Opens a vault with the first key document that the provider can unwrap. Throws KEY_REFUSED before anything else is read or written. */
+/**
+ * Opens a vault with the first key document that the provider can unwrap. Throws KEY_REFUSED, or VAULT_DAMAGED when the only key
+ * document is damaged, before anything else is read or written.
+ */
 export async function openVault(store: Store, provider: KeyProvider): Promise<VaultAccess> {
   const info = await readVaultInfo(store);
+  const found = await unwrapMasterKey(store, info, provider);
+  if ('masterKey' in found) return { store, keys: deriveVaultKeys(info.vaultId, found.masterKey) };
+  throw found.refused ?? new HoldfastError('KEY_REFUSED', `The vault in ${store.description} has no key of the type ${provider.type}`);
+}
+
+/** Tries every key document: one that is damaged or of another key must not keep the others from opening the vault. */
+async function unwrapMasterKey(store: Store, info: { readonly vaultId: Buffer; readonly bytes: Buffer }, provider: KeyProvider): Promise<{ readonly masterKey: Buffer } | { readonly refused: unknown }> {
   const context = wrapContext(info.vaultId, info.bytes);
   let refused: unknown;
   for await (const { name } of store.list('keys/')) {
-    const document = parseKeyDocument(name, await store.read(name));
-    if (document.type !== provider.type) continue;
+    const bytes = await store.read(name);
     try {
-      return { store, keys: deriveVaultKeys(info.vaultId, await provider.unwrap(document, context)) };
+      const document = parseKeyDocument(name, bytes);
+      if (document.type === provider.type) return { masterKey: await provider.unwrap(document, context) };
     } catch (error) {
-      refused = error;
+      // That the key was refused says more than that another document is damaged.
+      if (!isHoldfastError(refused, 'KEY_REFUSED')) refused = error;
     }
   }
-  throw refused ?? new HoldfastError('KEY_REFUSED', `The vault in ${store.description} has no key of the type ${provider.type}`);
+  return { refused };
 }

@@ -205,7 +205,8 @@ class WindowWork {
     const hooks = new Set<string>();
     for (const { chunk } of entries) if (chunk && isHook(chunk.id)) hooks.add(hookKey(chunk.id));
     const zero = entries.length === 1 && entries[0]?.chunk === null;
-    const same = zero ? job.parent === null : sameEntries(entries, this.parent.entries);
+    // Against the parent's own leaf, not the fitted one: a leaf for another number of blocks must never be kept.
+    const same = zero ? job.parent === null : sameEntries(entries, job.parent?.leaf.entries ?? []);
     const usage = usageDelta(job.fresh ? [] : this.parent.entries, entries);
     if (same) return { window: job.window, leaf: job.parent ? 'same' : null, usage, hooks: [...hooks], stats };
     const leaf = zero ? null : await this.writeLeaf(entries);
