@@ -97,7 +97,7 @@ async function describe(job: Job, run: RunRef, startedMs: number, parent: Loaded
   const done: ManifestDisk[] = [];
   const stats = emptyStats();
   for (const [index, disk] of disks.entries()) {
-    const outcome = await transfer(job, disk, referencesFolder(itemId, run.stamp, index), parent?.manifest);
+    const outcome = await transfer(job, disk, referencesFolder(run, index), parent?.manifest);
     addStats(stats, outcome.stats);
     done.push({
       name: disk.name, lun: disk.lun, sizeBytes: disk.source.sizeBytes, logicalSectorBytes: 512, root: outcome.root && refToJson(outcome.root),

