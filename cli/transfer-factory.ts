@@ -3,10 +3,24 @@ import { openStore } from '../azure/open-store';
 import { openImage } from '../local/images/open-image';
 import type { StoreSpec } from '../vault/store/store-spec';
 import type { TransferFactory } from '../vault/transfer-factory';
+import { discardWrites } from './discard-store';
 import { openFileSink } from './file-sink';
 
+/** How the command line tells a thread where the vault is and what it may do there. */
+export interface VaultSpec {
+  readonly store: StoreSpec;
+  readonly readOnly: boolean;
+  /** Takes writes and keeps none of them: a dry run. */
+  readonly discard: boolean;
+}
+
+export async function openSpec({ store: spec, readOnly, discard }: VaultSpec, create = false): ReturnType<typeof openStore> {
+  const store = await openStore(spec, process.env, { create, readOnly: readOnly || discard });
+  return discard ? discardWrites(store) : store;
+}
+
 export const transferFactory: TransferFactory = {
-  openStore: (spec) => openStore(spec as unknown as StoreSpec, process.env),
+  openStore: (spec) => openSpec(spec as unknown as VaultSpec),
   openSource: (spec) => openImage(String(spec.path)),
   openSink: (spec) => openFileSink(String(spec.path)),
 };

@@ -115,6 +115,14 @@ export const catalogue = {
   HOST_INSTANCE_EXISTS: entry('An orchestration instance of this id is still running', 'Wait for it to end, terminate it, or use another id.', 409, 6),
   HOST_STOPPED: entry('The host is not running', 'Start it before using it.', 503),
   PORT_IN_USE: entry('The port is taken by another program', 'Stop the other program, or choose another port with `--port`.', 409, 6),
+  // The command line
+  USAGE: entry('The command line is not understood', '`holdfast help` lists the commands, `holdfast help COMMAND` how one is used.', 400, 2),
+  VAULT_NOT_NAMED: entry('No vault was named', 'Give --vault ADDRESS or set HOLDFAST_VAULT: a folder, or the address of a blob container.', 400, 2),
+  KEY_EXISTS: entry('There is a file where the new key was to go', 'Name another place with --key; a file that may be another vault\'s key is never overwritten.', 409, 2),
+  KEY_IN_VAULT: entry('The key would lie in the vault that it opens', 'Name a place outside the vault with --key: who finds the vault must not find its key with it.', 400, 2),
+  KEY_NOT_WRITTEN: entry('The key file cannot be written', 'Name a place with --key where you may write; without a safe key no vault was made.', 500),
+  TARGET_NO_SPACE: entry('There is not enough room for the target', 'Free space or choose a place on another disk; nothing was written.', 507),
+  HISTORY_BROKEN: entry('The history of an item does not fit together', 'A record was removed, replaced or brought back from elsewhere. Find out who changed the vault; recovery points without a finding of their own can be restored.', 500, 4),
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof catalogue;

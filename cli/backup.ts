@@ -1,0 +1,176 @@
+import { availableParallelism, hostname } from 'node:os';
+import { join } from 'node:path';
+import { HoldfastError, isHoldfastError, messageOf, toReport } from '../errors/holdfast-error';
+import { formatStamp } from '../policy/slot';
+import { backupDisk, type BackupDiskOutcome, referencesFolder } from '../vault/backup-disk';
+import type { DiskRange } from '../vault/block-source';
+import { withLanes } from '../vault/lanes';
+import { diskTree, type LoadedManifest, type Manifest, type ManifestDisk, recoveryPointId } from '../vault/manifest';
+import { refToJson } from '../vault/ref-json';
+import { abandonRun, commitRun, latestCommitted, openRun, type RunRef, sealRun } from '../vault/run';
+import { windowsOf } from '../vault/transfer';
+import { addStats, emptyStats } from '../vault/transfer-types';
+import { windowCount } from '../vault/window-blocks';
+import { type BackupOptions, closeDisks, itemName, openDisks, parentDiskOf, type PlannedDisk } from './backup-plan';
+import { readChangedFile } from './changed-file';
+import { interruptible, untilAborted } from './interrupt';
+import { type OpenedVault, withVault } from './open-vault';
+import type { Output } from './output';
+import { startProgress } from './progress';
+import { isOwnerGone, processOwner } from './run-owner';
+import { showBytes, showRate, showSeconds } from './sizes';
+
+/** A run without an owner that can be asked is waited for this long; --take-over does not wait. */
+const MAX_RUN_MS = 24 * 60 * 60 * 1000;
+const MAX_THREADS = 4;
+
+/** What one backup works with. */
+interface Job {
+  readonly opened: OpenedVault;
+  readonly options: BackupOptions;
+  readonly out: Output;
+  readonly itemId: string;
+  readonly disks: readonly PlannedDisk[];
+  readonly changed: readonly DiskRange[] | null;
+  readonly signal: AbortSignal;
+}
+
+/** Backs images up as the disks of one new recovery point of one item. */
+export async function runBackup(images: readonly string[], options: BackupOptions, out: Output): Promise<number> {
+  const itemId = itemName(options, images[0] ?? '');
+  if (options.changed !== undefined && images.length !== 1) throw new HoldfastError('USAGE', `--changed says what changed on one disk, and ${images.length} were given`);
+  if (options.changed !== undefined && options.full === true) throw new HoldfastError('USAGE', '--changed and --full do not go together');
+  const disks = await openDisks(images);
+  try {
+    const changed = options.changed === undefined ? null : await readChangedFile(options.changed, disks[0]?.source.sizeBytes ?? 0);
+    const startedMs = Date.now();
+    const manifest = await interruptible((signal) => withVault(options, options.dryRun ? 'dry-run' : 'write', (opened) => backUp({ opened, options, out, itemId, disks, changed, signal })));
+    report(manifest, (Date.now() - startedMs) / 1000, options, out);
+    return 0;
+  } finally {
+    await closeDisks(disks);
+  }
+}
+
+/** A parent that cannot be read is no reason to have no backup: then everything is stored anew, in a run of its own. */
+async function backUp(job: Job): Promise<Manifest> {
+  try {
+    return await runOnce(job);
+  } catch (error) {
+    const isDamage = isHoldfastError(error) && ['PACK_DAMAGED', 'PACK_MISSING', 'NODE_DAMAGED'].includes(error.code);
+    if (!isDamage || job.options.full === true) throw error;
+    job.out.warn(`the recovery point before this one is damaged (${error.message}); everything is read and stored anew. Run \`holdfast check\`.`);
+    return runOnce({ ...job, options: { ...job.options, full: true }, changed: null });
+  }
+}
+
+async function runOnce(job: Job): Promise<Manifest> {
+  const { opened: { vault }, itemId, options } = job;
+  const startedMs = Date.now();
+  const stamp = formatStamp(startedMs);
+  if (options.dryRun) {
+    return describe(job, { itemId, sequence: 1, stamp }, startedMs, await latestCommitted(vault, itemId));
+  }
+  const run = await openRun(vault, {
+    itemId, stamp, slot: null, owner: processOwner(), policy: null, nowMs: startedMs, maxRunMs: MAX_RUN_MS,
+    isOwnerGone: options.takeOver ? () => true : isOwnerGone,
+  });
+  try {
+    const manifest = await describe(job, run, startedMs, await latestCommitted(vault, itemId));
+    await sealRun(vault, run, manifest);
+    return await commitRun(vault, run, Date.now());
+  } catch (error) {
+    const end = await abandonRun(vault, run, toReport(error), Date.now()).catch((second: unknown) => {
+      job.out.warn(`the end of the run could not be recorded (${messageOf(second)}); the next backup does that`);
+      return undefined;
+    });
+    // It was sealed before it failed, and could be finished after all.
+    const made = end === 'committed' ? await latestCommitted(vault, itemId) : undefined;
+    if (made?.manifest.sequence === run.sequence) return made.manifest;
+    throw error;
+  }
+}
+
+/** Transfers every disk and says what the recovery point is; nothing is visible yet. */
+async function describe(job: Job, run: RunRef, startedMs: number, parent: LoadedManifest | undefined): Promise<Manifest> {
+  const { disks, itemId, options, signal } = job;
+  const done: ManifestDisk[] = [];
+  const stats = emptyStats();
+  for (const [index, disk] of disks.entries()) {
+    const outcome = await transfer(job, disk, referencesFolder(run, index), parent?.manifest);
+    addStats(stats, outcome.stats);
+    done.push({
+      name: disk.name, lun: disk.lun, sizeBytes: disk.source.sizeBytes, logicalSectorBytes: 512, root: outcome.root && refToJson(outcome.root),
+      source: { format: disk.source.format, path: disk.source.path, host: hostname() }, mode: outcome.mode, stats: outcome.stats,
+    });
+  }
+  // Only now, when all was read, is it known that what was read was one state of each image.
+  for (const { source } of disks) await source.verifyUnchanged();
+  if (signal.aborted) throw new HoldfastError('CANCELLED', 'It was stopped by a signal');
+  const at = new Date(startedMs).toISOString();
+  return {
+    format: 'holdfast-recovery-point', version: 1, id: recoveryPointId(itemId, run.stamp), itemId, stamp: run.stamp, sequence: run.sequence,
+    slot: null, startedAt: at, createdAt: at, policy: null, consistency: disks.length === 1 ? 'crash' : 'crash-per-disk',
+    warnings: options.full && parent ? ['Nothing was taken over from the recovery point before this one.'] : [],
+    source: { kind: 'image', name: itemId, resourceId: null, model: null }, disks: done,
+    parent: parent ? { id: parent.manifest.id, digest: parent.digest } : null, champions: [], stats,
+  };
+}
+
+async function transfer(job: Job, { name, lun, source }: PlannedDisk, references: string, parent: Manifest | undefined): Promise<BackupDiskOutcome> {
+  const { opened: { vault, spec }, options, out, signal } = job;
+  const parentDisk = options.full ? undefined : parentDiskOf(parent, { name, lun, source });
+  const changed = usableChanges(job, name, source.sizeBytes, parentDisk);
+  const windows = changed === null ? windowCount(source.sizeBytes) : touchedWindows(source.sizeBytes, changed);
+  // A thread costs more time to start than a single window takes.
+  const threads = options.threads ?? (windows <= 1 ? 0 : Math.min(availableParallelism(), MAX_THREADS, windows));
+  const progress = startProgress(`backup of ${name}`, windows, out.quiet);
+  try {
+    const plan = { factory: join(__dirname, 'transfer-factory.js'), store: { ...spec }, source: { path: source.path }, keys: vault.keys, threads };
+    return await untilAborted(signal, withLanes(plan, (lanes) => backupDisk(vault, lanes, {
+      sizeBytes: source.sizeBytes, parent: parentDisk ? diskTree(parentDisk) : null, changed, referencesFolder: references, signal,
+      onWindow: ({ readBytes }) => progress.advance(1, readBytes),
+    })));
+  } finally {
+    progress.end();
+  }
+}
+
+/** Known changes count from the parent, so without one, or with one of another size, everything must be read; and that is said. */
+function usableChanges(job: Job, name: string, sizeBytes: number, parentDisk: ManifestDisk | undefined): readonly DiskRange[] | null {
+  if (job.changed === null) return null;
+  if (parentDisk?.sizeBytes === sizeBytes) return job.changed;
+  const why = parentDisk ? `had ${parentDisk.sizeBytes} bytes before and has ${sizeBytes} now` : 'has no recovery point to have changed since';
+  job.out.warn(`the disk ${name} ${why}: --changed is not used, everything is read`);
+  return null;
+}
+
+function touchedWindows(sizeBytes: number, changed: readonly DiskRange[]): number {
+  const windows = new Set<number>();
+  for (const range of changed) {
+    if (range.length === 0) continue;
+    const { first, last } = windowsOf(sizeBytes, range);
+    for (let window = first; window <= last; window++) windows.add(window);
+  }
+  return windows.size;
+}
+
+function report(manifest: Manifest, seconds: number, options: BackupOptions, out: Output): void {
+  const { stats, disks, id, itemId, createdAt, consistency, parent, warnings } = manifest;
+  const dryRun = options.dryRun === true;
+  const value = {
+    dryRun, recoveryPoint: dryRun ? null : id, itemId, createdAt, consistency, parent: parent?.id ?? null,
+    disks: disks.map(({ name, lun, sizeBytes, mode, stats: own }) => ({ name, lun, sizeBytes, mode, stats: own })), stats, seconds, warnings,
+  };
+  out.result(value, () => [
+    dryRun ? `A backup of ${itemId} would do this; nothing was stored.` : `Recovery point ${id}`,
+    ...disks.map(({ name, sizeBytes, mode }) => `  disk ${name}: ${showBytes(sizeBytes)}, ${MODES[mode]}`),
+    `  read ${showBytes(stats.readBytes)}, changed ${showBytes(stats.changedBytes)}, ${dryRun ? 'would store' : 'stored'} ${showBytes(stats.storedBytes)}, reused ${showBytes(stats.reusedBytes)}`,
+    `  ${showSeconds(seconds)}, ${showRate(stats.readBytes, seconds)}`,
+  ]);
+}
+
+const MODES: Readonly<Record<ManifestDisk['mode'], string>> = {
+  full: 'read whole', compared: 'read whole and compared with the recovery point before', incremental: 'only the known changes read',
+};
+

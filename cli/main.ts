@@ -1,0 +1,133 @@
+// The command line: what there is to type. Each command's own module is loaded only when it runs, because start-up time counts.
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { catalogue } from '../errors/catalogue';
+import { HoldfastError, isHoldfastError, messageOf } from '../errors/holdfast-error';
+import type { BackupOptions } from './backup-plan';
+import type { CheckOptions } from './check';
+import type { CommonOptions } from './command-options';
+import type { ExportOptions } from './export';
+import type { InitOptions } from './init';
+import { signalExitCode } from './interrupt';
+import type { ListOptions } from './list';
+import { Output } from './output';
+import type { RestoreOptions } from './restore';
+import type { ShowOptions } from './show';
+
+const MAX_THREADS = 64;
+
+/** Runs a command line (without node and script) and answers the exit code. */
+export async function main(args: readonly string[]): Promise<number> {
+  let exitCode = 0;
+  const program = buildProgram((code) => { exitCode = code; });
+  // A reader that closes its end, such as head, is no failure of a list; an export notices by itself.
+  process.stdout.on('error', () => undefined);
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    return fail(error, new Output(args.includes('--json'), args.includes('--quiet')));
+  }
+}
+
+function fail(thrown: unknown, out: Output): number {
+  if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0;
+  const error = isHoldfastError(thrown) ? thrown
+    : thrown instanceof CommanderError ? new HoldfastError('USAGE', thrown.message.replace(/^error: /, ''))
+      : new HoldfastError('INTERNAL', messageOf(thrown), { cause: thrown });
+  out.fail(error);
+  const bySignal = error.code === 'CANCELLED' ? signalExitCode() : undefined;
+  return bySignal ?? catalogue[error.code].exitCode;
+}
+
+function buildProgram(onDone: (exitCode: number) => void): Command {
+  const program = new Command('holdfast')
+    .description('Back up disks into a vault that belongs to you, and get them back.')
+    .version('0.1.0')
+    .option('--vault <address>', 'the vault: a folder, or the address of a blob container (or HOLDFAST_VAULT)')
+    .option('--key <file>', 'the key file (or HOLDFAST_KEY; otherwise the one in your configuration folder)')
+    .option('--json', 'one JSON document on stdout, also for errors')
+    .option('--quiet', 'no progress and no report, only answers and errors')
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({ outputError: () => undefined })
+    .exitOverride()
+    .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 damaged, 5 key refused, 6 busy, 130 stopped by Ctrl-C.\n');
+  const run = async <T extends CommonOptions>(command: Command, work: (options: T, out: Output) => Promise<number>): Promise<void> => {
+    const options = command.optsWithGlobals<T>();
+    onDone(await work(options, new Output(options.json === true, options.quiet === true)));
+  };
+  addInit(program, run);
+  addBackup(program, run);
+  addLists(program, run);
+  addRestore(program, run);
+  addCheck(program, run);
+  return program;
+}
+
+type Run = <T extends CommonOptions>(command: Command, work: (options: T, out: Output) => Promise<number>) => Promise<void>;
+
+function addInit(program: Command, run: Run): void {
+  program.command('init').description('make a vault and its key file')
+    .option('--no-encryption', 'store everything in the clear')
+    .action((_options: unknown, command: Command) => run<InitOptions>(command, async (options, out) => (await import('./init.js')).runInit(options, out)));
+}
+
+function addBackup(program: Command, run: Run): void {
+  program.command('backup').description('back images up, as the disks of one new recovery point')
+    .argument('<image...>', 'raw or VHD images, or block devices')
+    .option('--item <name>', 'what is protected; by default the first image\'s name')
+    .option('--changed <file>', 'ranges that changed since the recovery point before: JSON [{"offset": …, "length": …}]')
+    .option('--full', 'take nothing over from earlier recovery points: read and store everything anew')
+    .option('--take-over', 'give up a run of this item that another process began and that you know is dead')
+    .option('--threads <n>', 'worker threads; 0 works without', threadCount)
+    .option('--dry-run', 'read and compare, store nothing')
+    .action((images: string[], _options: unknown, command: Command) => run<BackupOptions>(command, async (options, out) => (await import('./backup.js')).runBackup(images, options, out)));
+}
+
+function addLists(program: Command, run: Run): void {
+  program.command('items').description('list what is protected')
+    .action((_options: unknown, command: Command) => run<CommonOptions>(command, async (options, out) => (await import('./items.js')).runItems(options, out)));
+  program.command('list').description('list recovery points')
+    .option('--item <name>', 'only of this item')
+    .action((_options: unknown, command: Command) => run<ListOptions>(command, async (options, out) => (await import('./list.js')).runList(options, out)));
+  program.command('show').description('show a recovery point')
+    .argument('<recovery-point>', 'its id, or latest')
+    .option('--item <name>', 'the item that latest is of')
+    .action((point: string, _options: unknown, command: Command) => run<ShowOptions>(command, async (options, out) => (await import('./show.js')).runShow(point, options, out)));
+}
+
+function addRestore(program: Command, run: Run): void {
+  program.command('restore').description('write a disk back as a raw image, byte for byte')
+    .argument('<recovery-point>', 'its id, or latest')
+    .requiredOption('--to <file>', 'the image to write')
+    .option('--item <name>', 'the item that latest is of')
+    .option('--disk <disk>', 'which disk, by name or lun')
+    .option('--force', 'replace the file when it exists')
+    .option('--threads <n>', 'worker threads; 0 works without', threadCount)
+    .action((point: string, _options: unknown, command: Command) => run<RestoreOptions>(command, async (options, out) => (await import('./restore.js')).runRestore(point, options, out)));
+  program.command('export').description('write a disk as a raw image or a fixed VHD, into a file or to stdout')
+    .argument('<recovery-point>', 'its id, or latest')
+    .requiredOption('--format <format>', 'raw or vhd')
+    .option('--to <file>', 'the file, or - for stdout', '-')
+    .option('--item <name>', 'the item that latest is of')
+    .option('--disk <disk>', 'which disk, by name or lun')
+    .option('--force', 'replace the file when it exists')
+    .option('--threads <n>', 'worker threads for a file; 0 works without', threadCount)
+    .action((point: string, _options: unknown, command: Command) => run<ExportOptions>(command, async (options, out) => (await import('./export.js')).runExport(point, options, out)));
+}
+
+function addCheck(program: Command, run: Run): void {
+  program.command('check').description('read everything that recovery points need, and prove it')
+    .argument('[what]', 'a recovery point, latest, an item, or all', 'all')
+    .option('--item <name>', 'the item that latest is of')
+    .option('--threads <n>', 'worker threads; 0 works without', threadCount)
+    .action((what: string, _options: unknown, command: Command) => run<CheckOptions>(command, async (options, out) => (await import('./check.js')).runCheck(what, options, out)));
+}
+
+function threadCount(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value > MAX_THREADS) throw new InvalidArgumentError(`It is a whole number from 0 to ${MAX_THREADS}.`);
+  return value;
+}
+
+// A thread that did not end must not keep the finished command waiting, so the process is ended and not left to end.
+if (require.main === module) void main(process.argv.slice(2)).then((exitCode) => process.exit(exitCode));
