@@ -6,7 +6,7 @@ import { normalise, readRecording, type RecordedEvent } from './recordings';
 const text = (event: RecordedEvent): string => JSON.stringify([event.op, event.args, event.request?.url]);
 
 /** Not supported: entities and versions. Not comparable: the list of all instances of the genuine host's life. */
-const notCompared = /entit|Entity|version|getStatusAll|"getStatusBy",\[\{"runtimeStatus":\["Running"/;
+const notCompared = /entit|Entity|@counter|version|getStatusAll|"getStatusBy",\[\{"runtimeStatus":\["Running"/;
 /** Lists without a prefix show whatever else is there. */
 const wholeLists = /instances\/?\?code=<systemKey>(&top=2|&runtimeStatus=Nope)?"/;
 
