@@ -17,9 +17,10 @@ export const realClock: Clock = {
   setTimer(atMs, fire) {
     let handle: NodeJS.Timeout;
     const arm = (): void => {
-      const leftMs = atMs - Date.now();
-      handle = leftMs > longestTimeoutMs ? setTimeout(arm, longestTimeoutMs) : setTimeout(fire, Math.max(0, leftMs));
+      handle = setTimeout(look, Math.min(Math.max(0, atMs - Date.now()), longestTimeoutMs));
     };
+    // A timeout may come a millisecond early, and nobody may be woken before the time.
+    const look = (): void => (Date.now() >= atMs ? fire() : arm());
     arm();
     return () => clearTimeout(handle);
   },
@@ -79,16 +80,19 @@ export class VirtualClock implements Clock {
     return this.#next()?.atMs;
   }
 
-  /** Moves to `toMs` and fires the one earliest timer that is due by then. False when none is due. Time never goes back. */
+  /**
+   * Moves to the earliest timer that is due by `toMs` and fires all of that instant together. False when none is due; the
+   * time is `toMs` then. Time never goes back.
+   */
   leapTo(toMs: number): boolean {
     const next = this.#next();
     if (!next || next.atMs > toMs) {
       this.#nowMs = Math.max(this.#nowMs, toMs);
       return false;
     }
-    this.#timers.delete(next);
     this.#nowMs = Math.max(this.#nowMs, next.atMs);
-    next.fire();
+    const together = [...this.#timers].filter(({ atMs }) => atMs === next.atMs).sort((left, right) => left.order - right.order);
+    for (const timer of together) if (this.#timers.delete(timer)) timer.fire();
     return true;
   }
 

@@ -100,9 +100,9 @@ export class DurableEngine {
     return this.#live;
   }
 
-  /** When the next durable timer or delayed message is due. */
-  nextDueAt(): number | undefined {
-    return this.#deps.journal.nextDueAt(this.#deps.clock.now());
+  /** When the next durable timer or delayed message after a time is due. */
+  nextDueAt(afterMs: number): number | undefined {
+    return this.#deps.journal.nextDueAt(afterMs);
   }
 
   /** Looks for work soon; calls in a row count once. */
@@ -202,7 +202,9 @@ export class DurableEngine {
 
   #pump(): void {
     const { journal, clock, settings } = this.#deps;
-    for (const id of journal.dueInstances(clock.now())) {
+    // One instant for what is due and for what comes next: with two, what falls due between them would be forgotten.
+    const nowMs = clock.now();
+    for (const id of journal.dueInstances(nowMs)) {
       if (this.#episodes.size >= settings.maxConcurrentOrchestrators) break;
       if (!this.#episodes.has(id) && !this.#stuck.has(id)) this.#go(this.#episodes, id, (epoch) => this.#episode(id, epoch));
     }
@@ -211,7 +213,7 @@ export class DurableEngine {
       if (!this.#activities.has(item.id)) this.#go(this.#activities, item.id, (epoch) => this.#activity(item, epoch));
     }
     this.#cancelTimer?.();
-    const next = journal.nextDueAt(clock.now());
+    const next = journal.nextDueAt(nowMs);
     this.#cancelTimer = next === undefined ? undefined : clock.setTimer(next, () => this.kick());
     this.#deps.onQuiet();
   }

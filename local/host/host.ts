@@ -208,8 +208,9 @@ export class EmbeddedHost {
   async runUntilIdle(limitMs = 366 * 86_400_000): Promise<void> {
     const endMs = this.#clock.now() + limitMs;
     for (;;) {
+      const beforeMs = this.#clock.now();
       await this.settle();
-      const next = this.#nextDurable();
+      const next = this.#nextDurable(beforeMs);
       if (next === undefined) return;
       if (next > endMs) throw this.#failure(`Still not idle after ${String(limitMs)} ms of host time`);
       if (this.#clock instanceof VirtualClock) this.#clock.leapTo(next);
@@ -236,9 +237,9 @@ export class EmbeddedHost {
     });
   }
 
-  #nextDurable(): number | undefined {
+  #nextDurable(afterMs: number): number | undefined {
     const sleeping = this.#clock instanceof VirtualClock && this.#engine.live > 0;
-    return sleeping ? this.#clock.nextTimerAt() : this.#engine.nextDueAt();
+    return sleeping ? this.#clock.nextTimerAt() : this.#engine.nextDueAt(afterMs);
   }
 
   /** Moves virtual time on to whatever comes next; undefined on a real clock, false when nothing will ever come. */

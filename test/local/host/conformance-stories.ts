@@ -3,7 +3,7 @@ import { createHost, type EmbeddedHost } from '../../../local/host/host';
 import { VirtualClock } from '../../../local/host/clock';
 import type { InvocationRecord } from '../../../local/host/engine';
 import { registerRecordedApp } from './recorded-app';
-import { normalise, type OrchestratorInput, type RecordedEvent, type Recording } from './recordings';
+import { normalise, recordedHostJson, type OrchestratorInput, type RecordedEvent, type Recording } from './recordings';
 
 export interface Reply {
   readonly event: RecordedEvent;
@@ -19,15 +19,24 @@ export interface StoryRun {
   readonly ticks: readonly unknown[];
 }
 
-export async function recordedHost(invocations: InvocationRecord[] = [], ticks: unknown[] = []): Promise<EmbeddedHost> {
-  const clock = new VirtualClock(Date.UTC(2026, 10, 22, 22, 46));
+const defaultStartMs = Date.UTC(2026, 10, 22, 22, 46);
+
+export async function recordedHost(invocations: InvocationRecord[] = [], ticks: unknown[] = [], startMs = defaultStartMs): Promise<EmbeddedHost> {
+  const clock = new VirtualClock(startMs);
   const host = await createHost({
-    stateFolder: ':memory:', clock, maxConcurrentActivities: 10,
+    stateFolder: ':memory:', clock, maxConcurrentActivities: 10, hostJsonPath: recordedHostJson,
     load: () => registerRecordedApp(clock, ticks),
     onInvocation: (record) => invocations.push(structuredCloneOf(record)),
   });
   await host.start();
   return host;
+}
+
+/** When the story began, for calls that name a time. */
+function recordedStartMs(recording: Recording): number {
+  const first = recording.events.find((event) => event.trigger === 'orchestrationTrigger');
+  const at = (first?.input as OrchestratorInput | undefined)?.history[0]?.['Timestamp'];
+  return first && typeof at === 'string' ? Math.floor(Date.parse(at) - first.t * 1000) : defaultStartMs;
 }
 
 function structuredCloneOf(record: InvocationRecord): InvocationRecord {
@@ -40,7 +49,7 @@ const cloneJson = (value: unknown): unknown => (value === undefined ? undefined 
 export async function runStory(recording: Recording, use: (run: StoryRun) => Promise<void> | void, choose: (event: RecordedEvent) => boolean = () => true): Promise<void> {
   const invocations: InvocationRecord[] = [];
   const ticks: unknown[] = [];
-  const host = await recordedHost(invocations, ticks);
+  const host = await recordedHost(invocations, ticks, recordedStartMs(recording));
   const replies: Reply[] = [];
   const startMs = host.clock.now();
   try {
@@ -66,7 +75,8 @@ async function perform(host: EmbeddedHost, event: RecordedEvent): Promise<Reply>
     ? await host.fetch('/api/client', { method: 'POST', body: JSON.stringify({ op: event.op, args: event.args }) })
     : await host.fetch(withKeys(host, event.request?.url ?? '/'), requestInit(host, event));
   const text = await response.text();
-  return { event, status: response.status, headers: Object.fromEntries(response.headers), body: parsed(text) };
+  const cookies = response.headers.getSetCookie().join(', ');
+  return { event, status: response.status, headers: { ...Object.fromEntries(response.headers), ...(cookies ? { 'set-cookie': cookies } : {}) }, body: parsed(text) };
 }
 
 function withKeys(host: EmbeddedHost, url: string): string {

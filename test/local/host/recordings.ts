@@ -29,6 +29,9 @@ export interface Recording {
 
 const folder = join(__dirname, '..', '..', '..', '..', 'test', 'fixtures', 'durable');
 
+/** The settings that the recordings were made with. */
+export const recordedHostJson = join(folder, 'host.json');
+
 export function readRecording(name: string): Recording {
   return JSON.parse(readFileSync(join(folder, `${name}.json`), 'utf8')) as Recording;
 }
