@@ -6,6 +6,7 @@ import { azuriteRun, folderRun, NotIdentical, Results, WORK_FOLDER } from './cas
 import type { Contender } from './contender';
 import { ensureImages } from './images';
 import { holdfast, holdfastProgram } from './holdfast';
+import { alone } from './lock';
 import { activityRuns } from './memory';
 import { type BenchOptions, parseOptions, ROOT, USAGE } from './options';
 import { hasGnuTime } from './process';
@@ -57,15 +58,19 @@ async function main(): Promise<number> {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
     return 2;
   }
-  const machine = describeMachine(await resticVersion(), args);
-  try {
-    if (options.mode === 'compare') await compare(options, machine);
-    else if (options.mode === 'chunking') await measureChunking(options, machine, say);
-    else process.stdout.write(`${await profileFirstBackup(options, machine, say)}\n`);
-    return 0;
-  } finally {
-    if (!options.keep) rmSync(WORK_FOLDER, { recursive: true, force: true });
-  }
+  await alone(async () => {
+    const machine = describeMachine(await resticVersion(), args);
+    // What a bench that was killed left behind is of no use to this one.
+    rmSync(WORK_FOLDER, { recursive: true, force: true });
+    try {
+      if (options.mode === 'compare') await compare(options, machine);
+      else if (options.mode === 'chunking') await measureChunking(options, machine, say);
+      else process.stdout.write(`${await profileFirstBackup(options, machine, say)}\n`);
+    } finally {
+      if (!options.keep) rmSync(WORK_FOLDER, { recursive: true, force: true });
+    }
+  });
+  return 0;
 }
 
 main().then((code) => { process.exitCode = code; }, (error: unknown) => {

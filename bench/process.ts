@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import os from 'node:os';
 import path from 'node:path';
+import { BENCH_FOLDER } from './options';
 
 export interface Command {
   readonly program: string;
@@ -41,7 +41,7 @@ if (isMainThread) process.on('exit', () => {
 
 /** Runs a process to its end and measures it. Throws an Error with the end of what it said when it fails. */
 export async function measure(command: Command): Promise<Measurement> {
-  const usageFile = path.join(os.tmpdir(), `holdfast-bench-${process.pid}.usage`);
+  const usageFile = path.join(BENCH_FOLDER, 'usage');
   try {
     const startNs = process.hrtime.bigint();
     await run(observed(command, usageFile));
