@@ -1,0 +1,74 @@
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+
+export const MIB = 1024 * 1024;
+export const GIB = 1024 * MIB;
+
+const BENCH_CASES = ['folder', 'azurite', 'memory'] as const;
+export type BenchCase = (typeof BENCH_CASES)[number];
+
+export interface BenchOptions {
+  readonly sizeBytes: number;
+  /** Bytes of files put into the image's file system. */
+  readonly fillBytes: number;
+  readonly runs: number;
+  readonly mode: 'compare' | 'chunking' | 'profile';
+  readonly cases: ReadonlySet<BenchCase>;
+  readonly jsonFile: string | null;
+  readonly markdown: boolean;
+  readonly keep: boolean;
+}
+
+export const USAGE = `npm run bench -- [options]
+  --size 4GiB         size of the disk image
+  --fill 2.4GiB       bytes of system files in it; by default six tenths of the size
+  --runs 3            how often each case runs; the medians count
+  --only CASES        of folder,azurite,memory; by default all
+  --json FILE         write every measurement as JSON
+  --markdown          write the tables into docs/benchmarks.md (with --chunking: into the decision record)
+  --chunking          measure chunk sizes, zstd levels and pack sizes instead
+  --profile           profile one first backup instead, and print where the time goes
+  --keep              leave .bench/work as it is at the end
+`;
+
+/** The root of the repository, seen from dist/bench/. */
+export const ROOT = path.resolve(__dirname, '..', '..');
+export const BENCH_FOLDER = path.join(ROOT, '.bench');
+
+/** Throws an Error that names the option and the value received. */
+export function parseOptions(args: readonly string[]): BenchOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      size: { type: 'string', default: '4GiB' }, fill: { type: 'string' }, runs: { type: 'string', default: '3' }, only: { type: 'string' },
+      json: { type: 'string' }, markdown: { type: 'boolean', default: false }, chunking: { type: 'boolean', default: false },
+      profile: { type: 'boolean', default: false }, keep: { type: 'boolean', default: false },
+    },
+  });
+  const sizeBytes = parseBytes('--size', values.size);
+  const fillBytes = values.fill === undefined ? Math.floor(sizeBytes * 0.6) : parseBytes('--fill', values.fill);
+  if (sizeBytes % MIB !== 0 || sizeBytes < 64 * MIB) throw new Error(`--size ${values.size}: a whole number of MiB, 64 at least, is needed`);
+  if (fillBytes > sizeBytes * 0.9) throw new Error(`--fill ${fillBytes} leaves no room for the file system in ${sizeBytes} bytes`);
+  const runs = Number(values.runs);
+  if (!Number.isInteger(runs) || runs < 1 || runs > 99) throw new Error(`--runs ${values.runs}: a number from 1 to 99 is needed`);
+  if (values.chunking && values.profile) throw new Error('--chunking and --profile are two different measurements: give one of them');
+  return {
+    sizeBytes, fillBytes, runs, mode: values.chunking ? 'chunking' : values.profile ? 'profile' : 'compare',
+    cases: parseCases(values.only), jsonFile: values.json ?? null, markdown: values.markdown, keep: values.keep,
+  };
+}
+
+function parseCases(text: string | undefined): ReadonlySet<BenchCase> {
+  if (text === undefined) return new Set(BENCH_CASES);
+  return new Set(text.split(',').map((name) => {
+    const found = BENCH_CASES.find((known) => known === name);
+    if (found === undefined) throw new Error(`--only ${text}: ${JSON.stringify(name)} is none of ${BENCH_CASES.join(', ')}`);
+    return found;
+  }));
+}
+
+function parseBytes(option: string, text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(MiB|GiB)$/i.exec(text);
+  if (!match) throw new Error(`${option} ${text}: write it as 256MiB or 4GiB`);
+  return Math.floor(Number(match[1]) * (match[2]?.toLowerCase() === 'gib' ? GIB : MIB));
+}
