@@ -16,7 +16,7 @@ import type { DiskInput, RegionInput } from './types';
 import { assertRunOpen, diskDoneSchema, diskPlanSchema, recall, records, regionDoneSchema, regionPlanSchema, remember, sliceSchema } from './work';
 
 /** References are recorded for each pass apart: the pass that is committed is the one the manifest's roots come from. */
-const folderOf = (input: DiskInput): string => `${referencesFolder(input.itemId, input.stamp, input.disk)}-${input.pass}`;
+const folderOf = (input: DiskInput): string => `${referencesFolder(input, input.disk)}-${input.pass}`;
 
 /** Step 4d: builds a region's node from its slices' records. Fails loudly when a window of the plan is in none of them. */
 export const createFinishRegion = (deps: ActivityDeps) => activity(async (input: RegionInput): Promise<TransferStats> => {
@@ -28,9 +28,9 @@ export const createFinishRegion = (deps: ActivityDeps) => activity(async (input:
     const { windows, stats } = await collectSlices(vault, input);
     assertComplete(input, fromBitmap(plan.windows), windows);
     const built = await finishRegion(vault, input.region, disk.sizeBytes, await parentRegion(vault, disk, input.region), isFresh(disk), windows);
-    await recordReferences(vault, regionReferences(folderOf(input), input.region), built.references);
+    const ref = await recordReferences(vault, regionReferences(folderOf(input), input.region), built);
     stats.storedBytes += built.storedBytes;
-    return { version: 1 as const, stats, ref: built.ref === null || built.ref === 'same' ? built.ref : refToJson(built.ref) };
+    return { version: 1 as const, stats, ref: ref === null || ref === 'same' ? ref : refToJson(ref) };
   });
   return done.stats;
 });
