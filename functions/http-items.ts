@@ -30,7 +30,9 @@ export interface ItemView {
 /** What can be protected (the machines) and what is in the vault, joined by item id. */
 async function allItems({ deps }: Services): Promise<ItemView[]> {
   const vault = await deps.vault();
-  const [vms, stored, policies] = [await deps.cloud.listVms(), await listVaultItems(vault), (await listPolicies(vault.store)).map(({ document }) => document)];
+  const [vms, stored] = [await deps.cloud.listVms(), await listVaultItems(vault)];
+  const broken = (name: string): void => deps.log('A policy cannot be read: what it covers is not known', { policy: name });
+  const policies = (await listPolicies(vault.store, broken)).map(({ document }) => document);
   const byId = new Map(stored.map((item) => [item.itemId, item]));
   const views = vms.map((vm: VmSummary): ItemView => {
     const id = itemIdOfResource(vm.id);
