@@ -15,7 +15,8 @@
 import { collectRegistrations, requireEntry } from './core-module';
 import { Chaos, type ChaosOptions } from './chaos';
 import { realClock, VirtualClock, type Clock } from './clock';
-import { DurableEngine, type InvocationRecord } from './engine';
+import { DurableEngine } from './engine';
+import type { InvocationRecord } from './function-calls';
 import { HostClient } from './host-client';
 import { readHostSettings, type HostSettings } from './host-json';
 import { HostWeb } from './host-web';
@@ -154,7 +155,7 @@ export class EmbeddedHost {
     await this.#quiet.untilIdle(options.graceMs ?? 5000);
     this.#engine.abandon();
     if (wasRunning) await this.#invoker.runHooks('appTerminate', { hookData: {}, appHookData: {} });
-    await Promise.race([closing, new Promise((resolve) => setTimeout(resolve, 100).unref())]);
+    await closing;
     this.#journal.close();
     this.#restoreEnv();
   }
