@@ -17,6 +17,7 @@ const entry = (title: string, remedy: string, status: number, exitCode = 1): Cat
 
 export const catalogue = {
   // Anything unforeseen
+  NODE_TOO_OLD: entry('This Node is too old', 'Run `npm ci`, which brings a newer Node on Linux x64, and start with `npm start`; elsewhere install Node 22.15 or newer.', 500),
   INTERNAL: entry('Something went wrong inside Holdfast', 'Run it again; if it fails the same way, report it with the message and the job id.', 500),
 
   // Stores: where the vault's objects lie
@@ -30,6 +31,7 @@ export const catalogue = {
 
   // The vault
   VAULT_NOT_FOUND: entry('There is no vault at this address', 'Check --vault or HOLDFAST_VAULT; `holdfast init` makes a new vault.', 404, 3),
+  VAULT_IN_USE: entry('Another app uses this vault', 'Stop the other one, or give this one a vault of its own with --vault; one app a vault keeps jobs from standing in each other\'s way.', 409, 6),
   VAULT_EXISTS: entry('There is a vault at this address already', 'Use it as it is, or choose another address; an existing vault is never overwritten.', 409, 2),
   VAULT_NEWER_FORMAT: entry('The vault has a newer format than this version of Holdfast', 'Install a newer Holdfast; this one neither reads nor writes it, so nothing was changed.', 409),
   VAULT_DAMAGED: entry('A document of the vault is damaged', 'Run `holdfast check`; what does not depend on this document can still be restored.', 500, 4),

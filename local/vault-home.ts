@@ -1,0 +1,50 @@
+import { access } from 'node:fs/promises';
+import { openStore } from '../azure/open-store';
+import { listPolicies, savePolicy } from '../activities/policy-store';
+import { initWithKey } from '../cli/init';
+import { defaultKeyPath, refuseKeyInVault } from '../cli/key-file';
+import { HoldfastError, isHoldfastError } from '../errors/holdfast-error';
+import { parsePolicy, type PolicyDocument } from '../policy/schema';
+import { parseVaultAddress } from '../vault/store/store-spec';
+import { drawVault, opensWithoutKey, readVaultInfo } from '../vault/vault';
+
+/** The policy that a new home begins with: soon enough to be watched, and every machine in it. */
+const FIRST_POLICY: PolicyDocument = parsePolicy({
+  name: 'every-15-minutes', description: 'Made at the first start: every machine, every 15 minutes', schedule: { minutes: { every: 15 } }, items: { all: true },
+});
+
+export interface VaultHome {
+  readonly vaultId: Buffer;
+  /** Path of the key file; empty for a vault without encryption. */
+  readonly keyFile: string;
+  readonly isNew: boolean;
+  readonly policies: readonly string[];
+}
+
+/** Makes the vault and its key when there is none yet, and a policy when none is in force. `keyFile` names another place for the key. */
+export async function prepareVault(address: string, keyFile: string | undefined): Promise<VaultHome> {
+  const spec = parseVaultAddress(address);
+  const store = await openStore(spec, process.env, { create: true });
+  try {
+    let isNew = false;
+    let vaultId: Buffer;
+    try {
+      ({ vaultId } = await readVaultInfo(store));
+    } catch (error) {
+      if (!isHoldfastError(error, 'VAULT_NOT_FOUND')) throw error;
+      const fresh = drawVault();
+      const path = keyFile ?? defaultKeyPath(fresh.vaultId);
+      if (spec.kind === 'folder') await refuseKeyInVault(path, spec.path);
+      await initWithKey(store, fresh, path);
+      vaultId = fresh.vaultId;
+      isNew = true;
+    }
+    const key = await opensWithoutKey(store) ? '' : keyFile ?? defaultKeyPath(vaultId);
+    if (key !== '') await access(key).catch((cause: unknown) => { throw new HoldfastError('KEY_NOT_FOUND', `There is no key file ${key}`, { cause, data: { path: key } }); });
+    const policies = await listPolicies(store);
+    if (policies.length === 0) await savePolicy(store, FIRST_POLICY, null);
+    return { vaultId, keyFile: key, isNew, policies: policies.length === 0 ? [FIRST_POLICY.name] : policies.map(({ document }) => document.name) };
+  } finally {
+    await store.close();
+  }
+}
