@@ -58,7 +58,12 @@ export async function openRun(vault: VaultAccess, request: OpenRunRequest): Prom
       if (open.owner === request.owner && open.stamp === stamp) return { itemId, sequence: last.sequence, stamp };
       if (!last.ended) await settle(vault, open, request);
     }
-    if (await vault.store.stat(manifestName(itemId, stamp))) {
+    const taken = await findManifest(vault, itemId, stamp);
+    if (taken) {
+      // The same owner, twice at once: the other one was faster.
+      const { sequence } = taken.manifest;
+      const open = await findDocument(vault, `${runFolder(itemId, sequence)}/open`, openSchema);
+      if (open?.owner === request.owner) return { itemId, sequence, stamp };
       throw new HoldfastError('SLOT_TAKEN', `The recovery point ${recoveryPointId(itemId, stamp)} exists already`, { data: { recoveryPoint: recoveryPointId(itemId, stamp) } });
     }
     const sequence = (last?.sequence ?? 0) + 1;
