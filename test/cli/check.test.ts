@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { chmod, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { keyFileProvider, parseKeyFile } from '../../vault/key-providers';
+import { loadManifest } from '../../vault/manifest';
+import { sealDocument } from '../../vault/sealed-document';
+import { openFolderStore } from '../../vault/store/folder-store';
+import { openVault } from '../../vault/vault';
 import { type BackupReport, CliHome, MIB, noise, sampleDisk } from './cli-home';
 
 interface Report {
@@ -18,14 +23,15 @@ describe('holdfast check', () => {
   let first: BackupReport;
   let second: BackupReport;
   let image: string;
+  let keyFile: string;
   const disk = sampleDisk(66 * MIB, 21);
 
   /** Two recovery points of one disk: the second changed its first window only, and shares the other. */
   beforeEach(async () => {
     home = await CliHome.make();
-    await home.init();
+    ({ keyFile } = await home.init());
     image = await home.image('web.img', disk);
-    first = await home.json<BackupReport>(['backup', image]);
+    first = await home.json<BackupReport>(['backup', image, '--threads', '1']);
     const changed = Buffer.from(disk);
     noise(4096, 99).copy(changed, 4096);
     await writeFile(image, changed);
@@ -81,6 +87,15 @@ describe('holdfast check', () => {
     await assert.rejects(stat(home.file('x.img')));
   });
 
+  it('names every recovery point that shares a damaged window, though it reads the window once', async () => {
+    const path = await largest('packs/data');
+    // The last chunk of the pack is of the second window, and the footer behind it is smaller than this.
+    await flip(path, (await stat(path)).size - 8192);
+    const report = await damagedReport();
+    assert.deepEqual(report.recoveryPoints.map(({ id, disks: [found] }) => [id, found?.damage.map(({ pack, windows }) => [pack, windows])]),
+      [first, second].map(({ recoveryPoint }) => [recoveryPoint, [[basename(path), 1]]]));
+  });
+
   it('finds a missing pack, says who needs it, and --full makes a whole recovery point again', async () => {
     const path = await largest('packs/data');
     await unlink(path);
@@ -131,6 +146,19 @@ describe('holdfast check', () => {
     const report = await damagedReport();
     assert.deepEqual(report.recoveryPoints.map(({ problems }) => problems.map(({ code }) => code)), [['HISTORY_BROKEN']]);
     assert.deepEqual(report.lost.map(({ code }) => code), ['HISTORY_BROKEN']);
+  });
+
+  it('finds a manifest that was replaced, even by one that says the same', async () => {
+    const store = await openFolderStore(home.vault);
+    const { vault, name } = { vault: await openVault(store, keyFileProvider(parseKeyFile(await readFile(keyFile, 'utf8'), keyFile))), name: `recovery-points/web/${first.recoveryPoint.slice(4)}` };
+    const { manifest } = await loadManifest(vault, first.recoveryPoint);
+    await chmod(join(home.vault, name), 0o600);
+    await writeFile(join(home.vault, name), sealDocument(vault.keys, name, manifest));
+    const report = await damagedReport();
+    assert.deepEqual(report.recoveryPoints.map(({ ok, problems }) => [ok, problems.map(({ code }) => code)]), [[true, []], [false, ['HISTORY_BROKEN']]]);
+    assert.match(report.recoveryPoints[1]?.problems[0]?.message ?? '', /was replaced/);
+    await writeFile(join(home.vault, name), sealDocument(vault.keys, name, { ...manifest, createdAt: '2020-01-01T00:00:00.000Z' }));
+    assert.match((await damagedReport(first.recoveryPoint)).recoveryPoints[0]?.problems[0]?.message ?? '', /is not what its run 1 sealed/);
   });
 
   it('finds a history whose runs were removed', async () => {

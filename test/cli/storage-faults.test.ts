@@ -48,6 +48,13 @@ describe('holdfast: a full disk, a read-only disk', () => {
     assert.deepEqual([later?.code, checkLater?.code], [0, 0]);
   });
 
+  it('leaves no key behind for a vault that had no room', async function () {
+    if (!canMount()) return this.skip();
+    const [init, empty] = inNamespace(['mount -t tmpfs -o size=4k tmpfs mounted', 'holdfast init', 'mount -o remount,size=1m mounted', 'holdfast list'], home.file('mounted/vault'));
+    assert.deepEqual([init?.code, codeOf(init?.value), codeOf(empty?.value)], [1, 'STORE_FULL', 'VAULT_NOT_FOUND']);
+    assert.deepEqual(await readdir(home.file('config/holdfast')), []);
+  });
+
   it('refuses a restore that cannot fit before it writes, and cleans up when the disk fills on the way', async function () {
     if (!canMount()) return this.skip();
     await home.init();
