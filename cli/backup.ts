@@ -11,6 +11,7 @@ import { abandonRun, commitRun, latestCommitted, openRun, type RunRef, sealRun }
 import { windowsOf } from '../vault/transfer';
 import { addStats, emptyStats } from '../vault/transfer-types';
 import { windowCount } from '../vault/window-blocks';
+import { findUnreported } from './audit-changes';
 import { type BackupOptions, closeDisks, itemName, openDisks, parentDiskOf, type PlannedDisk } from './backup-plan';
 import { readChangedFile } from './changed-file';
 import { interruptible, untilAborted } from './interrupt';
@@ -120,7 +121,7 @@ async function describe(job: Job, run: RunRef, startedMs: number, parent: Loaded
 async function transfer(job: Job, { name, lun, source }: PlannedDisk, references: string, parent: Manifest | undefined): Promise<BackupDiskOutcome> {
   const { opened: { vault, spec }, options, out, signal } = job;
   const parentDisk = options.full ? undefined : parentDiskOf(parent, { name, lun, source });
-  const changed = usableChanges(job, name, source.sizeBytes, parentDisk);
+  const changed = await usableChanges(job, { name, lun, source }, parentDisk);
   const windows = changed === null ? windowCount(source.sizeBytes) : touchedWindows(source.sizeBytes, changed);
   // A thread costs more time to start than a single window takes.
   const threads = options.threads ?? (windows <= 1 ? 0 : Math.min(availableParallelism(), MAX_THREADS, windows));
@@ -136,13 +137,21 @@ async function transfer(job: Job, { name, lun, source }: PlannedDisk, references
   }
 }
 
-/** Known changes count from the parent, so without one, or with one of another size, everything must be read; and that is said. */
-function usableChanges(job: Job, name: string, sizeBytes: number, parentDisk: ManifestDisk | undefined): readonly DiskRange[] | null {
-  if (job.changed === null) return null;
-  if (parentDisk?.sizeBytes === sizeBytes) return job.changed;
-  const why = parentDisk ? `had ${parentDisk.sizeBytes} bytes before and has ${sizeBytes} now` : 'has no recovery point to have changed since';
-  job.out.warn(`the disk ${name} ${why}: --changed is not used, everything is read`);
-  return null;
+/**
+ * Known changes count from the parent, so without one, or with one of another size, everything must be read; and likewise
+ * when a sample shows that the list is not all that changed. That is said, and never taken for "no changes".
+ */
+async function usableChanges(job: Job, { name, source }: PlannedDisk, parentDisk: ManifestDisk | undefined): Promise<readonly DiskRange[] | null> {
+  const { changed, opened: { vault }, out } = job;
+  if (changed === null) return null;
+  const refuse = (why: string): null => {
+    out.warn(`the disk ${name} ${why}: --changed is not used, everything is read`);
+    return null;
+  };
+  if (!parentDisk) return refuse('has no recovery point to have changed since');
+  if (parentDisk.sizeBytes !== source.sizeBytes) return refuse(`had ${parentDisk.sizeBytes} bytes before and has ${source.sizeBytes} now`);
+  const difference = await findUnreported(vault, source, diskTree(parentDisk), changed);
+  return difference === null ? changed : refuse(`differs at ${difference} from its recovery point, which --changed does not say`);
 }
 
 function touchedWindows(sizeBytes: number, changed: readonly DiskRange[]): number {
