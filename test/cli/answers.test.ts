@@ -68,7 +68,10 @@ describe('holdfast: answers', () => {
     assert.equal(own.code, 0);
     assert.ok(own.stdout.toString().includes('--changed') && own.stdout.toString().includes('--vault'));
     assert.equal((await home.run(['--version'])).stdout.toString(), '0.1.0\n');
-    assert.equal((await home.run([])).code, 2);
+    const bare = await home.run([]);
+    assert.equal(bare.code, 2);
+    assert.match(bare.stderr, /Commands:[^]*holdfast: No command was given\n/);
+    assert.match((await home.run(['help', 'frobnicate'])).stderr, /There is no command "frobnicate"/);
   });
 
   it('ends cleanly when the reader of its output goes away', () => {
