@@ -1,5 +1,4 @@
-import { z } from 'zod';
-import { createDocument } from '../vault/documents';
+import { recordItem } from '../vault/items';
 import { openRun } from '../vault/run';
 import type { ActivityDeps } from './deps';
 import { activity } from './outcome';
@@ -7,10 +6,6 @@ import { loadPolicy } from './policy-store';
 import type { OpenRunInput, OpenRunResult } from './types';
 
 const DEFAULT_RUN_HOURS = 24;
-
-export const itemSchema = z.object({ version: z.literal(1), itemId: z.string(), kind: z.enum(['azure-vm', 'image']), name: z.string(), resourceId: z.string().nullable(), firstSeenAt: z.string() });
-export type ItemDocument = z.infer<typeof itemSchema>;
-export const itemName = (itemId: string): string => `items/${itemId}`;
 
 /** Step 1 of a backup: takes the item's next sequence number, and records who the item is when it is new. */
 export const createOpenRun = (deps: ActivityDeps) => activity(async (input: OpenRunInput): Promise<OpenRunResult> => {
@@ -20,9 +15,7 @@ export const createOpenRun = (deps: ActivityDeps) => activity(async (input: Open
   const run = await openRun(vault, {
     itemId: input.itemId, stamp: input.stamp, slot: input.slot, owner: input.owner, policy: input.policy, nowMs, maxRunMs: hours * 3_600_000,
   });
-  const item: ItemDocument = {
-    version: 1, itemId: input.itemId, kind: 'azure-vm', name: input.vmId.slice(input.vmId.lastIndexOf('/') + 1), resourceId: input.vmId, firstSeenAt: new Date(nowMs).toISOString(),
-  };
-  await createDocument(vault, itemName(input.itemId), item);
+  const name = input.vmId.slice(input.vmId.lastIndexOf('/') + 1);
+  await recordItem(vault, { itemId: input.itemId, kind: 'azure-vm', name, resourceId: input.vmId }, nowMs);
   return { sequence: run.sequence };
 });

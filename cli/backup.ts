@@ -4,6 +4,8 @@ import { HoldfastError, isHoldfastError, messageOf, toReport } from '../errors/h
 import { formatStamp } from '../policy/slot';
 import { backupDisk, type BackupDiskOutcome, referencesFolder } from '../vault/backup-disk';
 import type { DiskRange } from '../vault/block-source';
+import { chooseChampions } from '../vault/champions';
+import { recordItem } from '../vault/items';
 import { withLanes } from '../vault/lanes';
 import { diskTree, type LoadedManifest, type Manifest, type ManifestDisk, recoveryPointId } from '../vault/manifest';
 import { refToJson } from '../vault/ref-json';
@@ -77,6 +79,7 @@ async function runOnce(job: Job): Promise<Manifest> {
     isOwnerGone: options.takeOver ? () => true : isOwnerGone,
   });
   try {
+    await recordItem(vault, { itemId, kind: 'image', name: itemId, resourceId: null }, startedMs);
     const manifest = await describe(job, run, startedMs, await latestCommitted(vault, itemId));
     await sealRun(vault, run, manifest);
     return await commitRun(vault, run, Date.now());
@@ -97,8 +100,9 @@ async function describe(job: Job, run: RunRef, startedMs: number, parent: Loaded
   const { disks, itemId, options, signal } = job;
   const done: ManifestDisk[] = [];
   const stats = emptyStats();
+  const champions = new Set<string>();
   for (const [index, disk] of disks.entries()) {
-    const outcome = await transfer(job, disk, referencesFolder(run, index), parent?.manifest);
+    const outcome = await transfer(job, disk, referencesFolder(run, index), parent?.manifest, champions);
     addStats(stats, outcome.stats);
     done.push({
       name: disk.name, lun: disk.lun, sizeBytes: disk.source.sizeBytes, logicalSectorBytes: 512, root: outcome.root && refToJson(outcome.root),
@@ -114,20 +118,23 @@ async function describe(job: Job, run: RunRef, startedMs: number, parent: Loaded
     slot: null, startedAt: at, createdAt: at, policy: null, consistency: disks.length === 1 ? 'crash' : 'crash-per-disk',
     warnings: options.full && parent ? ['Nothing was taken over from the recovery point before this one.'] : [],
     source: { kind: 'image', name: itemId, resourceId: null, model: null }, disks: done,
-    parent: parent ? { id: parent.manifest.id, digest: parent.digest } : null, champions: [], stats,
+    parent: parent ? { id: parent.manifest.id, digest: parent.digest } : null, champions: [...champions], stats,
   };
 }
 
-async function transfer(job: Job, { name, lun, source }: PlannedDisk, references: string, parent: Manifest | undefined): Promise<BackupDiskOutcome> {
+async function transfer(job: Job, { name, lun, source }: PlannedDisk, references: string, parent: Manifest | undefined, used: Set<string>): Promise<BackupDiskOutcome> {
   const { opened: { vault, spec }, options, out, signal } = job;
   const parentDisk = options.full ? undefined : parentDiskOf(parent, { name, lun, source });
   const changed = await usableChanges(job, { name, lun, source }, parentDisk);
   const windows = changed === null ? windowCount(source.sizeBytes) : touchedWindows(source.sizeBytes, changed);
   // A thread costs more time to start than a single window takes.
   const threads = options.threads ?? (windows <= 1 ? 0 : Math.min(availableParallelism(), MAX_THREADS, windows));
+  // A disk that is new here may share most of its content with others: their chunks need not be stored again. --full takes nothing over at all.
+  const champions = parentDisk || options.full ? [] : await chooseChampions(vault, source, job.itemId);
+  for (const { id } of champions) used.add(id);
   const progress = startProgress(`backup of ${name}`, windows, out.quiet);
   try {
-    const plan = { factory: join(__dirname, 'transfer-factory.js'), store: { ...spec }, source: { path: source.path }, keys: vault.keys, threads };
+    const plan = { factory: join(__dirname, 'transfer-factory.js'), store: { ...spec }, source: { path: source.path }, keys: vault.keys, champions, threads };
     return await untilAborted(signal, withLanes(plan, (lanes) => backupDisk(vault, lanes, {
       sizeBytes: source.sizeBytes, parent: parentDisk ? diskTree(parentDisk) : null, changed, referencesFolder: references, signal,
       onWindow: ({ readBytes }) => progress.advance(1, readBytes),

@@ -22,7 +22,7 @@ export const catalogue = {
 
   // Stores: where the vault's objects lie
   STORE_OBJECT_NOT_FOUND: entry('An object of the vault is not there', 'Check that the vault address is right and that nothing was deleted by hand; `holdfast check` says which recovery points need it.', 404, 4),
-  STORE_RANGE: entry('An object of the vault is shorter than it should be', 'The object is truncated: run `holdfast check` to see which recovery points it touches, then back up again.', 500, 4),
+  STORE_RANGE: entry('An object of the vault is shorter than it should be', 'The object is truncated: run `holdfast check` to see which recovery points it touches, then `holdfast backup --full`, which takes nothing over.', 500, 4),
   STORE_UNREACHABLE: entry('The vault cannot be reached', 'Check the address, the network and the permissions, then run it again.', 503),
   STORE_ACCESS_DENIED: entry('The vault refused access', 'Give the identity the role Storage Blob Data Contributor on the container, or the user write permission on the folder.', 403),
   STORE_READ_ONLY: entry('The vault is read-only', 'Make the folder or the container writable; nothing was stored and earlier recovery points are untouched.', 503),
@@ -39,8 +39,8 @@ export const catalogue = {
   KEY_MALFORMED: entry('The key file is not a Holdfast key', 'It holds one line that starts with holdfast-key-v1: and was written by `holdfast init`.', 401, 5),
   KEY_REFUSED: entry('The key does not open this vault', 'Use the key file that was made with this vault; nothing was read or written.', 401, 5),
   DOCUMENT_DAMAGED: entry('A sealed document does not open', 'It was changed, moved or written with another key. Run `holdfast check`; other recovery points are not affected.', 500, 4),
-  PACK_DAMAGED: entry('A pack of the vault is damaged', 'Run `holdfast check` to see which recovery points need it; the next backup stores its content again if the disk still has it.', 500, 4),
-  PACK_MISSING: entry('A pack of the vault is missing', 'Run `holdfast check` to see which recovery points need it; bring the object back if the store keeps deleted ones.', 500, 4),
+  PACK_DAMAGED: entry('A pack of the vault is damaged', 'Run `holdfast check` to see which recovery points need it; `holdfast backup --full` stores everything anew, taking nothing over.', 500, 4),
+  PACK_MISSING: entry('A pack of the vault is missing', 'Bring the object back if the store keeps deleted ones; `holdfast check` says which recovery points need it, and `holdfast backup --full` stores everything anew.', 500, 4),
   NODE_DAMAGED: entry('A node of a disk tree is damaged', 'Run `holdfast check` to see which recovery points need it; older and newer ones may be whole.', 500, 4),
   WRITE_NOT_VERIFIED: entry('What was to be stored did not decode to what was read', 'Nothing was stored. Suspect the memory of this machine; run it again, elsewhere if you can.', 500),
 
