@@ -1,7 +1,8 @@
 import path from 'node:path';
 import { AZURITE_PORT } from './azurite';
 import type { Contender, Place } from './contender';
-import { ROOT } from './options';
+import { BENCH_FOLDER, ROOT } from './options';
+import type { Command } from './process';
 
 /** What stands for Holdfast: 'command-line' runs what a user runs; 'driver' is bench/driver.ts, with the same arguments. */
 const HOLDFAST_PROGRAM: 'command-line' | 'driver' = 'driver';
@@ -24,7 +25,9 @@ export const holdfast: Contender = {
 };
 
 /** Node runs the program itself, without a shell or npx in between, as `npx holdfast` does in the end. */
-const command = (place: Place, args: readonly string[]) => ({
+const command = (place: Place, args: readonly string[]): Command => ({
   program: process.execPath,
   args: [holdfastProgram.path, ...args, '--vault', vaultAddress(place), '--key', path.join(place.own, 'key')],
+  // Compiled code, kept from one run to the next as on a machine in use; in the bench's folder, so that nothing outside is written.
+  env: { XDG_CACHE_HOME: path.join(BENCH_FOLDER, 'cache') },
 });
