@@ -88,7 +88,7 @@ export type FromLane =
 
 /** Runs a lane in a worker thread, so that cutting and compressing never hold up the main thread. */
 export async function startWorkerLane(options: LaneOptions, renew: () => Promise<Spec>): Promise<Lane> {
-  const worker = new Worker(path.join(__dirname, 'transfer-worker.js'), { resourceLimits: { maxYoungGenerationSizeMb: 16 } });
+  const worker = new Worker(path.join(__dirname, 'transfer-worker.js'), { resourceLimits: { maxYoungGenerationSizeMb: 8 } });
   let waiting: { resolve(value: unknown): void; reject(error: Error): void } | undefined;
   let broken: Error | undefined;
   const settle = (error: Error | undefined, value?: unknown): void => {
