@@ -25,7 +25,7 @@ const ZERO_SAMPLE_BLOCKS = 16;
  */
 export const createAuditDisk = (deps: ActivityDeps) => activity(async (input: DiskInput): Promise<AuditDiskResult> => {
   const vault = await deps.vault();
-  await assertRunOpen(vault, input);
+  await assertRunOpen(vault, input, deps.nowMs());
   const disk = await recall(vault, records.diskPlan(input), diskPlanSchema);
   if (disk.mode !== 'incremental') return { samples: 0, mismatches: 0 };
   const audit = await remember(vault, records.audit(input), auditSchema, async () => {
@@ -56,9 +56,12 @@ async function compareSamples(vault: VaultAccess, input: DiskInput, disk: DiskPl
     const leafRef = (await regionOf(vault, root, region))?.children.get(window % REGION_WINDOWS);
     const blocks = windowBlocks(disk.sizeBytes, window);
     const entries: readonly LeafEntry[] = leafRef ? (await loadLeaf(vault, leafRef, window, disk.sizeBytes)).entries : [{ blocks, chunk: null }];
-    const place = entryAt(entries, Math.floor(random() * blocks));
-    const readBlocks = place.entry.chunk ? place.entry.blocks : Math.min(ZERO_SAMPLE_BLOCKS, place.entry.blocks);
-    const plain = await readPadded(source, window * WINDOW_BYTES + place.start * BLOCK_BYTES, readBlocks * BLOCK_BYTES);
+    const block = Math.floor(random() * blocks);
+    const place = entryAt(entries, block);
+    // A chunk is proved whole. Zeros may run over a whole window: of those, what lies at the drawn block is read.
+    const { start, blocks: readBlocks } = place.entry.chunk ? { start: place.start, blocks: place.entry.blocks }
+      : { start: block, blocks: Math.min(ZERO_SAMPLE_BLOCKS, place.start + place.entry.blocks - block) };
+    const plain = await readPadded(source, window * WINDOW_BYTES + start * BLOCK_BYTES, readBlocks * BLOCK_BYTES);
     samples++;
     const same = place.entry.chunk ? blobId(vault.keys, plain).equals(place.entry.chunk.id) : plain.equals(Buffer.alloc(plain.length));
     if (!same) mismatches++;

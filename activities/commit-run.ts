@@ -16,9 +16,11 @@ export const createCommitRun = (deps: ActivityDeps) => activity(async (input: Co
   const vault = await deps.vault();
   const run = { itemId: input.itemId, sequence: input.sequence, stamp: input.stamp };
   await sealRun(vault, run, await buildManifest(vault, input));
-  const manifest = await commitRun(vault, run, deps.nowMs());
-  return { recoveryPoint: manifest.id, consistency: manifest.consistency, stats: manifest.stats, warnings: manifest.warnings };
+  return resultOf(await commitRun(vault, run, deps.nowMs()));
 });
+
+const resultOf = (manifest: Manifest): CommitRunResult =>
+  ({ recoveryPoint: manifest.id, consistency: manifest.consistency, stats: manifest.stats, warnings: manifest.warnings });
 
 async function buildManifest(vault: VaultAccess, input: CommitRunInput): Promise<Manifest> {
   const plan = await recall(vault, records.plan(input), planSchema);
@@ -54,12 +56,17 @@ async function buildManifest(vault: VaultAccess, input: CommitRunInput): Promise
 }
 
 export interface AbandonRunInput extends RunInput { readonly reason: ErrorReport }
-export interface AbandonRunResult { readonly outcome: 'committed' | 'abandoned'; readonly error: ErrorReport | null }
+export interface AbandonRunResult {
+  /** Set when the run turns out to be sealed: its recovery point exists then, whatever failed after the seal. */
+  readonly committed: CommitRunResult | null;
+  readonly error: ErrorReport | null;
+}
 
 /** Closes a run that failed, with its cause. When someone gave the run up before (a cancel), their reason is the one that counts. */
 export const createAbandonRun = (deps: ActivityDeps) => activity(async (input: AbandonRunInput): Promise<AbandonRunResult> => {
   const vault = await deps.vault();
   const run = { itemId: input.itemId, sequence: input.sequence, stamp: input.stamp };
   const outcome = await abandonRun(vault, run, input.reason, deps.nowMs());
-  return { outcome, error: (await runEnd(vault, run))?.error as ErrorReport | null ?? null };
+  if (outcome === 'committed') return { committed: resultOf(await commitRun(vault, run, deps.nowMs())), error: null };
+  return { committed: null, error: (await runEnd(vault, run))?.error as ErrorReport | null ?? input.reason };
 });

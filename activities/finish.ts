@@ -21,7 +21,7 @@ const folderOf = (input: DiskInput): string => `${referencesFolder(input, input.
 /** Step 4d: builds a region's node from its slices' records. Fails loudly when a window of the plan is in none of them. */
 export const createFinishRegion = (deps: ActivityDeps) => activity(async (input: RegionInput): Promise<TransferStats> => {
   const vault = await deps.vault();
-  await assertRunOpen(vault, input);
+  await assertRunOpen(vault, input, deps.nowMs());
   const done = await remember(vault, records.regionDone(input), regionDoneSchema, async () => {
     const disk = await recall(vault, records.diskPlan(input), diskPlanSchema);
     const plan = await recall(vault, records.regionPlan(input), regionPlanSchema);
@@ -55,7 +55,7 @@ function assertComplete(input: RegionInput, planned: readonly number[], windows:
 /** Step 4e: builds the root from the regions' records. */
 export const createFinishDisk = (deps: ActivityDeps) => activity(async (input: DiskInput): Promise<TransferStats> => {
   const vault = await deps.vault();
-  await assertRunOpen(vault, input);
+  await assertRunOpen(vault, input, deps.nowMs());
   const done = await remember(vault, records.diskDone(input), diskDoneSchema, async () => {
     const disk = await recall(vault, records.diskPlan(input), diskPlanSchema);
     const stats = emptyStats();

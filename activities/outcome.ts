@@ -9,7 +9,13 @@ const TRANSIENT: ReadonlySet<ErrorCode> = new Set([
   'STORE_UNREACHABLE', 'STORE_THROTTLED', 'STORE_FAILED', 'CLOUD_UNREACHABLE', 'CLOUD_THROTTLED', 'CLOUD_CONFLICT', 'CLOUD_ACCESS_LIMIT', 'CLOUD_ACCESS_EXPIRED',
 ] satisfies ErrorCode[]);
 
+/** What is no HoldfastError is a bug or a crash of the worker: which of them cannot be told, so it counts as gone in a minute as well. */
+export const isTransient = (error: ErrorReport): boolean => error.code === 'INTERNAL' || TRANSIENT.has(error.code);
+
 const MARK = 'HOLDFAST_ERROR:';
+const END = ':END';
+/** The same within a JSON string, where alone it can occur. */
+const ESCAPED_END = '\\u003aEND';
 
 /**
  * Makes a step of a function: its HoldfastErrors become outcomes, transient ones are thrown with their report in the message,
@@ -21,7 +27,7 @@ export function activity<I, O>(step: (input: I) => Promise<O>): (input: I) => Pr
       return { ok: true, value: await step(input) };
     } catch (error) {
       if (!isHoldfastError(error)) throw error;
-      if (TRANSIENT.has(error.code)) throw new Error(`${MARK}${JSON.stringify(error.toJSON())}:END`, { cause: error });
+      if (TRANSIENT.has(error.code)) throw new Error(`${MARK}${JSON.stringify(error.toJSON()).replaceAll(END, ESCAPED_END)}${END}`, { cause: error });
       return { ok: false, error: error.toJSON() };
     }
   };
@@ -31,7 +37,7 @@ export function activity<I, O>(step: (input: I) => Promise<O>): (input: I) => Pr
 export function reportOfFailedTask(error: unknown): ErrorReport {
   const message = messageOf(error);
   const start = message.indexOf(MARK);
-  const end = message.indexOf(':END', start);
+  const end = message.indexOf(END, start);
   if (start >= 0 && end > start) {
     try {
       return JSON.parse(message.slice(start + MARK.length, end)) as ErrorReport;

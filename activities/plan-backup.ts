@@ -6,6 +6,7 @@ import type { RunInput } from './types';
 import { latestCommitted } from '../vault/run';
 import type { VmDescription, VmDisk } from './cloud';
 import type { ActivityDeps } from './deps';
+import { recordItem } from './open-run';
 import { activity } from './outcome';
 import { loadPolicy } from './policy-store';
 import type { PlanBackupInput, PlanBackupResult } from './types';
@@ -17,7 +18,8 @@ export const DEFAULT_POLICY = parsePolicy({ name: 'on-demand', schedule: { daily
 /** Step 2 of a backup: freezes the set of disks, chooses the driver, and says what cannot be protected and why. */
 export const createPlanBackup = (deps: ActivityDeps) => activity(async (input: PlanBackupInput): Promise<PlanBackupResult> => {
   const vault = await deps.vault();
-  await assertRunOpen(vault, input);
+  await assertRunOpen(vault, input, deps.nowMs());
+  await recordItem(vault, input, deps.nowMs());
   const policy = input.policy === null ? DEFAULT_POLICY : (await loadPolicy(vault.store, input.policy))?.document;
   if (!policy) throw new HoldfastError('POLICY_NOT_FOUND', `There is no policy "${input.policy}"`);
   const plan = await remember(vault, records.plan(input), planSchema, async () => {

@@ -16,7 +16,7 @@ import { assertRunOpen, type DiskPlan, diskPlanSchema, planSchema, recall, recor
 /** Step 4a: how a disk is backed up, and which of its regions have to be looked at. */
 export const createPlanDisk = (deps: ActivityDeps) => activity(async (input: DiskInput): Promise<PlanDiskResult> => {
   const vault = await deps.vault();
-  await assertRunOpen(vault, input);
+  await assertRunOpen(vault, input, deps.nowMs());
   const plan = await remember(vault, records.diskPlan(input), diskPlanSchema, () => planDisk(deps, vault, input));
   return { mode: plan.mode, sizeBytes: plan.sizeBytes, regions: plan.regions, why: plan.why };
 });

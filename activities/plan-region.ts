@@ -14,7 +14,7 @@ import { assertRunOpen, type DiskPlan, diskPlanSchema, recall, records, regionPl
 /** Step 4b: which windows of a region have to be looked at: every page of the diff, cleared ranges too. */
 export const createPlanRegion = (deps: ActivityDeps) => activity(async (input: RegionInput): Promise<PlanRegionResult> => {
   const vault = await deps.vault();
-  await assertRunOpen(vault, input);
+  await assertRunOpen(vault, input, deps.nowMs());
   const plan = await remember(vault, records.regionPlan(input), regionPlanSchema, async () => {
     const disk = await recall(vault, records.diskPlan(input), diskPlanSchema);
     return { version: 1 as const, windows: toBitmap(await windowsToRead(deps, vault, disk, input.region)) };

@@ -1,4 +1,4 @@
-import { HoldfastError } from '../errors/holdfast-error';
+import { HoldfastError, isHoldfastError } from '../errors/holdfast-error';
 import { parsePolicyText, type PolicyDocument } from '../policy/schema';
 import type { Store } from '../vault/store/store';
 
@@ -31,14 +31,22 @@ export async function loadPolicy(store: Store, name: string): Promise<StoredPoli
   return { document: parsePolicyText(latest.text), revision: latest.revision, storedAtMs: latest.storedAtMs };
 }
 
-/** Every policy in force, by name. */
-export async function listPolicies(store: Store): Promise<StoredPolicy[]> {
+/**
+ * Every policy in force, by name. One that cannot be read as a policy is told to `onBroken` and left out, so that it does not keep
+ * the others from being used; what the store itself throws is thrown.
+ */
+export async function listPolicies(store: Store, onBroken: (name: string, error: HoldfastError) => void): Promise<StoredPolicy[]> {
   const names = new Set<string>();
   for await (const { name } of store.list('policies/')) names.add(name.split('/')[1] ?? '');
   const policies: StoredPolicy[] = [];
   for (const name of names) {
-    const policy = await loadPolicy(store, name);
-    if (policy) policies.push(policy);
+    try {
+      const policy = await loadPolicy(store, name);
+      if (policy) policies.push(policy);
+    } catch (error) {
+      if (!isHoldfastError(error, 'POLICY_INVALID')) throw error;
+      onBroken(name, error);
+    }
   }
   return policies;
 }
@@ -48,8 +56,10 @@ export async function savePolicy(store: Store, document: PolicyDocument, expecte
   return append(store, document.name, `${JSON.stringify(document, null, 2)}\n`, expected);
 }
 
+/** Takes a policy out of force; also one that cannot be read, which is how to be rid of it. Throws POLICY_NOT_FOUND, POLICY_CHANGED. */
 export async function deletePolicy(store: Store, name: string, expected: number | null): Promise<void> {
-  if (!await loadPolicy(store, name)) throw new HoldfastError('POLICY_NOT_FOUND', `There is no policy "${name}"`, { data: { name } });
+  const latest = await latestRevision(store, name);
+  if (!latest || latest.text === DELETED) throw new HoldfastError('POLICY_NOT_FOUND', `There is no policy "${name}"`, { data: { name } });
   await append(store, name, DELETED, expected);
 }
 

@@ -1,4 +1,5 @@
-import { findDocument } from '../vault/documents';
+import type { z } from 'zod';
+import { createDocument, findDocument } from '../vault/documents';
 import { findManifest, type Manifest } from '../vault/manifest';
 import { runEnd } from '../vault/run';
 import type { VaultAccess } from '../vault/tree';
@@ -6,11 +7,15 @@ import type { Cloud, SnapshotHandle } from './cloud';
 import type { ActivityDeps } from './deps';
 import { activity } from './outcome';
 import type { ReleaseResult, RunInput } from './types';
-import { type MadeSnapshot, planSchema, records, type RunPlan, snapshotSchema } from './work';
+import { type MadeSnapshot, planSchema, records, releasedSchema, type RunPlan, snapshotSchema } from './work';
+
+/** Runs that are looked back at for what they could not delete; a run before them was followed by as many that did not either. */
+const MAX_LOOK_BACK = 16;
 
 /**
  * Step 6: ends access and deletes every snapshot that is not to be kept (I5): after a commit the base before, and this run's own where the
- * policy keeps none; after a failure this run's own. Run again until nothing is pending.
+ * policy keeps none; after a failure this run's own; and what runs before could not delete. Run again until nothing is pending; then that is
+ * recorded, so that the runs after it need not look further back.
  */
 export const createReleaseSnapshots = (deps: ActivityDeps) => activity(async (run: RunInput): Promise<ReleaseResult> => {
   const vault = await deps.vault();
@@ -20,16 +25,32 @@ export const createReleaseSnapshots = (deps: ActivityDeps) => activity(async (ru
   const parent = plan.parent && (await findManifest(vault, run.itemId, plan.parent.stamp))?.manifest;
   await endAccess(deps.cloud, vault, run, parent ?? null);
   let pending = 0;
-  for (const made of superseded(plan, parent ?? null, committed)) pending += await remove(deps.cloud, made);
+  for (const made of superseded(plan, parent ?? null, committed, await madeBefore(vault, run))) pending += await remove(deps.cloud, made);
+  if (pending === 0) await createDocument(vault, records.released(run), { version: 1, at: new Date(deps.nowMs()).toISOString() } satisfies z.infer<typeof releasedSchema>);
   return { pending };
 });
 
-/** What this run made and may not stay, and what it replaces as the base. */
-function superseded(plan: RunPlan, parent: Manifest | null, committed: boolean): MadeSnapshot[] {
-  const own = committed && plan.keepBase === 'newest' ? [] : [plan.makes];
-  const before = committed && parent ? parent.disks.map(({ source }) => source.made as MadeSnapshot | undefined).filter((made) => made !== undefined) : [];
-  const unique = new Map([...own, ...before].map((made) => [JSON.stringify(made), made]));
-  return [...unique.values()];
+/** Everything that may be there, but what the next run needs as its base: this run's own when it is committed, else the recovery point's before it. */
+function superseded(plan: RunPlan, parent: Manifest | null, committed: boolean, before: readonly MadeSnapshot[]): MadeSnapshot[] {
+  const ofParent = (parent?.disks ?? []).map(({ source }) => source.made as MadeSnapshot | undefined).filter((made) => made !== undefined);
+  const kept = new Set((committed ? (plan.keepBase === 'newest' ? [plan.makes] : []) : ofParent).map(keyOf));
+  const all = new Map([plan.makes, ...ofParent, ...before].map((made) => [keyOf(made), made]));
+  return [...all].filter(([key]) => !kept.has(key)).map(([, made]) => made);
+}
+
+const keyOf = (made: MadeSnapshot): string =>
+  (made.kind === 'snapshots' ? made.ids.join() : [made.ref.subscriptionId, made.ref.resourceGroup, made.ref.collection, made.ref.name].join('/')).toLowerCase();
+
+/** What the runs made since the last one after which nothing was left, its own base included. */
+async function madeBefore(vault: VaultAccess, run: RunInput): Promise<MadeSnapshot[]> {
+  const made: MadeSnapshot[] = [];
+  for (let sequence = run.sequence - 1; sequence >= Math.max(1, run.sequence - MAX_LOOK_BACK); sequence--) {
+    const earlier = { ...run, sequence };
+    const plan = await findDocument(vault, records.plan(earlier), planSchema);
+    if (plan) made.push(plan.makes);
+    if (await findDocument(vault, records.released(earlier), releasedSchema)) break;
+  }
+  return made;
 }
 
 async function endAccess(cloud: Cloud, vault: VaultAccess, run: RunInput, parent: Manifest | null): Promise<void> {

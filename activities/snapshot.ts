@@ -15,7 +15,7 @@ export const tagsOf = (vault: VaultAccess, run: RunInput): Record<string, string
 /** Step 3a: asks for the snapshots. Their names are in the run's plan, written before, so running it again adopts what is there. */
 export const createStartSnapshot = (deps: ActivityDeps) => activity(async (run: RunInput): Promise<null> => {
   const vault = await deps.vault();
-  await assertRunOpen(vault, run);
+  await assertRunOpen(vault, run, deps.nowMs());
   const plan = await recall(vault, records.plan(run), planSchema);
   const tags = tagsOf(vault, run);
   if (plan.makes.kind === 'restorePoint') {
@@ -34,7 +34,7 @@ export interface SnapshotStatusInput extends RunInput {
 /** Step 3b: how far the snapshots are; when they are ready, records what they are. */
 export const createSnapshotStatus = (deps: ActivityDeps) => activity(async (input: SnapshotStatusInput): Promise<SnapshotStatusResult> => {
   const vault = await deps.vault();
-  await assertRunOpen(vault, input);
+  await assertRunOpen(vault, input, deps.nowMs());
   const plan = await recall(vault, records.plan(input), planSchema);
   const { makes } = plan;
   const look = makes.kind === 'restorePoint' ? await lookAtRestorePoint(deps, plan, makes.ref) : await lookAtSnapshots(deps, plan);

@@ -24,7 +24,7 @@ const ONE_THREAD_BYTES = 32 * 1024 * 1024;
  */
 export const createTransferSlice = (deps: ActivityDeps) => activity(async (input: TransferSliceInput): Promise<TransferStats> => {
   const vault = await deps.vault();
-  await assertRunOpen(vault, input);
+  await assertRunOpen(vault, input, deps.nowMs());
   const windows = fromBitmap(input.windows).map((window) => input.region * REGION_WINDOWS + window);
   const name = records.slice(input, (windows[0] ?? 0) % REGION_WINDOWS);
   const record = await remember(vault, name, sliceSchema, async () => {

@@ -1,3 +1,4 @@
+import type { ErrorReport } from '../errors/holdfast-error';
 import type { Consistency } from '../vault/manifest';
 import type { TransferStats } from '../vault/transfer-types';
 
@@ -27,7 +28,11 @@ export interface OpenRunInput {
   readonly owner: string;
 }
 
-export interface OpenRunResult { readonly sequence: number }
+export interface OpenRunResult {
+  readonly sequence: number;
+  /** Set when this very run has ended before: its owner is started a second time. `error` is null when it was committed. */
+  readonly ended: { readonly error: ErrorReport | null } | null;
+}
 
 export interface PlanBackupInput extends RunInput {
   readonly vmId: string;

@@ -78,6 +78,8 @@ export const auditSchema = z.object({ version: z.literal(1), samples: z.int(), m
 
 const four = (number: number): string => String(number).padStart(4, '0');
 
+export const releasedSchema = z.object({ version: z.literal(1), at: z.string() });
+
 /** Names of the records. */
 export const records = {
   plan: (run: RunInput): string => `${workFolder(run)}/plan`,
@@ -90,6 +92,8 @@ export const records = {
   regionPlan: (region: RegionInput): string => `${records.regionFolder(region)}/plan`,
   slice: (region: RegionInput, firstWindow: number): string => `${records.regionFolder(region)}/s${four(firstWindow)}`,
   regionDone: (region: RegionInput): string => `${records.regionFolder(region)}/done`,
+  /** Nothing is left in the cloud that this run, or one before it, made: but the base that was to be kept. */
+  released: (run: RunInput): string => `${workFolder(run)}/released`,
 };
 
 /** The record of a step: what is there already, or what `make` gives now. Of two that make it at once the first counts for both. */
@@ -108,8 +112,15 @@ export async function recall<T>(vault: VaultAccess, name: string, schema: z.ZodT
   return found;
 }
 
-/** Throws RUN_ABANDONED when the run was given up or cancelled: a step that is started late, or again, then does nothing. */
-export async function assertRunOpen(vault: VaultAccess, run: RunRef): Promise<void> {
-  const name = `runs/${run.itemId}/${String(run.sequence).padStart(10, '0')}/verdict`;
-  if (await vault.store.stat(name)) throw new HoldfastError('RUN_ABANDONED', `Run ${run.sequence} of ${run.itemId} is decided already; this step does nothing more`);
+const openSchema = z.object({ version: z.literal(1), deadline: z.string() });
+
+/**
+ * Throws RUN_ABANDONED when the run was given up or cancelled, or its time is over: a step that is started late, or again, then does nothing,
+ * and a run that takes longer than its policy allows stops at its next step.
+ */
+export async function assertRunOpen(vault: VaultAccess, run: RunRef, nowMs: number): Promise<void> {
+  const folder = `runs/${run.itemId}/${String(run.sequence).padStart(10, '0')}`;
+  if (await vault.store.stat(`${folder}/verdict`)) throw new HoldfastError('RUN_ABANDONED', `Run ${run.sequence} of ${run.itemId} is decided already; this step does nothing more`);
+  const { deadline } = await recall(vault, `${folder}/open`, openSchema);
+  if (nowMs > Date.parse(deadline)) throw new HoldfastError('RUN_ABANDONED', `Run ${run.sequence} of ${run.itemId} was given up: its time was over at ${deadline}`);
 }

@@ -58,7 +58,7 @@ function registerRoutes(services: Services): void {
   route('startBackup', 'POST', 'items/{item}/backups', startBackup(services));
   route('listItemRecoveryPoints', 'GET', 'items/{item}/recovery-points', listItemRecoveryPoints(services));
   route('getRecoveryPoint', 'GET', 'recovery-points/{id}', getRecoveryPoint(services));
-  route('listJobs', 'GET', 'jobs', listJobs());
+  route('listJobs', 'GET', 'jobs', listJobs(services));
   route('getJob', 'GET', 'jobs/{id}', getJob(services));
   route('cancelJob', 'POST', 'jobs/{id}/cancel', cancelJob(services));
   route('listPolicies', 'GET', 'policies', listPoliciesHandler(services));

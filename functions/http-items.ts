@@ -30,7 +30,9 @@ export interface ItemView {
 /** What can be protected (the machines) and what is in the vault, joined by item id. */
 async function allItems({ deps }: Services): Promise<ItemView[]> {
   const vault = await deps.vault();
-  const [vms, stored, policies] = [await deps.cloud.listVms(), await listVaultItems(vault), (await listPolicies(vault.store)).map(({ document }) => document)];
+  const [vms, stored] = [await deps.cloud.listVms(), await listVaultItems(vault)];
+  const broken = (name: string): void => deps.log('A policy cannot be read: what it covers is not known', { policy: name });
+  const policies = (await listPolicies(vault.store, broken)).map(({ document }) => document);
   const byId = new Map(stored.map((item) => [item.itemId, item]));
   const views = vms.map((vm: VmSummary): ItemView => {
     const id = itemIdOfResource(vm.id);
@@ -68,11 +70,19 @@ export const listItemRecoveryPoints = (services: Services): HttpHandler => async
   return json([...points.map(({ manifest }) => summarize(manifest)), ...damaged.map(({ id, error }) => ({ id, itemId: item.id, damaged: true, error }))]);
 };
 
-/** A stamp that no run of the item has yet: two requests within a millisecond are two jobs. */
-async function freeStamp(client: df.DurableClient, itemId: string, nowMs: number): Promise<string> {
+/** Starts a job under a stamp that no other job of the item has: two requests within a millisecond are two jobs. Returns its id. */
+async function startJob(client: df.DurableClient, job: Omit<BackupVmInput, 'stamp'>, nowMs: number): Promise<string> {
   for (let ms = nowMs; ; ms++) {
     const stamp = formatStamp(ms);
-    if (!await findStatus(client, backupInstanceId(itemId, stamp))) return stamp;
+    const instanceId = backupInstanceId(job.itemId, stamp);
+    if (await findStatus(client, instanceId)) continue;
+    try {
+      await client.startNew(ORCHESTRATIONS.backupVm, { instanceId, input: { ...job, stamp } satisfies BackupVmInput });
+      return instanceId;
+    } catch (error) {
+      // Someone took the id between the look and the start; anything else is an error.
+      if (!await findStatus(client, instanceId)) throw error;
+    }
   }
 }
 
@@ -90,11 +100,7 @@ export const startBackup = (services: Services): HttpHandler => async (request, 
   const policy = parsed.data?.policy ?? item.policies[0] ?? null;
   const vault = await services.deps.vault();
   if (policy !== null && !await loadPolicy(vault.store, policy)) throw new HoldfastError('POLICY_NOT_FOUND', `There is no policy "${policy}"`);
-  const client = df.getClient(context);
-  const stamp = await freeStamp(client, item.id, services.deps.nowMs());
-  const instanceId = backupInstanceId(item.id, stamp);
-  const input: BackupVmInput = { itemId: item.id, vmId: item.resourceId, stamp, slot: null, policy };
-  await client.startNew(ORCHESTRATIONS.backupVm, { instanceId, input });
+  const instanceId = await startJob(df.getClient(context), { itemId: item.id, vmId: item.resourceId, slot: null, policy }, services.deps.nowMs());
   const location = `/api/jobs/${instanceId}`;
   return json({ id: instanceId, itemId: item.id, state: 'queued', location }, { status: 202, headers: { location } });
 };

@@ -23,9 +23,9 @@ export const getJob = ({ deps }: Services): HttpHandler => async (request, conte
 };
 
 /** The jobs of the last week, newest first. */
-export const listJobs = (): HttpHandler => async (_request, context) => {
+export const listJobs = ({ deps }: Services): HttpHandler => async (_request, context) => {
   const client = df.getClient(context);
-  const now = new Date();
+  const now = new Date(deps.nowMs());
   const all = await client.getStatusBy({ createdTimeFrom: new Date(now.getTime() - LISTED_DAYS * 86_400_000), createdTimeTo: now, runtimeStatus: [] });
   const backups = all.filter(({ instanceId }) => parseBackupInstanceId(instanceId)).sort((a, b) => new Date(b.createdTime).getTime() - new Date(a.createdTime).getTime());
   return json(await Promise.all(backups.slice(0, MAX_LISTED).map((status) => viewJob(client, status, now.getTime(), false))));

@@ -23,7 +23,9 @@ function expectedRevision(headers: { get(name: string): string | null }): number
 
 export const listPoliciesHandler = ({ deps }: Services): HttpHandler => async () => {
   const { store } = await deps.vault();
-  return json((await listPolicies(store)).map((policy) => view(policy, deps.nowMs())));
+  const broken: object[] = [];
+  const policies = await listPolicies(store, (name, error) => broken.push({ name, damaged: true, error: error.toJSON() }));
+  return json([...policies.map((policy) => view(policy, deps.nowMs())), ...broken]);
 };
 
 export const getPolicy = ({ deps }: Services): HttpHandler => async (request) => {

@@ -22,7 +22,8 @@ import type { Services } from './services';
 export async function schedulerTick(services: Services, client: DurableClient, context: InvocationContext): Promise<void> {
   const vault = await services.deps.vault();
   let vms: readonly VmSummary[] | undefined;
-  for (const policy of await listPolicies(vault.store)) {
+  const broken = (name: string, error: Error): void => context.error(`The policy ${name} cannot be read and does not run: ${error.message}`);
+  for (const policy of await listPolicies(vault.store, broken)) {
     if (!policy.document.enabled) continue;
     try {
       if (await startSlot(services, client, policy, context)) continue;

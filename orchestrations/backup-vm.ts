@@ -1,19 +1,24 @@
 import type { OrchestrationContext, Task } from 'durable-functions';
 import type { Outcome } from '../activities/outcome';
+import type { AbandonRunResult } from '../activities/commit-run';
 import type { CommitRunResult, OpenRunResult, PlanBackupResult, PlannedDisk, ReleaseResult, RunInput, SnapshotStatusResult } from '../activities/types';
-import type { ErrorReport } from '../errors/holdfast-error';
+import { type ErrorReport, HoldfastError } from '../errors/holdfast-error';
 import type { BackupDiskInput, BackupDiskResult } from './backup-disk';
 import { ACTIVITIES, diskInstanceId, ORCHESTRATIONS } from './names';
-import { batches, firstFailure, step, type Steps, wait } from './steps';
+import { batches, firstFailure, persist, step, type Steps, wait } from './steps';
 
 /** Disks of one VM at once. */
 const PARALLEL_DISKS = 3;
 const FIRST_POLL_MS = 2_000;
-const MAX_POLL_MS = 60_000;
+/** Each pause is half as long again as the one before: half a day of looking takes some fifty looks, and the history stays short. */
+const POLL_GROWTH = 1.5;
+const MAX_POLL_MS = 15 * 60_000;
 /** A snapshot that is not ready after this is given up: copies in the background may take hours on large disks. */
 const SNAPSHOT_LIMIT_MS = 12 * 3_600_000;
-/** Deletions that take longer are left to the sweep; the ledger knows them. */
-const RELEASE_TRIES = 20;
+/** A run that is not closed holds up the next one, so an outage of the vault is outlived. */
+const CLOSING = { firstMs: 5_000, mostMs: 2 * 3_600_000, limitMs: 24 * 3_600_000 };
+/** What cannot be deleted within this is left to the item's next run, which looks for it. */
+const RELEASING = { firstMs: 2_000, mostMs: 15 * 60_000, limitMs: 2 * 3_600_000 };
 
 export interface BackupVmInput {
   readonly itemId: string;
@@ -62,27 +67,34 @@ export function* backupVm(context: OrchestrationContext): Steps<BackupVmResult> 
   if (!opened.ok) {
     // A scheduled run that finds its slot done, or the item busy with another run, has nothing to mend.
     const skipped = opened.error.code === 'SLOT_TAKEN' || (opened.error.code === 'RUN_IN_PROGRESS' && input.slot !== null);
-    return { outcome: skipped ? 'skipped' : 'failed', recoveryPoint: null, committed: null, error: opened.error, warnings: [] };
+    return nothingDone(skipped ? 'skipped' : 'failed', opened.error);
+  }
+  if (opened.value.ended) {
+    const { error } = opened.value.ended;
+    return nothingDone(error ? 'failed' : 'skipped', error ?? new HoldfastError('SLOT_TAKEN', `The recovery point ${input.itemId}.${input.stamp} exists already`).toJSON());
   }
   const run: RunInput = { itemId: input.itemId, sequence: opened.value.sequence, stamp: input.stamp };
   status.set({ sequence: run.sequence });
 
   // 2 to 5
-  const committed = yield* backUp(context, input, run, status);
+  const backedUp = yield* backUp(context, input, run, status);
 
   // 6
   status.set({ phase: 'clean-up' });
-  let error = committed.ok ? null : committed.error;
-  if (error) {
-    const closed = yield* step<{ outcome: 'committed' | 'abandoned'; error: ErrorReport | null }>(context, ACTIVITIES.abandonRun, { ...run, reason: error });
-    if (closed.ok && closed.value.error) error = closed.value.error;
-  }
+  const { committed, error } = backedUp.ok ? { committed: backedUp.value, error: null } : yield* close(context, run, backedUp.error, status);
   yield* release(context, run, status);
   status.set({ phase: 'done' });
-  return {
-    outcome: committed.ok ? 'committed' : 'failed', recoveryPoint: committed.ok ? committed.value.recoveryPoint : null,
-    committed: committed.ok ? committed.value : null, error, warnings: status.warnings,
-  };
+  return { outcome: committed ? 'committed' : 'failed', recoveryPoint: committed?.recoveryPoint ?? null, committed, error, warnings: status.warnings };
+}
+
+const nothingDone = (outcome: 'failed' | 'skipped', error: ErrorReport): BackupVmResult => ({ outcome, recoveryPoint: null, committed: null, error, warnings: [] });
+
+/** Closes a run that failed. One that is sealed is committed instead, and then it is a success: its recovery point exists. */
+function* close(context: OrchestrationContext, run: RunInput, reason: ErrorReport, status: Status): Steps<AbandonRunResult> {
+  const closed = yield* persist<AbandonRunResult>(context, ACTIVITIES.abandonRun, { ...run, reason }, CLOSING);
+  if (closed.ok) return closed.value;
+  status.warn([`The run could not be closed: ${closed.error.message}`]);
+  return { committed: null, error: reason };
 }
 
 function* backUp(context: OrchestrationContext, input: BackupVmInput, run: RunInput, status: Status): Steps<Outcome<CommitRunResult>> {
@@ -102,12 +114,12 @@ function* backUp(context: OrchestrationContext, input: BackupVmInput, run: RunIn
   // 4
   status.set({ phase: 'transfer' });
   const first = yield* backUpDisks(context, run, plan.value, disks, 0);
-  const failure = firstFailure(first);
+  const failure = firstFailure(first.filter((outcome) => outcome.ok || outcome.error.code !== NO_DIFF));
   if (failure) return { ok: false, error: failure };
-  const refused = disks.filter((_, index) => { const outcome = first[index]; return outcome?.ok === true && outcome.value.audit.mismatches > 0; });
+  const refused = disks.map((disk, index) => ({ disk, why: whyCompare(first[index]) })).filter(({ why }) => why !== null);
   if (refused.length > 0) {
-    status.warn(refused.map(({ name }) => `The diff of ${name} missed changes; the whole disk was read and compared`));
-    const second = yield* backUpDisks(context, run, plan.value, refused, 1);
+    status.warn(refused.map(({ disk, why }) => `${why?.replace('DISK', disk.name)}; the whole disk was read and compared`));
+    const second = yield* backUpDisks(context, run, plan.value, refused.map(({ disk }) => disk), 1);
     const again = firstFailure(second);
     if (again) return { ok: false, error: again };
   }
@@ -117,11 +129,21 @@ function* backUp(context: OrchestrationContext, input: BackupVmInput, run: RunIn
   return yield* step<CommitRunResult>(context, ACTIVITIES.commitRun, { ...run, warnings: status.warnings });
 }
 
+/** A diff that worked when the disk was planned and does so no more: someone deleted the base meanwhile (fault 24). */
+const NO_DIFF = 'CLOUD_DIFF_UNSUPPORTED';
+
+/** Why a disk is gone over a second time, or null when its first pass stands. A disk that was not begun, because another one failed, is among them. */
+function whyCompare(outcome: Outcome<BackupDiskResult> | undefined): string | null {
+  if (!outcome) return 'The diff of DISK was not asked for, because another one failed';
+  if (!outcome.ok) return `The diff of DISK could not be had (${outcome.error.message.slice(0, 120)})`;
+  return outcome.value.audit.mismatches > 0 ? 'The diff of DISK missed changes' : null;
+}
+
 function* takeSnapshot(context: OrchestrationContext, run: RunInput, status: Status): Steps<Outcome<SnapshotStatusResult>> {
   const started = yield* step<null>(context, ACTIVITIES.startSnapshot, run);
   if (!started.ok) return started;
   const limit = context.df.currentUtcDateTime.getTime() + SNAPSHOT_LIMIT_MS;
-  for (let pollMs = FIRST_POLL_MS; ; pollMs = Math.min(pollMs * 2, MAX_POLL_MS)) {
+  for (let pollMs = FIRST_POLL_MS; ; pollMs = Math.min(pollMs * POLL_GROWTH, MAX_POLL_MS)) {
     const answer = yield* step<SnapshotStatusResult>(context, ACTIVITIES.snapshotStatus, { ...run, last: context.df.currentUtcDateTime.getTime() > limit });
     if (!answer.ok || answer.value.state === 'ready') return answer;
     status.set({ snapshotPercent: answer.value.percent });
@@ -138,18 +160,9 @@ function backUpDisks(context: OrchestrationContext, run: RunInput, plan: PlanBac
 }
 
 function* release(context: OrchestrationContext, run: RunInput, status: Status): Steps<void> {
-  let pollMs = FIRST_POLL_MS;
-  for (let attempt = 0; attempt < RELEASE_TRIES; attempt++) {
-    const released = yield* step<ReleaseResult>(context, ACTIVITIES.releaseSnapshots, run);
-    if (released.ok && released.value.pending === 0) return;
-    if (!released.ok && attempt >= 2) {
-      status.warn([`Snapshots may be left behind: ${released.error.message}`]);
-      return;
-    }
-    yield* wait(context, pollMs);
-    pollMs = Math.min(pollMs * 2, MAX_POLL_MS);
-  }
-  status.warn(['The deletion of snapshots takes long; the sweep will look after it']);
+  const released = yield* persist<ReleaseResult>(context, ACTIVITIES.releaseSnapshots, run, RELEASING, ({ pending }) => pending === 0);
+  if (!released.ok) status.warn([`Snapshots may be left behind; the next run tries again: ${released.error.message}`]);
+  else if (released.value.pending > 0) status.warn(['The deletion of snapshots takes long; the next run looks after it']);
 }
 
 /** The custom status, kept small: a custom status over 16 KB would be refused. */

@@ -26,17 +26,30 @@ export const ACTIVITIES = {
 
 const BACKUP = 'backup.';
 
-/** A backup's instance id: the same item and stamp always give the same one, so a slot is never run twice. */
-export const backupInstanceId = (itemId: string, stamp: string): string => `${BACKUP}${itemId}.${stamp}`;
+/**
+ * A backup's instance id: the same item, stamp and policy always give the same one, so a slot is never run twice. `policy` is null for
+ * backups on demand. Two policies with a slot at the same moment are two jobs, of which the vault lets one make the recovery point: as one
+ * instance the second would be refused while the first runs, and would run the finished one anew.
+ */
+export const backupInstanceId = (itemId: string, stamp: string, policy: string | null = null): string =>
+  `${BACKUP}${itemId}.${stamp}${policy === null ? '' : `.${shortHash(policy)}`}`;
 export const diskInstanceId = (parent: string, disk: number, pass: number): string => `${parent}.d${disk}${pass === 0 ? '' : `p${pass}`}`;
 export const regionInstanceId = (parent: string, region: number): string => `${parent}.r${region}`;
 export const policyInstanceId = (policy: string, stamp: string): string => `policy.${policy}.${stamp}`;
 
-/** A lane's id: unlike for every page of items (`after` is where the page begins), because ids of finished instances are not taken again. */
-export const laneInstanceId = (parent: string, after: string | null, lane: number): string => `${parent}.${after === null ? '' : `${after}.`}l${lane}`;
+/** A lane's id: unlike for every page of items, because ids of finished instances are not taken again. */
+export const laneInstanceId = (parent: string, page: number, lane: number): string => `${parent}.p${page}.l${lane}`;
 
 /** The item and stamp of a backup's instance id, or null for the id of anything else (a disk, a region, a policy's run). */
 export function parseBackupInstanceId(id: string): { itemId: string; stamp: string } | null {
-  const [kind, itemId, stamp, ...more] = id.split('.');
-  return `${kind}.` === BACKUP && itemId && stamp && more.length === 0 ? { itemId, stamp } : null;
+  const [kind, itemId, stamp, policy, ...more] = id.split('.');
+  const isBackup = `${kind}.` === BACKUP && itemId && stamp && (policy === undefined || /^[0-9a-f]{8}$/.test(policy)) && more.length === 0;
+  return isBackup ? { itemId, stamp } : null;
+}
+
+/** FNV-1a over the characters, 8 hexadecimal digits: instance ids have at most 100 characters, so a policy's name of 40 does not fit. */
+function shortHash(text: string): string {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193) >>> 0;
+  return hash.toString(16).padStart(8, '0');
 }

@@ -13,7 +13,7 @@ export interface RunPolicyInput {
   /** 'new' takes only items that no run was ever opened for. */
   readonly only: 'all' | 'new';
   /** Set when it continues as new. */
-  readonly resume?: { readonly after: string; readonly counts: RunPolicyCounts };
+  readonly resume?: { readonly after: string; readonly page: number; readonly counts: RunPolicyCounts; readonly error: ErrorReport | null };
 }
 
 export interface RunPolicyCounts { readonly committed: number; readonly failed: number; readonly skipped: number }
@@ -35,6 +35,8 @@ export function* runPolicy(context: OrchestrationContext): Steps<RunPolicyResult
   const input = context.df.getInput() as RunPolicyInput;
   const { policy, stamp, slot, only } = input;
   const counts = { ...(input.resume?.counts ?? NO_COUNTS) };
+  const pageNumber = input.resume?.page ?? 0;
+  let error = input.resume?.error ?? null;
 
   // 1
   const page = yield* step<SelectItemsResult>(context, ACTIVITIES.selectItems, { policy, only, after: input.resume?.after ?? null });
@@ -44,19 +46,23 @@ export function* runPolicy(context: OrchestrationContext): Steps<RunPolicyResult
   const { items, next, maxParallelVms } = page.value;
   const shares = Array.from({ length: Math.min(maxParallelVms, items.length) }, (_, lane) => items.filter((_item, index) => index % maxParallelVms === lane));
   const starts = shares.map((share, lane) => (): Task =>
-    context.df.callSubOrchestrator(ORCHESTRATIONS.policyLane, { policy, stamp, slot, items: share } satisfies PolicyLaneInput, laneInstanceId(context.df.instanceId, input.resume?.after ?? null, lane)));
+    context.df.callSubOrchestrator(ORCHESTRATIONS.policyLane, { policy, stamp, slot, items: share } satisfies PolicyLaneInput, laneInstanceId(context.df.instanceId, pageNumber, lane)));
   const lanes = yield* batches<RunPolicyCounts>(context, starts, maxParallelVms);
   for (const lane of lanes) {
-    if (!lane.ok) return { ...counts, error: lane.error };
+    if (!lane.ok) {
+      // A lane that broke off concerns its own items: those of the other pages are still backed up.
+      error ??= lane.error;
+      continue;
+    }
     for (const key of ['committed', 'failed', 'skipped'] as const) counts[key] += lane.value[key];
   }
 
   // 3
   if (next !== null) {
-    context.df.continueAsNew({ policy, stamp, slot, only, resume: { after: next, counts } } satisfies RunPolicyInput);
+    context.df.continueAsNew({ policy, stamp, slot, only, resume: { after: next, page: pageNumber + 1, counts, error } } satisfies RunPolicyInput);
     return undefined;
   }
-  return { ...counts, error: null };
+  return { ...counts, error };
 }
 
 const NO_COUNTS: RunPolicyCounts = { committed: 0, failed: 0, skipped: 0 };
@@ -68,7 +74,7 @@ export function* policyLane(context: OrchestrationContext): Steps<Outcome<RunPol
   for (const { itemId, vmId } of items) {
     const backup: BackupVmInput = { itemId, vmId, stamp, slot, policy };
     try {
-      const result = (yield context.df.callSubOrchestrator(ORCHESTRATIONS.backupVm, backup, backupInstanceId(itemId, stamp))) as BackupVmResult;
+      const result = (yield context.df.callSubOrchestrator(ORCHESTRATIONS.backupVm, backup, backupInstanceId(itemId, stamp, policy))) as BackupVmResult;
       counts[result.outcome]++;
     } catch {
       // Its own job says why; the lane goes on with the next item.

@@ -1,6 +1,6 @@
 import type { OrchestrationContext, Task } from 'durable-functions';
 import { RetryOptions } from 'durable-functions';
-import { type Outcome, reportOfFailedTask } from '../activities/outcome';
+import { isTransient, type Outcome, reportOfFailedTask } from '../activities/outcome';
 import type { ErrorReport } from '../errors/holdfast-error';
 
 /** Everything that runs as an orchestration yields tasks and gets their values back untyped. */
@@ -18,6 +18,28 @@ function retries(): RetryOptions {
 /** Calls an activity, repeating it while it throws (only transients and bugs do), and brings back its outcome. Never throws. */
 export function* step<T>(context: OrchestrationContext, name: string, input: object): Steps<Outcome<T>> {
   return yield* outcomeOf<T>(activityTask(context, name, input));
+}
+
+/** Calls an activity once: for loops that call it again themselves, in their own time. Never throws. */
+export function* once<T>(context: OrchestrationContext, name: string, input: object): Steps<Outcome<T>> {
+  return yield* outcomeOf<T>(context.df.callActivity(name, input));
+}
+
+export interface Patience { readonly firstMs: number; readonly mostMs: number; readonly limitMs: number }
+
+/**
+ * Calls an activity until it answers, or fails for good, or `limitMs` of durable time are over: for what must be done however long an
+ * outage takes. The pauses double, so the history stays short. The last outcome.
+ */
+export function* persist<T>(context: OrchestrationContext, name: string, input: object, patience: Patience, isDone: (value: T) => boolean = () => true): Steps<Outcome<T>> {
+  let waitedMs = 0;
+  for (let pauseMs = patience.firstMs; ; pauseMs = Math.min(pauseMs * 2, patience.mostMs)) {
+    const outcome = yield* once<T>(context, name, input);
+    if (outcome.ok ? isDone(outcome.value) : !isTransient(outcome.error)) return outcome;
+    if (waitedMs >= patience.limitMs) return outcome;
+    yield* wait(context, pauseMs);
+    waitedMs += pauseMs;
+  }
 }
 
 export const activityTask = (context: OrchestrationContext, name: string, input: object): Task => context.df.callActivityWithRetry(name, retries(), input);

@@ -1,38 +1,64 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import assert from 'node:assert/strict';
+import { mkdir, open, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createCloud } from '../../azure/compute/cloud';
 import { openSnapshotSource } from '../../azure/disk/snapshot-source';
 import { openStore } from '../../azure/open-store';
 import { registerApp } from '../../functions/app';
+import type { JobView } from '../../functions/job-view';
 import type { Services } from '../../functions/services';
 import { type Clock, VirtualClock } from '../../local/host/clock';
 import { createHost, type EmbeddedHost, type HostOptions } from '../../local/host/host';
 import { type AzureStandIn, createAzureStandIn } from '../../local/azure/stand-in';
+import type { StateContent } from '../../local/azure/state';
+import { findDisk, listRecoveryPoints } from '../../vault/catalog';
 import { keyFileProvider } from '../../vault/key-providers';
+import { withLanes } from '../../vault/lanes';
+import { diskTree, loadManifest, type Manifest } from '../../vault/manifest';
+import { readDisk } from '../../vault/read-disk';
 import type { StoreSpec } from '../../vault/store/store-spec';
-import type { Store } from '../../vault/store/store';
+import type { ObjectInfo, Store } from '../../vault/store/store';
 import type { VaultAccess } from '../../vault/tree';
 import { drawVault, initVault } from '../../vault/vault';
+import { homeStores } from './home-transfer-factory';
 import { makeTempFolder } from './temp-folder';
 
 /** A whole home in one process: disks, the stand-in for Azure, a vault, and the app in the embedded host on a virtual clock. */
 export interface Home {
   readonly host: EmbeddedHost;
   readonly standIn: AzureStandIn;
+  /** The vault without planned faults. */
   readonly vault: VaultAccess;
   readonly storeSpec: StoreSpec;
   readonly disksFolder: string;
   readonly clock: Clock;
   readonly folder: string;
-  json(path: string, init?: RequestInit): Promise<{ status: number; headers: Headers; body: unknown }>;
+  /** Everything that host, activities and functions logged. */
+  readonly logs: readonly string[];
+  json(path: string, init?: RequestInit): Promise<Reply>;
+  /** Starts a backup over HTTP and waits for its end; the job as GET /api/jobs/ID shows it. */
+  backUp(item: string, body?: object): Promise<JobView>;
+  job(id: string): Promise<JobView>;
+  points(): Promise<readonly Manifest[]>;
+  /** A disk of a recovery point, read back from the vault alone. */
+  restore(recoveryPoint: string, disk?: string): Promise<Buffer>;
+  /** What is left in the cloud: names of snapshots and restore points, and of what is open for reading. */
+  leftovers(): Promise<{ snapshots: string[]; restorePoints: string[]; open: string[] }>;
+  /** Asserts invariant I5: nothing is left but `bases` snapshots or restore points, and no access is open. */
+  assertClean(bases: number): Promise<void>;
   dispose(): Promise<void>;
 }
+
+// A type of tests: what a body holds is for the test to say.
+export interface Reply { readonly status: number; readonly headers: Headers; readonly body: unknown; readonly text: string }
 
 export interface HomeOptions {
   /** Where the vault lies; a folder of the home's own when not given. */
   readonly store?: StoreSpec;
-  /** Wraps the vault's store that the activities use, for instance in planned faults. */
+  /** Wraps the vault's store that the app uses, for instance in planned faults. */
   readonly wrapStore?: (store: Store) => Store;
+  /** Replaces how the app opens its vault. */
+  readonly openVault?: (plain: Store) => Promise<VaultAccess>;
   readonly host?: Partial<HostOptions>;
   readonly startMs?: number;
   readonly standIn?: Partial<Parameters<typeof createAzureStandIn>[0]>;
@@ -40,7 +66,8 @@ export interface HomeOptions {
 }
 
 export const HOME_START_MS = Date.UTC(2026, 10, 23, 10, 30);
-const SECRET = Buffer.alloc(32, 7);
+export const HOME_KEY = Buffer.alloc(32, 7);
+const MiB = 1024 * 1024;
 
 /** Starts a home on the disks that `fill` puts into its folder. */
 export async function startHome(fill: (disksFolder: string) => Promise<void>, options: HomeOptions = {}): Promise<Home> {
@@ -52,42 +79,147 @@ export async function startHome(fill: (disksFolder: string) => Promise<void>, op
   const standIn = createAzureStandIn({ disksFolder, stateFolder: path.join(temp.path, 'azure'), port: 0, clock: () => clock.now(), ...options.standIn });
   await standIn.start();
   const storeSpec: StoreSpec = options.store ?? { kind: 'folder', path: path.join(temp.path, 'vault') };
-  const plain = await openStore(storeSpec, process.env, { create: true });
-  const vault = await initVault(plain, drawVault(), keyFileProvider(SECRET), 'test', clock.now());
+  const plain = timedStore(await openStore(storeSpec, process.env, { create: true }), clock);
+  const vault = await initVault(plain, drawVault(), keyFileProvider(HOME_KEY), 'test', clock.now());
   const store = options.wrapStore?.(plain) ?? plain;
+  homeStores.set(temp.path, store);
+  const logs: string[] = [];
   const services: Services = {
     http: { httpAuthLevel: 'anonymous' },
     schedulerCron: options.schedulerCron ?? '0 */5 * * * *',
     deps: {
-      vault: () => Promise.resolve({ ...vault, store }),
-      cloud: createCloud({ subscriptionIds: [standIn.subscriptionId], armEndpoint: standIn.url, credential: { getToken: () => Promise.reject(new Error('no token is needed on loopback')) } }),
+      vault: () => options.openVault?.(store) ?? Promise.resolve({ ...vault, store }),
+      cloud: createCloud({
+        subscriptionIds: [standIn.subscriptionId], armEndpoint: standIn.url, credential: { getToken: () => Promise.reject(new Error('no token is needed on loopback')) },
+        waiting: { wait: () => Promise.resolve(), random: () => 0.5, now: () => clock.now() }, log: (line) => logs.push(line),
+      }),
       openSnapshotSource,
-      transfer: { factory: path.join(__dirname, '..', '..', 'azure', 'transfer-factory.js'), store: { ...storeSpec }, threads: 0 },
+      transfer: { factory: path.join(__dirname, 'home-transfer-factory.js'), store: { home: temp.path }, threads: 0 },
       nowMs: () => clock.now(),
-      log: () => undefined,
+      log: (message, fields) => logs.push(JSON.stringify({ message, ...fields })),
     },
   };
-  const host = await createHost({ stateFolder: ':memory:', clock, load: () => registerApp(services), ...options.host });
+  const host = await createHost({
+    stateFolder: ':memory:', clock, load: () => registerApp(services), log: (level, message, fields) => logs.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`), ...options.host,
+  });
   await host.start();
-  return {
-    host, standIn, vault, storeSpec, disksFolder, clock, folder: temp.path,
+  const home: Home = {
+    host, standIn, vault, storeSpec, disksFolder, clock, folder: temp.path, logs,
     async json(address, init) {
       const response = await host.fetch(address, init);
       const text = await response.text();
-      return { status: response.status, headers: response.headers, body: text === '' ? undefined : JSON.parse(text) as unknown };
+      return { status: response.status, headers: response.headers, body: text === '' ? undefined : JSON.parse(text) as unknown, text };
+    },
+    async backUp(item, body) {
+      const started = await home.json(`/api/items/${item}/backups`, { method: 'POST', ...(body ? { body: JSON.stringify(body) } : {}) });
+      assert.equal(started.status, 202, started.text);
+      const { id } = started.body as { id: string };
+      await host.waitFor(id, { until: 'finished' });
+      return home.job(id);
+    },
+    job: async (id) => (await home.json(`/api/jobs/${id}`)).body as JobView,
+    points: async () => (await listRecoveryPoints(vault)).points.map(({ manifest }) => manifest),
+    restore: (recoveryPoint, disk) => restore(home, recoveryPoint, disk),
+    leftovers: () => leftovers(temp.path, clock.now()),
+    async assertClean(bases) {
+      const { snapshots, restorePoints, open: opened } = await home.leftovers();
+      assert.deepEqual(opened, [], 'access that was left open');
+      assert.equal(snapshots.length + restorePoints.length, bases, `left behind: ${[...snapshots, ...restorePoints].join(', ')}`);
     },
     async dispose() {
       await host.stop();
       await standIn.stop();
+      homeStores.delete(temp.path);
       await plain.close();
       await temp.remove();
     },
   };
+  return home;
 }
 
-/** Puts a VM with disks of the given contents into a disks folder. */
-export async function addVm(disksFolder: string, vm: string, disks: Readonly<Record<string, Buffer>>, settings?: object): Promise<void> {
+/** Puts a VM with disks of the given contents into a disks folder. A number is the size in bytes of a disk of zeros that takes no space. */
+export async function addVm(disksFolder: string, vm: string, disks: Readonly<Record<string, Buffer | number>>, settings?: object): Promise<void> {
   await mkdir(path.join(disksFolder, vm), { recursive: true });
-  for (const [name, content] of Object.entries(disks)) await writeFile(path.join(disksFolder, vm, `${name}.img`), content);
+  for (const [name, content] of Object.entries(disks)) {
+    const file = path.join(disksFolder, vm, `${name}.img`);
+    await writeFile(file, typeof content === 'number' ? '' : content);
+    if (typeof content === 'number') await truncate(file, content);
+  }
   if (settings) await writeFile(path.join(disksFolder, vm, 'vm.json'), JSON.stringify(settings));
+}
+
+export const imagePath = (home: Home, vm: string, disk: string): string => path.join(home.disksFolder, vm, `${disk}.img`);
+export const readImage = (home: Home, vm: string, disk: string): Promise<Buffer> => readFile(imagePath(home, vm, disk));
+
+/** Writes into a disk in place, as a running machine does. */
+export async function writeDisk(home: Home, vm: string, disk: string, data: Buffer, offset: number): Promise<void> {
+  const file = await open(imagePath(home, vm, disk), 'r+');
+  try {
+    await file.write(data, 0, data.length, offset);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Bytes that look random and are the same for the same seed. */
+export function noise(bytes: number, seed: number): Buffer {
+  const out = Buffer.allocUnsafe(bytes);
+  let state = (seed * 2654435761 + 12345) >>> 0;
+  for (let at = 0; at < bytes; at++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    out[at] = state >>> 24;
+  }
+  return out;
+}
+
+/** A disk of `mebibytes`, the second half of it zeros. */
+export const halfDisk = (mebibytes: number, seed: number): Buffer => Buffer.concat([noise((mebibytes * MiB) / 2, seed), Buffer.alloc((mebibytes * MiB) / 2)]);
+
+async function restore(home: Home, recoveryPoint: string, diskName?: string): Promise<Buffer> {
+  const { manifest } = await loadManifest(home.vault, recoveryPoint);
+  const disk = findDisk(manifest, diskName);
+  const file = path.join(home.folder, `restored-${recoveryPoint}-${disk.lun}`);
+  await writeFile(file, '');
+  await truncate(file, disk.sizeBytes);
+  try {
+    await withLanes({ factory: path.join(__dirname, 'home-transfer-factory.js'), store: { home: home.folder }, sink: { path: file }, keys: home.vault.keys, threads: 0 },
+      (lanes) => readDisk(home.vault, lanes, diskTree(disk)));
+    return await readFile(file);
+  } finally {
+    await rm(file);
+  }
+}
+
+/** The stand-in writes its state before it answers, so its file says what is there. */
+async function leftovers(folder: string, nowMs: number): Promise<{ snapshots: string[]; restorePoints: string[]; open: string[] }> {
+  const state = JSON.parse(await readFile(path.join(folder, 'azure', 'state.json'), 'utf8')) as StateContent;
+  return {
+    snapshots: Object.values(state.snapshots).map(({ name }) => name),
+    restorePoints: Object.values(state.restorePoints).map(({ name }) => name),
+    open: Object.values(state.accesses).filter(({ endedAtMs, expiresAtMs }) => endedAtMs === null && nowMs < expiresAtMs).map(({ resourceId }) => resourceId),
+  };
+}
+
+/** A store whose server's clock is the home's: a folder's time stamps are those of the machine that runs the tests. */
+function timedStore(inner: Store, clock: Clock): Store {
+  const times = new Map<string, number>();
+  const timed = (info: ObjectInfo): ObjectInfo => ({ ...info, modifiedAtMs: times.get(info.name) ?? info.modifiedAtMs });
+  return {
+    description: inner.description,
+    async create(name, data) {
+      const answer = await inner.create(name, data);
+      if (answer === 'created') times.set(name, clock.now());
+      return answer;
+    },
+    read: (name, range) => inner.read(name, range),
+    async stat(name) {
+      const info = await inner.stat(name);
+      return info && timed(info);
+    },
+    async *list(prefix) {
+      for await (const info of inner.list(prefix)) yield timed(info);
+    },
+    delete: (name) => inner.delete(name),
+    close: () => inner.close(),
+  };
 }
