@@ -77,7 +77,9 @@ export class LocalHome {
 
   /** Starts the app, which must refuse in this way, with what to do, and answers what it wrote. */
   async refused(args: readonly string[], exitCode: number, message: RegExp, remedy: RegExp): Promise<string> {
-    const { code, stderr } = await this.spawnApp(args).ended;
+    const app = this.spawnApp(args);
+    const started = app.listening().then(() => assert.fail(`the app was to refuse, and started: ${app.output}`), () => app.ended);
+    const { code, stderr } = await Promise.race([app.ended, started]);
     assert.equal(code, exitCode, `the app ended with ${code}: ${stderr}`);
     assert.match(stderr, message);
     assert.match(stderr, /What to do: /);
