@@ -1,7 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import type { HoldfastError } from '../errors/holdfast-error';
-import { createAzureStandIn } from './azure/stand-in';
+import { HoldfastError, messageOf } from '../errors/holdfast-error';
+import { checkedFolder, createAzureStandIn } from './azure/stand-in';
+import { SubscriptionFolder } from './azure/subscription-folder';
 import { createHost } from './host/host';
 import { makeSampleSubscription } from './sample/make-sample';
 import { lockVault } from './vault-lock';
@@ -27,15 +28,21 @@ const SHOWN = new Set(['warning', 'error', 'critical']);
  */
 export async function startLocalHome(options: HomeOptions, print: (line: string) => void): Promise<() => Promise<void>> {
   const state = path.resolve(options.state);
-  await mkdir(state, { recursive: true });
+  await mkdir(state, { recursive: true }).catch((cause: unknown) => {
+    throw new HoldfastError('HOME_STATE_UNUSABLE', `The state folder ${state} cannot be used: ${messageOf(cause)}`, { cause, data: { path: state } });
+  });
   const vaultAddress = options.vault ?? path.join(state, 'vault');
   const undo: (() => Promise<void> | void)[] = [];
   const stop = async (): Promise<void> => { for (const step of undo.splice(0).reverse()) await step(); };
   try {
-    const disks = options.disks ?? await sampleDisks(path.join(state, 'sample'), print);
+    const disks = path.resolve(options.disks ?? await sampleDisks(path.join(state, 'sample'), print));
+    // Before anything is made: a folder that was mistyped, or whose disk is not mounted, must not look like a start that went well.
+    const warned = new Set(await lookAtDisks(disks));
+    for (const warning of warned) print(`warning: ${warning}`);
     const vault = await prepareVault(vaultAddress, options.key);
     undo.push(await lockVault(vault.vaultId));
-    const standIn = createAzureStandIn({ disksFolder: path.resolve(disks), stateFolder: path.join(state, 'azure'), port: 0, log: (line) => print(line) });
+    const log = (line: string): void => { if (!warned.delete(line)) print(line); };
+    const standIn = createAzureStandIn({ disksFolder: disks, stateFolder: path.join(state, 'azure'), port: 0, log });
     await standIn.start();
     undo.push(() => standIn.stop());
     const host = await createHost({
@@ -58,8 +65,16 @@ export async function startLocalHome(options: HomeOptions, print: (line: string)
     return stop;
   } catch (error) {
     await stop();
-    throw error as HoldfastError;
+    throw error;
   }
+}
+
+/** What is wrong in a folder of disks, a line each. Throws STANDIN_FOLDER when it cannot be listed or no disk is in it. */
+async function lookAtDisks(folder: string): Promise<readonly string[]> {
+  const warnings: string[] = [];
+  const vms = await new SubscriptionFolder({ folder: checkedFolder(folder), seed: '', replacedDisks: {}, deletedVms: [], warn: (line) => warnings.push(line) }).list();
+  if (vms.length === 0) throw new HoldfastError('STANDIN_FOLDER', [`The folder ${folder} holds no disk image`, ...warnings].join('\n  '), { data: { path: folder } });
+  return warnings;
 }
 
 async function sampleDisks(folder: string, print: (line: string) => void): Promise<string> {

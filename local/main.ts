@@ -1,5 +1,5 @@
 // `npm start`: the app on this machine. Plain checks first, so that an old Node gets words instead of a stack.
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { catalogue } from '../errors/catalogue';
 import { HoldfastError, messageOf } from '../errors/holdfast-error';
 
@@ -19,20 +19,24 @@ async function main(args: readonly string[]): Promise<void> {
     .option('--vault <address>', 'the vault: a folder or a blob container URL (default: vault in the state folder)')
     .option('--key <file>', 'the key file (default: in your configuration folder)')
     .option('--state <folder>', 'where everything else is kept', '.holdfast')
-    .option('--port <number>', 'port to listen on', parsePort, DEFAULT_PORT)
+    .option('--port <number>', 'port to listen on; 0 takes any that is free', parsePort, DEFAULT_PORT)
+    .showHelpAfterError('What to do: `npm start -- --help` lists the options.')
+    .exitOverride()
     .parse([...args], { from: 'user' }).opts<Options>();
   const print = (line: string): void => { process.stdout.write(`${line}\n`); };
   const { startLocalHome } = await import('./home.js');
-  const stop = await startLocalHome({ disks: options.disks, vault: options.vault, key: options.key, state: options.state, port: options.port }, print);
+  const starting = startLocalHome({ disks: options.disks, vault: options.vault, key: options.key, state: options.state, port: options.port }, print);
+  // From the first moment on: a Ctrl-C while it starts must not leave anything behind either.
   let stopping = false;
   const end = (): void => {
     if (stopping) process.exit(130);
     stopping = true;
     print('\nStopping … (Ctrl-C again to stop at once)');
-    stop().then(() => process.exit(0), (error: unknown) => fail(error));
+    starting.then((stop) => stop()).then(() => process.exit(0), (error: unknown) => fail(error));
   };
   process.on('SIGINT', end);
   process.on('SIGTERM', end);
+  await starting;
 }
 
 function parsePort(text: string): number {
@@ -42,6 +46,8 @@ function parsePort(text: string): number {
 }
 
 function fail(error: unknown): void {
+  // Commander has told already what is wrong with the options, or given the help that was asked for.
+  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : catalogue.USAGE.exitCode);
   const known = error instanceof HoldfastError ? error : new HoldfastError('INTERNAL', messageOf(error), { cause: error });
   process.stderr.write(`holdfast: ${known.message}\nWhat to do: ${known.remedy}\n`);
   if (process.env['HOLDFAST_DEBUG']) process.stderr.write(`${known.stack ?? ''}\n${String(known.cause ?? '')}\n`);

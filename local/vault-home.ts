@@ -1,12 +1,12 @@
-import { access } from 'node:fs/promises';
 import { openStore } from '../azure/open-store';
 import { listPolicies, savePolicy } from '../activities/policy-store';
 import { initWithKey } from '../cli/init';
-import { defaultKeyPath, refuseKeyInVault } from '../cli/key-file';
-import { HoldfastError, isHoldfastError } from '../errors/holdfast-error';
+import { defaultKeyPath, readKeyFile, refuseKeyInVault } from '../cli/key-file';
+import { isHoldfastError } from '../errors/holdfast-error';
 import { parsePolicy, type PolicyDocument } from '../policy/schema';
+import { keyFileProvider } from '../vault/key-providers';
 import { parseVaultAddress } from '../vault/store/store-spec';
-import { drawVault, opensWithoutKey, readVaultInfo } from '../vault/vault';
+import { drawVault, openVault, opensWithoutKey, readVaultInfo } from '../vault/vault';
 
 /** The policy that a new home begins with: soon enough to be watched, and every machine in it. */
 const FIRST_POLICY: PolicyDocument = parsePolicy({
@@ -21,7 +21,7 @@ export interface VaultHome {
   readonly policies: readonly string[];
 }
 
-/** Makes the vault and its key when there is none yet, and a policy when none is in force. `keyFile` names another place for the key. */
+/** Makes the vault and its key when there is none yet, and a policy when none is in force. `keyFile` names another place for the key. Throws KEY_NOT_FOUND, KEY_MALFORMED, KEY_REFUSED. */
 export async function prepareVault(address: string, keyFile: string | undefined): Promise<VaultHome> {
   const spec = parseVaultAddress(address);
   const store = await openStore(spec, process.env, { create: true });
@@ -40,7 +40,8 @@ export async function prepareVault(address: string, keyFile: string | undefined)
       isNew = true;
     }
     const key = await opensWithoutKey(store) ? '' : keyFile ?? defaultKeyPath(vaultId);
-    if (key !== '') await access(key).catch((cause: unknown) => { throw new HoldfastError('KEY_NOT_FOUND', `There is no key file ${key}`, { cause, data: { path: key } }); });
+    // A key that is missing or of another vault must stop the start, and not every backup after it.
+    if (key !== '') await openVault(store, keyFileProvider(await readKeyFile(key)));
     const policies = await listPolicies(store);
     if (policies.length === 0) await savePolicy(store, FIRST_POLICY, null);
     return { vaultId, keyFile: key, isNew, policies: policies.length === 0 ? [FIRST_POLICY.name] : policies.map(({ document }) => document.name) };
