@@ -19,10 +19,12 @@ const HEAD = `# Troubleshooting
 <!-- Made from errors/catalogue.ts by test/docs/troubleshooting.ts. Change the catalogue, then run
      HOLDFAST_WRITE_DOCS=1 npm test -- --grep troubleshooting -->
 
-Every failure has a code. The terminal shows what happened this time and what to do; \`--json\`, the HTTP API (\`code\` in the problem details) and a job's \`error\` have the code as
-well. Look it up here. The exit code is that of the command line; the status is that of the HTTP API.
+Every failure has a code. The terminal shows what happened this time and what to do; \`--json\`, the HTTP API (\`code\` in the
+problem details) and a job's \`error\` have the code as well. Look it up here. The exit code is that of the command line; the
+status is that of the HTTP API.
 
-Three things that hold for every failure: earlier recovery points are untouched; nothing half-done is visible; running the same thing again is safe.
+Three things hold whatever fails: a failed run changes no earlier recovery point, nothing half-done of it is visible, and running
+the same thing again is safe.
 
 Set \`HOLDFAST_DEBUG=1\` to see the stack of a failure.
 `;
