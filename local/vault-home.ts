@@ -42,9 +42,10 @@ export async function prepareVault(address: string, keyFile: string | undefined)
     const key = await opensWithoutKey(store) ? '' : keyFile ?? defaultKeyPath(vaultId);
     // A key that is missing or of another vault must stop the start, and not every backup after it.
     if (key !== '') await openVault(store, keyFileProvider(await readKeyFile(key)));
-    const policies = await listPolicies(store);
-    if (policies.length === 0) await savePolicy(store, FIRST_POLICY, null);
-    return { vaultId, keyFile: key, isNew, policies: policies.length === 0 ? [FIRST_POLICY.name] : policies.map(({ document }) => document.name) };
+    const broken: string[] = [];
+    const policies = await listPolicies(store, (name) => broken.push(name));
+    if (policies.length === 0 && broken.length === 0) await savePolicy(store, FIRST_POLICY, null);
+    return { vaultId, keyFile: key, isNew, policies: policies.length + broken.length === 0 ? [FIRST_POLICY.name] : [...policies.map(({ document }) => document.name), ...broken.map((name) => `${name} (cannot be read)`)] };
   } finally {
     await store.close();
   }

@@ -58,6 +58,8 @@ export interface LaneOptions {
   readonly sink: Spec | null;
   readonly keys: { readonly vaultId: string; readonly masterKey: string };
   readonly compressionLevel: number;
+  /** Most that this lane reads from its source on average; null for no limit. */
+  readonly readBytesPerSecond: number | null;
   readonly champions: readonly ChampionSpec[];
   /** True collects damage into results (check), false throws at the first (restore). */
   readonly collectDamage: boolean;
