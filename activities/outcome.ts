@@ -19,18 +19,28 @@ const ESCAPED_END = '\\u003aEND';
 
 /**
  * Makes a step of a function: its HoldfastErrors become outcomes, transient ones are thrown with their report in the message,
- * because the message is all of an activity's error that reaches the orchestration. Anything else is a bug and thrown as it is.
+ * because the message is all of an activity's error that reaches the orchestration. Anything else is a bug and thrown as it is, but for
+ * signatures of access URLs, which nobody but HoldfastError's makers looked for (I7).
  */
 export function activity<I, O>(step: (input: I) => Promise<O>): (input: I) => Promise<Outcome<O>> {
   return async (input) => {
     try {
       return { ok: true, value: await step(input) };
     } catch (error) {
-      if (!isHoldfastError(error)) throw error;
+      if (!isHoldfastError(error)) throw bugOf(error);
       if (TRANSIENT.has(error.code)) throw new Error(`${MARK}${JSON.stringify(error.toJSON()).replaceAll(END, ESCAPED_END)}${END}`, { cause: error });
       return { ok: false, error: error.toJSON() };
     }
   };
+}
+
+/** A text without the signatures of access URLs that it may hold. */
+export const withoutSignatures = (text: string): string => text.replace(/\b(sig|signature)=[^&\s"'<>]+/gi, '$1=***');
+
+function bugOf(error: unknown): Error {
+  const bug = new Error(withoutSignatures(messageOf(error)));
+  if (error instanceof Error && error.stack) bug.stack = withoutSignatures(error.stack);
+  return bug;
 }
 
 /** Finds the report again in the message of a failed task; anything else is INTERNAL with its first line. Pure: orchestrations use it. */

@@ -58,7 +58,7 @@ export function planOf(vm: VmDescription, policy: PolicyDocument, input: PlanBac
     version: 1, vmId: vm.id, vmName: vm.name, location: vm.location, osType: vm.osType, model: { ...vm.model }, slot: input.slot, policy: input.policy,
     startedAt: new Date(nowMs).toISOString(), driver, crashConsistent, failOnWeaker: policy.onWeakerConsistency === 'fail', keepBase: policy.keepBase,
     bandwidthMiBPerSecond: policy.limits.bandwidthMiBPerSecond, disks, makes: makes(vm, input, vaultTag, driver, disks),
-    excludedDiskIds: vm.disks.filter(({ lun }) => !protectable.some((disk) => disk.lun === lun)).map(({ id }) => id), warnings, parent: null,
+    excludedDiskIds: vm.disks.filter(({ lun, id }) => id !== '' && !protectable.some((disk) => disk.lun === lun)).map(({ id }) => id), warnings, parent: null,
   };
 }
 

@@ -4,7 +4,7 @@ import { type ErrorReport, toReport } from '../errors/holdfast-error';
 import type { BackupVmInput, BackupVmResult, BackupVmStatus } from '../orchestrations/backup-vm';
 import type { DiskStatus } from '../orchestrations/backup-disk';
 import type { RegionStatus } from '../orchestrations/backup-region';
-import { regionInstanceId } from '../orchestrations/names';
+import { diskInstanceId, regionInstanceId } from '../orchestrations/names';
 import { REGION_BYTES, WINDOW_BYTES } from '../vault/format';
 import type { TransferStats } from '../vault/transfer-types';
 import { findStatus, isActive } from './durable-status';
@@ -50,7 +50,7 @@ export async function viewJob(client: DurableClient, status: DurableOrchestratio
   const result = status.runtimeStatus === 'Completed' ? status.output as unknown as BackupVmResult : null;
   const startedAt = new Date(status.createdTime);
   const state = stateOf(status, result);
-  const bytes = await bytesDone(client, custom, state === 'succeeded', deep && !ended);
+  const bytes = await bytesDone(client, status.instanceId, custom, state === 'succeeded', deep && !ended);
   const elapsedSeconds = Math.max(0.001, ((ended ? new Date(status.lastUpdatedTime).getTime() : nowMs) - startedAt.getTime()) / 1000);
   const rate = bytes.done > 0 ? Math.round(bytes.done / elapsedSeconds) : null;
   return {
@@ -78,21 +78,22 @@ function errorOf(status: DurableOrchestrationStatus, result: BackupVmResult | nu
   return report && { code: report.code, cause: catalogue[report.code].title, message: report.message, remedy: report.remedy };
 }
 
-async function bytesDone(client: DurableClient, custom: BackupVmStatus | null, all: boolean, deep: boolean): Promise<{ done: number; total: number; disksDone: number }> {
+async function bytesDone(client: DurableClient, jobId: string, custom: BackupVmStatus | null, all: boolean, deep: boolean): Promise<{ done: number; total: number; disksDone: number }> {
   const disks = custom?.disks ?? [];
   const total = disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   if (all) return { done: total, total, disksDone: disks.length };
   if (!deep) return { done: 0, total, disksDone: 0 };
   let done = 0;
   let disksDone = 0;
-  for (const disk of disks) {
-    const status = await findStatus(client, disk.instanceId);
+  for (const [index, disk] of disks.entries()) {
+    const instanceId = diskInstanceId(jobId, index, 0);
+    const status = await findStatus(client, instanceId);
     if (!status) continue;
     if (!isActive(status)) {
       done += disk.sizeBytes;
       disksDone++;
     } else {
-      done += await diskBytesDone(client, disk.instanceId, disk.sizeBytes, status.customStatus as DiskStatus | null);
+      done += await diskBytesDone(client, instanceId, disk.sizeBytes, status.customStatus as DiskStatus | null);
     }
   }
   return { done: Math.min(done, total), total, disksDone };

@@ -30,11 +30,15 @@ const schema = z.object({
   HOLDFAST_HTTP_AUTH_LEVEL: z.enum(['anonymous', 'function', 'admin'], { error: 'expects anonymous, function or admin' }).default('function'),
 });
 
+/** The names of all settings, as docs/settings.md lists them. */
+export const settingNames: readonly string[] = Object.keys(schema.shape);
+
 /** Reads the settings. Throws SETTING_INVALID with one line for each that is missing or wrong. */
 export function readSettings(env: NodeJS.ProcessEnv): Settings {
-  const parsed = schema.safeParse(env);
+  // A setting that is there but empty is what portals and templates leave of one that was never filled in.
+  const parsed = schema.safeParse(Object.fromEntries(Object.entries(env).filter(([, value]) => value !== '')));
   if (!parsed.success) {
-    const lines = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}; it is ${env[String(path[0])] === undefined ? 'missing' : `"${String(env[String(path[0])]).slice(0, 60)}"`}`);
+    const lines = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}; it is ${(env[String(path[0])] ?? '') === '' ? 'missing' : `"${String(env[String(path[0])]).slice(0, 60)}"`}`);
     throw new HoldfastError('SETTING_INVALID', `Settings are missing or wrong:\n  ${lines.join('\n  ')}`, { data: { settings: lines } });
   }
   const { data } = parsed;

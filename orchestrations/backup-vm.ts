@@ -12,6 +12,10 @@ const FIRST_POLL_MS = 2_000;
 /** Each pause is half as long again as the one before: half a day of looking takes some fifty looks, and the history stays short. */
 const POLL_GROWTH = 1.5;
 const MAX_POLL_MS = 15 * 60_000;
+const MAX_WARNINGS = 20;
+const MAX_WARNING_CHARS = 300;
+const MAX_STATUS_WARNING_CHARS = 2_000;
+const MAX_STATUS_NAME_CHARS = 32;
 /** A snapshot that is not ready after this is given up: copies in the background may take hours on large disks. */
 const SNAPSHOT_LIMIT_MS = 12 * 3_600_000;
 /** A run that is not closed holds up the next one, so an outage of the vault is outlived. */
@@ -34,7 +38,8 @@ export interface BackupVmStatus {
   readonly phase: BackupPhase;
   readonly sequence: number | null;
   readonly vmName: string | null;
-  readonly disks: readonly (PlannedDisk & { readonly instanceId: string; readonly done: boolean })[];
+  /** In the order of the plan: the instance of disk n is diskInstanceId(this instance, n, 0). */
+  readonly disks: readonly { readonly name: string; readonly sizeBytes: number }[];
   readonly snapshotPercent: number | null;
   readonly warnings: readonly string[];
 }
@@ -103,7 +108,7 @@ function* backUp(context: OrchestrationContext, input: BackupVmInput, run: RunIn
   if (!plan.ok) return plan;
   const { disks, vmName, warnings } = plan.value;
   status.warn(warnings);
-  status.set({ phase: 'snapshot', vmName, disks: disks.map((disk) => ({ ...disk, instanceId: diskInstanceId(context.df.instanceId, disk.disk, 0), done: false })) });
+  status.set({ phase: 'snapshot', vmName, disks: disks.map(({ name, sizeBytes }) => ({ name: name.slice(0, MAX_STATUS_NAME_CHARS), sizeBytes })) });
 
   // 3
   const snapshot = yield* takeSnapshot(context, run, status);
@@ -164,16 +169,23 @@ function* release(context: OrchestrationContext, run: RunInput, status: Status):
   else if (released.value.pending > 0) status.warn(['The deletion of snapshots takes long; the next run looks after it']);
 }
 
-/** The custom status, kept small: a custom status over 16 KB would be refused. */
+/**
+ * The custom status, kept small: one of more than 16 KB of UTF-16 text would be refused (Durable Functions documentation), and a machine has up
+ * to 65 disks. All warnings go into the result; the status shows as many as fit.
+ */
 class Status {
   private current: BackupVmStatus = { phase: 'opening', sequence: null, vmName: null, disks: [], snapshotPercent: null, warnings: [] };
+  private all: readonly string[] = [];
   constructor(private readonly context: OrchestrationContext) {}
-  get warnings(): readonly string[] { return this.current.warnings; }
+  get warnings(): readonly string[] { return this.all; }
   set(change: Partial<BackupVmStatus>): void {
     this.current = { ...this.current, ...change };
     this.context.df.setCustomStatus(this.current);
   }
   warn(more: readonly string[]): void {
-    if (more.length > 0) this.set({ warnings: [...this.current.warnings, ...more].slice(0, 20).map((text) => text.slice(0, 300)) });
+    if (more.length === 0) return;
+    this.all = [...this.all, ...more].slice(0, MAX_WARNINGS).map((text) => text.slice(0, MAX_WARNING_CHARS));
+    let left = MAX_STATUS_WARNING_CHARS;
+    this.set({ warnings: this.all.filter((text) => (left -= text.length) >= 0) });
   }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { catalogue, type ErrorCode } from '../../errors/catalogue';
 import type { JobView } from '../../functions/job-view';
-import { addVm, halfDisk, type Home, noise, type Reply, startHome } from '../support/home';
+import { addVm, halfDisk, type Home, noise, type Reply, startHome, writeDisk } from '../support/home';
 
 const MiB = 1024 * 1024;
 const policy = { schedule: { daily: { at: ['02:00'] } }, items: { all: true } };
@@ -126,6 +126,8 @@ describe('the HTTP API', () => {
       const answer = await broken.json('/api/items');
       assert.equal(answer.status, 500);
       assert.doesNotMatch(answer.text, /secret internals/);
+      assert.match(broken.logs.join('\n'), /secret internals/);
+      assert.doesNotMatch(broken.logs.join('\n'), /sig=abc/, 'nor does the log keep a signature');
       assert.match((answer.body as { detail: string }).detail, /log has it under/);
     } finally {
       await broken.dispose();
@@ -138,15 +140,17 @@ describe('what a running job tells', () => {
   afterEach(() => home.dispose());
 
   it('grows in percent and bytes while it runs, and never goes back', async () => {
-    home = await startHome((folder) => addVm(folder, 'web01', { os: Buffer.concat(Array.from({ length: 20 }, (_, n) => Buffer.concat([noise(4096, n), Buffer.alloc(64 * MiB - 4096)]).subarray(0, n === 19 ? 4096 : undefined))) }), { host: { maxConcurrentActivities: 1 } });
-    const { id } = (await home.json('/api/items/web01/backups', { method: 'POST' })).body as { id: string };
-    const seen: JobView[] = [];
-    const looks: Promise<unknown>[] = [];
-    home.host.onStatusChange(({ name }) => { if (name === 'backupRegion' || name === 'backupVm') looks.push(home.job(id).then((job) => seen.push(job))); });
+    home = await startHome((folder) => addVm(folder, 'web01', { os: 20 * 64 * MiB }));
+    await home.json('/api/policies/slow', { method: 'PUT', body: JSON.stringify({ ...policy, limits: { maxParallelTransfers: 1 } }) });
+    for (let window = 0; window < 20; window++) await writeDisk(home, 'web01', 'os', noise(4096, window), window * 64 * MiB);
+    const { id } = (await home.json('/api/items/web01/backups', { method: 'POST', body: '{"policy":"slow"}' })).body as { id: string };
+    const looks: Promise<JobView>[] = [];
+    home.host.onStatusChange(({ name }) => { if (name === 'backupRegion' || name === 'backupVm') looks.push(home.job(id)); });
     await home.host.waitFor(id);
-    await Promise.all(looks);
+    const seen = await Promise.all(looks);
     const percents = seen.filter(({ state }) => state === 'running').map(({ progress }) => progress.percent);
     assert.ok(new Set(percents).size >= 2, `only ${[...new Set(percents)].join(', ')} % seen`);
+    assert.deepEqual(percents, [...percents].sort((a, b) => a - b), 'it went back');
     assert.ok(percents.some((percent) => percent > 0 && percent < 100), percents.join());
     const job = await home.job(id);
     assert.equal(job.progress.percent, 100);

@@ -93,10 +93,10 @@ describe('a backup when the vault misbehaves', () => {
     await assertNextRunGood(1);
   });
 
-  it('4: a run whose end cannot be written after its recovery point became visible is a success, not a failure', async () => {
+  for (const [what, matching] of [['recovery point', /^recovery-points\//], ['end', /\/end$/]] as const) it(`4: a sealed run whose ${what} cannot be written for a while is a success, not a failure`, async () => {
     const faulty = await faultyHome();
     home = faulty.home;
-    faulty.store.plan(fail('STORE_UNREACHABLE', 'create', /\/end$/, { times: 5 }));
+    faulty.store.plan(fail('STORE_UNREACHABLE', 'create', matching, { times: 5 }));
     const job = await home.backUp('web01');
     faulty.store.assertAllFired();
     assert.equal((await home.points()).length, 1);

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { readSettings, settingNames } from '../../functions/settings';
+import { isHoldfastError } from '../../errors/holdfast-error';
+
+/** Compiled tests lie in dist/test/functions. */
+const text = readFileSync(join(__dirname, '../../../docs/settings.md'), 'utf8');
+const rows = [...text.matchAll(/^\| `([A-Z_]+)` \| (.+?) \| (.+?) \| `(.+?)` \|$/gm)].map(([, name = '', , fallback = '', example = '']) => ({ name, fallback, example }));
+
+const needed = { HOLDFAST_VAULT: '/vault', AZURE_SUBSCRIPTION_IDS: '0f0e0d0c-1111-2222-3333-444455556666' };
+const refused = (env: NodeJS.ProcessEnv): string => {
+  try {
+    readSettings(env);
+  } catch (error) {
+    assert.ok(isHoldfastError(error, 'SETTING_INVALID'));
+    return error.message;
+  }
+  return assert.fail(`${JSON.stringify(env)} was taken`);
+};
+
+describe('settings', () => {
+  it('are each in docs/settings.md, and nothing else is', () => {
+    assert.deepEqual(rows.map(({ name }) => name).sort(), [...settingNames].sort());
+  });
+
+  it('take every example of docs/settings.md', () => {
+    readSettings(Object.fromEntries(rows.map(({ name, example }) => [name, example])));
+  });
+
+  it('have the defaults that docs/settings.md states', () => {
+    const settings = readSettings(needed);
+    const stated = new Map(rows.map(({ name, fallback }) => [name, /^`(.+)`$/.exec(fallback)?.[1]]));
+    assert.equal(stated.get('HOLDFAST_SCHEDULER_CRON'), settings.schedulerCron);
+    assert.equal(stated.get('HOLDFAST_HTTP_AUTH_LEVEL'), settings.httpAuthLevel);
+    assert.equal(stated.get('HOLDFAST_AZURE_CREDENTIAL'), settings.credential);
+    assert.deepEqual([settings.keyFile, settings.armEndpoint, settings.transferThreads], ['', undefined, undefined]);
+  });
+
+  it('are refused all at once, each with its name and what it expects', () => {
+    const message = refused({ AZURE_SUBSCRIPTION_IDS: 'mine', HOLDFAST_TRANSFER_THREADS: '99', HOLDFAST_HTTP_AUTH_LEVEL: 'none', HOLDFAST_ARM_ENDPOINT: 'azure' });
+    assert.match(message, /HOLDFAST_VAULT: expects the address of the vault: .*; it is missing/);
+    assert.match(message, /AZURE_SUBSCRIPTION_IDS: expects subscription ids such as .*; it is "mine"/);
+    assert.match(message, /HOLDFAST_TRANSFER_THREADS: expects 0 to 16; it is "99"/);
+    assert.match(message, /HOLDFAST_HTTP_AUTH_LEVEL: .*; it is "none"/);
+    assert.match(message, /HOLDFAST_ARM_ENDPOINT: .*; it is "azure"/);
+  });
+
+  it('that are empty count as not given', () => {
+    const settings = readSettings({ ...needed, HOLDFAST_TRANSFER_THREADS: '', HOLDFAST_ARM_ENDPOINT: '', HOLDFAST_SCHEDULER_CRON: '', HOLDFAST_KEY: '' });
+    assert.deepEqual([settings.transferThreads, settings.armEndpoint, settings.schedulerCron], [undefined, undefined, '0 * * * * *']);
+    assert.match(refused({ ...needed, HOLDFAST_VAULT: '' }), /HOLDFAST_VAULT: .*; it is missing/);
+  });
+
+  it('take several subscriptions, with spaces or a comma too many', () => {
+    const id = needed.AZURE_SUBSCRIPTION_IDS;
+    assert.deepEqual(readSettings({ ...needed, AZURE_SUBSCRIPTION_IDS: ` ${id} , ${id.toUpperCase()},` }).subscriptionIds, [id, id.toUpperCase()]);
+    refused({ ...needed, AZURE_SUBSCRIPTION_IDS: ',' });
+  });
+});
