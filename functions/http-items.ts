@@ -3,7 +3,7 @@ import * as df from 'durable-functions';
 import { z } from 'zod';
 import type { VmSummary } from '../activities/cloud';
 import { listPolicies, loadPolicy } from '../activities/policy-store';
-import { HoldfastError } from '../errors/holdfast-error';
+import { HoldfastError, messageOf } from '../errors/holdfast-error';
 import { itemIdOfResource } from '../policy/item-id';
 import { policyFor } from '../policy/select';
 import { formatStamp } from '../policy/slot';
@@ -68,11 +68,23 @@ export const listItemRecoveryPoints = (services: Services): HttpHandler => async
   return json([...points.map(({ manifest }) => summarize(manifest)), ...damaged.map(({ id, error }) => ({ id, itemId: item.id, damaged: true, error }))]);
 };
 
-/** A stamp that no run of the item has yet: two requests within a millisecond are two jobs. */
-async function freeStamp(client: df.DurableClient, itemId: string, nowMs: number): Promise<string> {
+/**
+ * Starts a backup under a stamp that no run of the item has yet, and answers its id: two requests within a millisecond are two jobs, also when
+ * both found the same stamp free. Two that start under one id are told apart by the host, which refuses the second.
+ */
+async function startFresh(client: df.DurableClient, item: { readonly itemId: string; readonly vmId: string; readonly policy: string | null }, nowMs: number): Promise<string> {
   for (let ms = nowMs; ; ms++) {
     const stamp = formatStamp(ms);
-    if (!await findStatus(client, backupInstanceId(itemId, stamp))) return stamp;
+    const instanceId = backupInstanceId(item.itemId, stamp);
+    if (await findStatus(client, instanceId)) continue;
+    const input: BackupVmInput = { ...item, stamp, slot: null };
+    try {
+      await client.startNew(ORCHESTRATIONS.backupVm, { instanceId, input });
+      return instanceId;
+    } catch (error) {
+      // Taken since we looked. The client says so only in words (seen with durable-functions 3.5.0).
+      if (!/status code: 409/.test(messageOf(error))) throw error;
+    }
   }
 }
 
@@ -91,10 +103,7 @@ export const startBackup = (services: Services): HttpHandler => async (request, 
   const vault = await services.deps.vault();
   if (policy !== null && !await loadPolicy(vault.store, policy)) throw new HoldfastError('POLICY_NOT_FOUND', `There is no policy "${policy}"`);
   const client = df.getClient(context);
-  const stamp = await freeStamp(client, item.id, services.deps.nowMs());
-  const instanceId = backupInstanceId(item.id, stamp);
-  const input: BackupVmInput = { itemId: item.id, vmId: item.resourceId, stamp, slot: null, policy };
-  await client.startNew(ORCHESTRATIONS.backupVm, { instanceId, input });
+  const instanceId = await startFresh(client, { itemId: item.id, vmId: item.resourceId, policy }, services.deps.nowMs());
   const location = `/api/jobs/${instanceId}`;
   return json({ id: instanceId, itemId: item.id, state: 'queued', location }, { status: 202, headers: { location } });
 };
