@@ -1,7 +1,9 @@
+import { randomInt } from 'node:crypto';
 import { availableParallelism, hostname } from 'node:os';
 import { join } from 'node:path';
 import { HoldfastError, isHoldfastError, messageOf, toReport } from '../errors/holdfast-error';
 import { formatStamp } from '../policy/slot';
+import { auditUnchanged } from '../vault/audit';
 import { backupDisk, type BackupDiskOutcome, referencesFolder } from '../vault/backup-disk';
 import type { DiskRange } from '../vault/block-source';
 import { chooseChampions } from '../vault/champions';
@@ -13,7 +15,7 @@ import { abandonRun, commitRun, latestCommitted, openRun, type RunRef, sealRun }
 import { windowsOf } from '../vault/transfer';
 import { addStats, emptyStats } from '../vault/transfer-types';
 import { windowCount } from '../vault/window-blocks';
-import { findUnreported } from './audit-changes';
+import { changedBlocks } from '../vault/window-plan';
 import { type BackupOptions, closeDisks, itemName, openDisks, parentDiskOf, type PlannedDisk } from './backup-plan';
 import { readChangedFile } from './changed-file';
 import { interruptible, untilAborted } from './interrupt';
@@ -26,6 +28,8 @@ import { showBytes, showRate, showSeconds } from './sizes';
 /** A run without an owner that can be asked is waited for this long; --take-over does not wait. */
 const MAX_RUN_MS = 24 * 60 * 60 * 1000;
 const MAX_THREADS = 4;
+/** About 2 MiB in all: enough to notice a list that belongs to another disk or another recovery point, and hardly any time. */
+const AUDIT = { windows: 4, piecesPerWindow: 8 };
 
 /** What one backup works with. */
 interface Job {
@@ -157,8 +161,10 @@ async function usableChanges(job: Job, { name, source }: PlannedDisk, parentDisk
   };
   if (!parentDisk) return refuse('has no recovery point to have changed since');
   if (parentDisk.sizeBytes !== source.sizeBytes) return refuse(`had ${parentDisk.sizeBytes} bytes before and has ${source.sizeBytes} now`);
-  const difference = await findUnreported(vault, source, diskTree(parentDisk), changed);
-  return difference === null ? changed : refuse(`differs at ${difference} from its recovery point, which --changed does not say`);
+  const audit = await auditUnchanged(vault, source, {
+    tree: diskTree(parentDisk), changedIn: (window, blocks) => changedBlocks(window, blocks, changed), random: (below) => randomInt(below), ...AUDIT,
+  });
+  return audit.firstDifference === null ? changed : refuse(`differs at ${audit.firstDifference} from its recovery point, which --changed does not say`);
 }
 
 function touchedWindows(sizeBytes: number, changed: readonly DiskRange[]): number {

@@ -38,7 +38,7 @@ export interface OpenRunRequest {
   /** After this the run may be given up by a successor. */
   readonly maxRunMs: number;
   /** True when an owner certainly runs no more, so that its run need not be waited for. */
-  readonly isOwnerGone?: (owner: string) => boolean;
+  readonly isOwnerGone?: (owner: string) => boolean | Promise<boolean>;
 }
 
 const SEQUENCE = /^\d{10}$/;
@@ -84,7 +84,7 @@ async function settle(vault: VaultAccess, open: RunOpen, request: OpenRunRequest
     return;
   }
   const over = request.nowMs > Date.parse(open.deadline);
-  if (!verdict && !over && !request.isOwnerGone?.(open.owner)) {
+  if (!verdict && !over && !(await request.isOwnerGone?.(open.owner))) {
     throw new HoldfastError('RUN_IN_PROGRESS', `${open.itemId} is being backed up since ${open.startedAt} by ${open.owner}`,
       { data: { itemId: open.itemId, owner: open.owner, startedAt: open.startedAt, deadline: open.deadline } });
   }

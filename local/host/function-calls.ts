@@ -26,6 +26,8 @@ export interface FunctionCallsDeps {
   readonly metrics: Metrics;
   readonly log: LogSink;
   readonly onInvocation: ((record: InvocationRecord) => void) | undefined;
+  /** The durableClient binding object, for activities that ask for it. */
+  readonly durableClient: () => unknown;
 }
 
 export class FunctionCalls {
@@ -56,7 +58,7 @@ export class FunctionCalls {
 
   /** Never rejects: a failure is an event as well. */
   async activity(item: ActivityItem): Promise<HistoryEvent> {
-    const { registry, clock, metrics, invoker, onInvocation } = this.#deps;
+    const { registry, clock, metrics, invoker, onInvocation, durableClient } = this.#deps;
     const target = registry.find('activityTrigger', item.name);
     if (!target) {
       const reason = `The activity function '${item.name}' is not registered any more.`;
@@ -70,7 +72,7 @@ export class FunctionCalls {
       metadata['data'] = { string: item.input ?? '' };
     }
     try {
-      const { returned, response } = await invoker.invoke(target, { data, triggerMetadata: metadata });
+      const { returned, response } = await invoker.invoke(target, { data, triggerMetadata: metadata, durableClient });
       onInvocation?.({ kind: 'activity', function: target.name, instanceId: item.instanceId, input: argument, output: returned });
       const result = resultText((await response()).returnValue);
       metrics.payload('activityResult', target.name, result);

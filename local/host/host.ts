@@ -114,8 +114,9 @@ export class EmbeddedHost {
       this.keys = readKeys(this.#journal);
       this.#quiet = new Quiet(this.#clock, () => this.#load());
       const common = { journal: this.#journal, registry, invoker: this.#invoker, clock: this.#clock, log };
+      const durableClient = (origin?: string): unknown => this.#web.durableClient(origin);
       this.#engine = new DurableEngine({
-        ...common, settings: this.settings, metrics: this.#metrics, chaos: this.chaos, onChange: (id) => this.#notify(id), onQuiet: () => this.#quiet.check(), onInvocation: options.onInvocation,
+        ...common, durableClient: () => durableClient(), settings: this.settings, metrics: this.#metrics, chaos: this.chaos, onChange: (id) => this.#notify(id), onQuiet: () => this.#quiet.check(), onInvocation: options.onInvocation,
       });
       this.#web = new HostWeb({
         journal: this.#journal, engine: this.#engine, clock: this.#clock, keys: this.keys, taskHubName: this.settings.taskHubName, log, registry,
@@ -124,7 +125,6 @@ export class EmbeddedHost {
         waitUntilFinished: (id, timeoutMs) => this.#waitUntilFinished(id, timeoutMs),
         onChange: () => this.#quiet.check(),
       });
-      const durableClient = (origin?: string): unknown => this.#web.durableClient(origin);
       this.#http = new HttpFunctions(registry, this.settings.routePrefix, this.keys, this.#invoker, durableClient, log);
       this.#timers = new TimerFunctions({ ...common, durableClient: () => durableClient(), onChange: () => this.#quiet.check() });
       this.client = new HostClient(this.#journal, this.#engine, this.#clock);
