@@ -6,7 +6,8 @@ import { noise, MIB } from '../cli/cli-home';
 import { LocalHome } from '../support/local-home';
 
 /** Four windows in two slices: the first slice is short and the second long, so that one is done while the other runs. */
-function disk(seed: number, longBytes = 40 * MIB): Buffer {
+function disk(seed: number): Buffer {
+  const longBytes = 24 * MIB;
   const bytes = Buffer.alloc(256 * MIB);
   noise(2 * MIB, seed).copy(bytes, MIB);
   noise(2 * MIB, seed + 1).copy(bytes, 70 * MIB);
@@ -50,7 +51,7 @@ describe('the app on this machine, killed', function () {
   });
 
   it('stops cleanly on Ctrl-C in the middle of a backup and goes on at the next start; so does an incremental one that is killed', async () => {
-    const bytes = disk(21, 24 * MIB);
+    const bytes = disk(21);
     const file = await home.addDisk('web', 'os.img', bytes);
     await home.quietVault();
     const app = await home.startApp();
