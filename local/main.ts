@@ -16,8 +16,8 @@ async function main(args: readonly string[]): Promise<void> {
   const options = new Command('npm start --')
     .description('Runs Holdfast on this machine, with a folder of disk images in place of Azure.')
     .option('--disks <folder>', 'folder of disk images, FOLDER/VM/DISK.img; without it a small sample is made')
-    .option('--vault <address>', 'the vault: a folder or a blob container URL (default: vault in the state folder)')
-    .option('--key <file>', 'the key file (default: in your configuration folder)')
+    .option('--vault <address>', 'the vault: a folder or a blob container URL (or HOLDFAST_VAULT; default: vault in the state folder)')
+    .option('--key <file>', 'the key file (or HOLDFAST_KEY; default: in your configuration folder)')
     .option('--state <folder>', 'where everything else is kept', '.holdfast')
     .option('--port <number>', 'port to listen on; 0 takes any that is free', parsePort, DEFAULT_PORT)
     .showHelpAfterError('What to do: `npm start -- --help` lists the options.')
@@ -25,7 +25,7 @@ async function main(args: readonly string[]): Promise<void> {
     .parse([...args], { from: 'user' }).opts<Options>();
   const print = (line: string): void => { process.stdout.write(`${line}\n`); };
   const { startLocalHome } = await import('./home.js');
-  const starting = startLocalHome({ disks: options.disks, vault: options.vault, key: options.key, state: options.state, port: options.port }, print);
+  const starting = startLocalHome({ ...options, disks: options.disks, vault: named(options.vault, 'HOLDFAST_VAULT'), key: named(options.key, 'HOLDFAST_KEY') }, print);
   // From the first moment on: a Ctrl-C while it starts must not leave anything behind either.
   let stopping = false;
   const end = (): void => {
@@ -37,6 +37,11 @@ async function main(args: readonly string[]): Promise<void> {
   process.on('SIGINT', end);
   process.on('SIGTERM', end);
   await starting;
+}
+
+/** What the command line also takes from the environment, so that one setting serves both. */
+function named(option: string | undefined, variable: string): string | undefined {
+  return option ?? (process.env[variable] === '' ? undefined : process.env[variable]);
 }
 
 function parsePort(text: string): number {

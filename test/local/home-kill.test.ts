@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { noise, MIB } from '../cli/cli-home';
 import { LocalHome } from '../support/local-home';
 
 /** Four windows in two slices: the first slice is short and the second long, so that one is done while the other runs. */
-function disk(seed: number, longBytes = 40 * MIB): Buffer {
+function disk(seed: number): Buffer {
+  const longBytes = 24 * MIB;
   const bytes = Buffer.alloc(256 * MIB);
   noise(2 * MIB, seed).copy(bytes, MIB);
   noise(2 * MIB, seed + 1).copy(bytes, 70 * MIB);
@@ -47,9 +50,9 @@ describe('the app on this machine, killed', function () {
     assert.deepEqual(await home.cloudRemains(), { snapshots: 0, restorePoints: 1, copies: 1 }, 'only the base of the next backup is left');
   });
 
-  it('stops cleanly on Ctrl-C in the middle of a backup and goes on at the next start', async () => {
-    const bytes = disk(21, 24 * MIB);
-    await home.addDisk('web', 'os.img', bytes);
+  it('stops cleanly on Ctrl-C in the middle of a backup and goes on at the next start; so does an incremental one that is killed', async () => {
+    const bytes = disk(21);
+    const file = await home.addDisk('web', 'os.img', bytes);
     await home.quietVault();
     const app = await home.startApp();
     const { job, itemId } = await app.backUp('web');
@@ -61,10 +64,30 @@ describe('the app on this machine, killed', function () {
     assert.ok(!existsSync(home.inVault(`recovery-points/${itemId}`)), 'it was stopped in the middle');
 
     const next = await home.startApp();
-    const { recoveryPoint } = await next.succeeds(job);
-    assert.equal((await next.interrupt()).code, 0);
-    assert.deepEqual((await home.cli.json<{ id: string }[]>(['list'])).map(({ id }) => id), [recoveryPoint]);
-    await home.assertRestores(recoveryPoint, bytes);
+    const first = await next.succeeds(job);
+    await home.assertRestores(first.recoveryPoint, bytes);
     assert.deepEqual(await home.cloudRemains(), { snapshots: 0, restorePoints: 1, copies: 1 });
+
+    // The next backup compares with the base that was kept, is killed in the middle, and finds the stand-in at another address.
+    const changed = noise(3 * MIB, 77);
+    changed.copy(bytes, 140 * MIB);
+    await writeFile(file, bytes);
+    const incremental = await next.backUp('web');
+    await next.untilFile(home.inVault(`work/${itemId}/0000000002/snapshot`));
+    await next.kill();
+    const { port } = JSON.parse(await readFile(`${home.state}/azure/state.json`, 'utf8')) as { port: number };
+    const other = createServer();
+    await new Promise<void>((resolve) => { other.listen(port, '127.0.0.1', resolve); });
+    try {
+      const last = await home.startApp();
+      const second = await last.succeeds(incremental.job);
+      assert.ok(second.figures.readBytes >= changed.length && second.figures.readBytes < 2 * changed.length, `read ${second.figures.readBytes}`);
+      assert.equal((await last.interrupt('SIGTERM')).code, 0);
+      assert.deepEqual((await home.cli.json<{ id: string }[]>(['list'])).map(({ id }) => id), [first.recoveryPoint, second.recoveryPoint]);
+      await home.assertRestores(second.recoveryPoint, bytes);
+    } finally {
+      other.close();
+    }
+    assert.deepEqual(await home.cloudRemains(), { snapshots: 0, restorePoints: 1, copies: 1 }, 'the newest is the base now, and the older one is gone');
   });
 });

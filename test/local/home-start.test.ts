@@ -67,8 +67,10 @@ describe('the app on this machine, at its start', function () {
     await home.refused([], 5, /There is no key file/, /--key or HOLDFAST_KEY/);
     assert.ok(!existsSync(`${home.state}/azure`) && !existsSync(`${home.state}/host`), 'nothing was started');
 
-    await writeFile(keyFile, key);
-    const app = await home.startApp();
+    await writeFile(home.cli.file('elsewhere.key'), key);
+    const app = await home.startApp([], { HOLDFAST_KEY: home.cli.file('elsewhere.key') });
+    const { job } = await app.backUp('web');
+    await app.succeeds(job);
     assert.equal((await app.interrupt()).code, 0);
   });
 
@@ -127,6 +129,17 @@ describe('the app on this machine, at its start', function () {
     const [point] = await home.cli.json<{ id: string; disks: { name: string }[] }[]>(['list']);
     assert.deepEqual(point?.disks.map(({ name }) => name), ['web_os']);
     await home.assertRestores('latest', bytes);
+  });
+
+  it('takes the vault from HOLDFAST_VAULT as the command line does, unless one is named', async () => {
+    await home.addDisk('web', 'os.img', fresh(MIB));
+    const { vaultId } = await home.cli.json<{ vaultId: string }>(['init', '--vault', home.cli.file('other')]);
+    const args = ['--disks', home.disks, '--state', home.state, '--port', '0'];
+    const app = home.spawnBare(args, { HOLDFAST_VAULT: home.cli.file('other') });
+    await app.listening();
+    assert.ok(app.output.includes(`${home.cli.file('other')}\n`) && app.output.includes(vaultId), app.output);
+    assert.equal((await app.interrupt()).code, 0);
+    assert.ok(!existsSync(`${home.state}/vault`), 'no vault of its own was made');
   });
 
   it('stops cleanly on Ctrl-C that comes while it still starts', async () => {

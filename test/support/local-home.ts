@@ -61,16 +61,20 @@ export class LocalHome {
   }
 
   /** Starts the app and leaves it as it comes; later arguments override the home's own. */
-  spawnApp(args: readonly string[] = []): RunningApp {
-    const own = ['--disks', this.disks, '--vault', this.cli.vault, '--state', this.state, '--port', '0'];
-    const app = new RunningApp(new Running(spawn(process.execPath, [MAIN, ...own, ...args], { cwd: this.cli.path, env: this.cli.env(), stdio: ['ignore', 'pipe', 'pipe'] })));
+  spawnApp(args: readonly string[] = [], more: NodeJS.ProcessEnv = {}): RunningApp {
+    return this.spawnBare(['--disks', this.disks, '--vault', this.cli.vault, '--state', this.state, '--port', '0', ...args], more);
+  }
+
+  /** Starts the app with these arguments alone. */
+  spawnBare(args: readonly string[], more: NodeJS.ProcessEnv = {}): RunningApp {
+    const app = new RunningApp(new Running(spawn(process.execPath, [MAIN, ...args], { cwd: this.cli.path, env: this.cli.env({ HOLDFAST_VAULT: '', ...more }), stdio: ['ignore', 'pipe', 'pipe'] })));
     this.apps.push(app);
     return app;
   }
 
   /** Starts the app and waits until it says where it listens. */
-  async startApp(args: readonly string[] = []): Promise<RunningApp> {
-    const app = this.spawnApp(args);
+  async startApp(args: readonly string[] = [], more: NodeJS.ProcessEnv = {}): Promise<RunningApp> {
+    const app = this.spawnApp(args, more);
     await app.listening();
     return app;
   }
@@ -184,9 +188,9 @@ export class RunningApp {
     await this.ended;
   }
 
-  /** Ctrl-C, and waits for the end. */
-  async interrupt(): Promise<Ended> {
-    this.running.child.kill('SIGINT');
+  /** Ctrl-C (or what a service manager sends), and waits for the end. */
+  async interrupt(signal: 'SIGINT' | 'SIGTERM' = 'SIGINT'): Promise<Ended> {
+    this.running.child.kill(signal);
     return this.ended;
   }
 }
