@@ -4,7 +4,10 @@ import type { SelectItemsResult } from '../activities/types';
 import type { ErrorReport } from '../errors/holdfast-error';
 import type { BackupVmInput, BackupVmResult } from './backup-vm';
 import { ACTIVITIES, backupInstanceId, laneInstanceId, ORCHESTRATIONS } from './names';
-import { batches, step, type Steps } from './steps';
+import { batches, persist, type Steps } from './steps';
+
+/** A slot is all that its machines get until the next one: an outage at its moment is waited out. */
+const SELECTING = { firstMs: 5_000, mostMs: 15 * 60_000, limitMs: 6 * 3_600_000 };
 
 export interface RunPolicyInput {
   readonly policy: string;
@@ -39,7 +42,7 @@ export function* runPolicy(context: OrchestrationContext): Steps<RunPolicyResult
   let error = input.resume?.error ?? null;
 
   // 1
-  const page = yield* step<SelectItemsResult>(context, ACTIVITIES.selectItems, { policy, only, after: input.resume?.after ?? null });
+  const page = yield* persist<SelectItemsResult>(context, ACTIVITIES.selectItems, { policy, only, after: input.resume?.after ?? null }, SELECTING);
   if (!page.ok) return { ...counts, error: page.error };
 
   // 2

@@ -220,6 +220,30 @@ describe('a backup when Azure misbehaves', () => {
     await home.assertClean(1);
   });
 
+  it('24: a service that does not compare restore points means a comparison, and so may another driver', async () => {
+    home = await startHome(web01, { standIn: { limits: { diffBetweenRestorePoints: false } } });
+    for (const policy of [undefined, undefined, 'disks', 'disks']) {
+      if (policy) await putPolicy(home, policy, { driver: 'diskSnapshot' });
+      await writeDisk(home, 'web01', 'os', noise(4 * KiB, (await home.points()).length), 3 * MiB);
+      const job = await home.backUp('web01', policy === undefined ? undefined : { policy });
+      assert.equal(job.state, 'succeeded', JSON.stringify(job.error));
+      await home.assertClean(1);
+      await assertLatestIs(home, 'web01_os', await readImage(home, 'web01', 'os'));
+    }
+    assert.deepEqual((await home.points()).map(({ disks }) => disks[0]?.mode), ['full', 'compared', 'compared', 'incremental']);
+  });
+
+  it('19: other readers of the same disk are waited for, and keep their access', async () => {
+    home = await startHome(web01);
+    await home.backUp('web01');
+    // A service that refuses as Azure does when five snapshots of a disk are open, for more than one round of attempts.
+    plan(home, { kind: 'respond', status: 409, code: 'OperationNotAllowed', message: 'At most 5 snapshots of the same family may have an active shared access signature at a time.', times: 3, path: 'diskRestorePoints/.*beginGetAccess' });
+    const job = await home.backUp('web01');
+    assert.equal(job.state, 'succeeded', JSON.stringify(job.error));
+    assertAllFired(home);
+    await home.assertClean(1);
+  });
+
   it('25: a diff that comes in many small pages is read to its end', async () => {
     home = await startHome((folder) => addVm(folder, 'web01', { os: noise(4 * MiB, 1) }), { standIn: { limits: { pageRangesPerAnswer: 3 } } });
     await home.backUp('web01');

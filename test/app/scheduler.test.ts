@@ -148,6 +148,17 @@ describe('the scheduler', () => {
     assert.equal((await home.json('/api/policies/broken')).status, 404);
   });
 
+  it('42: a slot whose machines cannot be listed for a while is not lost', async () => {
+    home = await startHome(oneVm, { startMs: at(1, 0, 30), schedulerCron: '0 0 * * * *' });
+    await put(home, 'nightly', { ...nightly, firstBackup: 'next-slot' });
+    // Each look of the app is up to five requests: this lasts for a dozen looks.
+    home.standIn.faults.add({ kind: 'respond', status: 503, path: '/virtualMachines$', times: 60 });
+    await home.host.advanceTo(at(1, 12));
+    assert.deepEqual(home.standIn.faults.unfired(), []);
+    assert.deepEqual(await slots(home), [new Date(at(1, 2)).toISOString()]);
+    assert.equal((home.host.client.getStatus('policy.nightly.20261001T020000Z').output as { committed: number }).committed, 1);
+  });
+
   it('a lane that breaks off is told as an error, and the run of the policy ends', async () => {
     home = await startHome(oneVm, { startMs: at(1, 0, 30), schedulerCron: '0 0 12 * * *' });
     home.standIn.faults.add({ kind: 'stallCopy', percent: 1, looks: 5, path: 'diskRestorePoints' });
