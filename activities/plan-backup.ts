@@ -3,10 +3,10 @@ import { excludedDisks } from '../policy/disk-filter';
 import { parsePolicy, type PolicyDocument } from '../policy/schema';
 import { parseVmResourceId } from '../policy/resource-id';
 import type { RunInput } from './types';
+import { recordItem } from '../vault/items';
 import { latestCommitted } from '../vault/run';
 import type { VmDescription, VmDisk } from './cloud';
 import type { ActivityDeps } from './deps';
-import { recordItem } from './open-run';
 import { activity } from './outcome';
 import { loadPolicy } from './policy-store';
 import type { PlanBackupInput, PlanBackupResult } from './types';
@@ -19,7 +19,8 @@ export const DEFAULT_POLICY = parsePolicy({ name: 'on-demand', schedule: { daily
 export const createPlanBackup = (deps: ActivityDeps) => activity(async (input: PlanBackupInput): Promise<PlanBackupResult> => {
   const vault = await deps.vault();
   await assertRunOpen(vault, input, deps.nowMs());
-  await recordItem(vault, input, deps.nowMs());
+  // A part of the plan, not of the opening: what fails after a run was opened has to be cleaned up.
+  await recordItem(vault, { itemId: input.itemId, kind: 'azure-vm', name: input.vmId.slice(input.vmId.lastIndexOf('/') + 1), resourceId: input.vmId }, deps.nowMs());
   const policy = input.policy === null ? DEFAULT_POLICY : (await loadPolicy(vault.store, input.policy))?.document;
   if (!policy) throw new HoldfastError('POLICY_NOT_FOUND', `There is no policy "${input.policy}"`);
   const plan = await remember(vault, records.plan(input), planSchema, async () => {

@@ -1,8 +1,8 @@
 import { HoldfastError } from '../errors/holdfast-error';
 import { itemIdOfResource } from '../policy/item-id';
 import { selectItems } from '../policy/select';
+import { itemIds } from '../vault/items';
 import type { ActivityDeps } from './deps';
-import { itemName } from './open-run';
 import { activity } from './outcome';
 import { loadPolicy } from './policy-store';
 import type { SelectItemsInput, SelectItemsResult } from './types';
@@ -16,7 +16,7 @@ export const createSelectItems = (deps: ActivityDeps) => activity(async (input: 
   const policy = (await loadPolicy(vault.store, input.policy))?.document;
   if (!policy) throw new HoldfastError('POLICY_NOT_FOUND', `There is no policy "${input.policy}"`);
   const known = new Set<string>();
-  if (input.only === 'new') for await (const { name } of vault.store.list(itemName(''))) known.add(name.slice(itemName('').length));
+  if (input.only === 'new') for await (const itemId of itemIds(vault)) known.add(itemId);
   const all = selectItems(policy, await deps.cloud.listVms()).map(({ id }) => ({ itemId: itemIdOfResource(id), vmId: id })).filter(({ itemId }) => !known.has(itemId));
   const rest = all.sort((a, b) => (a.itemId < b.itemId ? -1 : 1)).filter(({ itemId }) => input.after === null || itemId > input.after);
   const items = rest.slice(0, PAGE);

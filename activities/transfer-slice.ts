@@ -1,4 +1,5 @@
 import { fromBitmap } from '../orchestrations/bitmap';
+import { PARALLEL_DISKS, PARALLEL_REGIONS } from '../orchestrations/limits';
 import type { DiskRange } from '../vault/block-source';
 import { REGION_WINDOWS, WINDOW_BYTES } from '../vault/format';
 import { withLanes } from '../vault/lanes';
@@ -13,7 +14,7 @@ import { ACCESS_SECONDS, openRanges } from './disk-access';
 import { activity } from './outcome';
 import { isFresh, parentRegion } from './plan-region';
 import type { TransferSliceInput } from './types';
-import { assertRunOpen, type DiskPlan, diskPlanSchema, recall, records, remember, sliceSchema } from './work';
+import { assertRunOpen, type DiskPlan, diskPlanSchema, planSchema, recall, records, remember, sliceSchema } from './work';
 
 /** A slice that changes less than this is done by one thread: starting more costs more than it gains. */
 const ONE_THREAD_BYTES = 32 * 1024 * 1024;
@@ -35,12 +36,21 @@ export const createTransferSlice = (deps: ActivityDeps) => activity(async (input
     const known = jobs.every(({ ranges }) => ranges !== null) ? jobs.reduce((sum, { ranges }) => sum + (ranges ?? []).reduce((bytes, { length }) => bytes + length, 0), 0) : Infinity;
     const outcome = await withLanes({
       factory: deps.transfer.factory, store: deps.transfer.store, keys: vault.keys, source: toSpec(await grant()), renew: async () => toSpec(await grant()),
-      champions: disk.champions, ...threadsFor(deps, known),
+      champions: disk.champions, readBytesPerSecond: await bandwidthShare(vault, input), ...threadsFor(deps, known),
     }, (lanes) => transferSlice(lanes, jobs));
     return { version: 1 as const, stats: outcome.stats, windows: outcome.windows.map(({ usage, hooks, ...rest }) => ({ ...rest, usage: [...usage], hooks: [...hooks] })) };
   });
   return record.stats;
 });
+
+/**
+ * This transfer's share of the run's bandwidth. All that may run at once share it evenly, so the limit holds wherever they run; when fewer run
+ * than could, some of it is left unused.
+ */
+async function bandwidthShare(vault: VaultAccess, input: TransferSliceInput): Promise<number | null> {
+  const { bandwidthMiBPerSecond, disks } = await recall(vault, records.plan(input), planSchema);
+  return bandwidthMiBPerSecond === null ? null : (bandwidthMiBPerSecond * 1024 * 1024) / (Math.min(disks.length, PARALLEL_DISKS) * PARALLEL_REGIONS * input.parallelTransfers);
+}
 
 function threadsFor(deps: ActivityDeps, changedBytes: number): { threads?: number } {
   if (deps.transfer.threads === 0) return { threads: 0 };

@@ -80,6 +80,8 @@ export interface PlanRegionResult {
 }
 
 export interface TransferSliceInput extends RegionInput {
+  /** How many transfers of the region run at once, this one among them. */
+  readonly parallelTransfers: number;
   /** Bitmap of the region's windows of this slice. */
   readonly windows: string;
 }

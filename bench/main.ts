@@ -5,7 +5,7 @@ import { measureChunking } from './chunking';
 import { azuriteRun, folderRun, NotIdentical, Results, WORK_FOLDER } from './cases';
 import type { Contender } from './contender';
 import { ensureImages } from './images';
-import { holdfast, holdfastProgram } from './holdfast';
+import { holdfast } from './holdfast';
 import { alone } from './lock';
 import { activityRuns } from './memory';
 import { type BenchOptions, parseOptions, ROOT, USAGE } from './options';
@@ -22,7 +22,6 @@ async function compare(options: BenchOptions, machine: Machine): Promise<void> {
   const remark = (line: string): void => { say(line); remarks.push(line); };
   if (machine.restic === null) remark('restic is missing (apt-get install restic), so Holdfast runs alone.');
   if (!hasGnuTime) remark('GNU time is missing (apt-get install time), so only Holdfast\'s CPU seconds and memory are measured.');
-  if (holdfastProgram.kind === 'driver') remark('Holdfast runs through bench/driver.ts, not through its command line.');
   const images = await ensureImages(options.sizeBytes, options.fillBytes, say);
   const contenders: Contender[] = machine.restic === null ? [holdfast] : [holdfast, restic];
   const results = new Results(say);

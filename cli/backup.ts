@@ -1,9 +1,13 @@
+import { randomInt } from 'node:crypto';
 import { availableParallelism, hostname } from 'node:os';
 import { join } from 'node:path';
 import { HoldfastError, isHoldfastError, messageOf, toReport } from '../errors/holdfast-error';
 import { formatStamp } from '../policy/slot';
+import { auditUnchanged } from '../vault/audit';
 import { backupDisk, type BackupDiskOutcome, referencesFolder } from '../vault/backup-disk';
 import type { DiskRange } from '../vault/block-source';
+import { chooseChampions } from '../vault/champions';
+import { recordItem } from '../vault/items';
 import { withLanes } from '../vault/lanes';
 import { diskTree, type LoadedManifest, type Manifest, type ManifestDisk, recoveryPointId } from '../vault/manifest';
 import { refToJson } from '../vault/ref-json';
@@ -11,6 +15,7 @@ import { abandonRun, commitRun, latestCommitted, openRun, type RunRef, sealRun }
 import { windowsOf } from '../vault/transfer';
 import { addStats, emptyStats } from '../vault/transfer-types';
 import { windowCount } from '../vault/window-blocks';
+import { changedBlocks } from '../vault/window-plan';
 import { type BackupOptions, closeDisks, itemName, openDisks, parentDiskOf, type PlannedDisk } from './backup-plan';
 import { readChangedFile } from './changed-file';
 import { interruptible, untilAborted } from './interrupt';
@@ -23,6 +28,8 @@ import { showBytes, showRate, showSeconds } from './sizes';
 /** A run without an owner that can be asked is waited for this long; --take-over does not wait. */
 const MAX_RUN_MS = 24 * 60 * 60 * 1000;
 const MAX_THREADS = 4;
+/** About 2 MiB in all: enough to notice a list that belongs to another disk or another recovery point, and hardly any time. */
+const AUDIT = { windows: 4, piecesPerWindow: 8 };
 
 /** What one backup works with. */
 interface Job {
@@ -76,6 +83,7 @@ async function runOnce(job: Job): Promise<Manifest> {
     isOwnerGone: options.takeOver ? () => true : isOwnerGone,
   });
   try {
+    await recordItem(vault, { itemId, kind: 'image', name: itemId, resourceId: null }, startedMs);
     const manifest = await describe(job, run, startedMs, await latestCommitted(vault, itemId));
     await sealRun(vault, run, manifest);
     return await commitRun(vault, run, Date.now());
@@ -96,8 +104,9 @@ async function describe(job: Job, run: RunRef, startedMs: number, parent: Loaded
   const { disks, itemId, options, signal } = job;
   const done: ManifestDisk[] = [];
   const stats = emptyStats();
+  const champions = new Set<string>();
   for (const [index, disk] of disks.entries()) {
-    const outcome = await transfer(job, disk, referencesFolder(run, index), parent?.manifest);
+    const outcome = await transfer(job, disk, referencesFolder(run, index), parent?.manifest, champions);
     addStats(stats, outcome.stats);
     done.push({
       name: disk.name, lun: disk.lun, sizeBytes: disk.source.sizeBytes, logicalSectorBytes: 512, root: outcome.root && refToJson(outcome.root),
@@ -113,20 +122,23 @@ async function describe(job: Job, run: RunRef, startedMs: number, parent: Loaded
     slot: null, startedAt: at, createdAt: at, policy: null, consistency: disks.length === 1 ? 'crash' : 'crash-per-disk',
     warnings: options.full && parent ? ['Nothing was taken over from the recovery point before this one.'] : [],
     source: { kind: 'image', name: itemId, resourceId: null, model: null }, disks: done,
-    parent: parent ? { id: parent.manifest.id, digest: parent.digest } : null, champions: [], stats,
+    parent: parent ? { id: parent.manifest.id, digest: parent.digest } : null, champions: [...champions], stats,
   };
 }
 
-async function transfer(job: Job, { name, lun, source }: PlannedDisk, references: string, parent: Manifest | undefined): Promise<BackupDiskOutcome> {
+async function transfer(job: Job, { name, lun, source }: PlannedDisk, references: string, parent: Manifest | undefined, used: Set<string>): Promise<BackupDiskOutcome> {
   const { opened: { vault, spec }, options, out, signal } = job;
   const parentDisk = options.full ? undefined : parentDiskOf(parent, { name, lun, source });
-  const changed = usableChanges(job, name, source.sizeBytes, parentDisk);
+  const changed = await usableChanges(job, { name, lun, source }, parentDisk);
   const windows = changed === null ? windowCount(source.sizeBytes) : touchedWindows(source.sizeBytes, changed);
   // A thread costs more time to start than a single window takes.
   const threads = options.threads ?? (windows <= 1 ? 0 : Math.min(availableParallelism(), MAX_THREADS, windows));
+  // A disk that is new here may share most of its content with others: their chunks need not be stored again. --full takes nothing over at all.
+  const champions = parentDisk || options.full ? [] : await chooseChampions(vault, source, job.itemId);
+  for (const { id } of champions) used.add(id);
   const progress = startProgress(`backup of ${name}`, windows, out.quiet);
   try {
-    const plan = { factory: join(__dirname, 'transfer-factory.js'), store: { ...spec }, source: { path: source.path }, keys: vault.keys, threads };
+    const plan = { factory: join(__dirname, 'transfer-factory.js'), store: { ...spec }, source: { path: source.path }, keys: vault.keys, champions, threads };
     return await untilAborted(signal, withLanes(plan, (lanes) => backupDisk(vault, lanes, {
       sizeBytes: source.sizeBytes, parent: parentDisk ? diskTree(parentDisk) : null, changed, referencesFolder: references, signal,
       onWindow: ({ readBytes }) => progress.advance(1, readBytes),
@@ -136,13 +148,23 @@ async function transfer(job: Job, { name, lun, source }: PlannedDisk, references
   }
 }
 
-/** Known changes count from the parent, so without one, or with one of another size, everything must be read; and that is said. */
-function usableChanges(job: Job, name: string, sizeBytes: number, parentDisk: ManifestDisk | undefined): readonly DiskRange[] | null {
-  if (job.changed === null) return null;
-  if (parentDisk?.sizeBytes === sizeBytes) return job.changed;
-  const why = parentDisk ? `had ${parentDisk.sizeBytes} bytes before and has ${sizeBytes} now` : 'has no recovery point to have changed since';
-  job.out.warn(`the disk ${name} ${why}: --changed is not used, everything is read`);
-  return null;
+/**
+ * Known changes count from the parent, so without one, or with one of another size, everything must be read; and likewise
+ * when a sample shows that the list is not all that changed. That is said, and never taken for "no changes".
+ */
+async function usableChanges(job: Job, { name, source }: PlannedDisk, parentDisk: ManifestDisk | undefined): Promise<readonly DiskRange[] | null> {
+  const { changed, opened: { vault }, out } = job;
+  if (changed === null) return null;
+  const refuse = (why: string): null => {
+    out.warn(`the disk ${name} ${why}: --changed is not used, everything is read`);
+    return null;
+  };
+  if (!parentDisk) return refuse('has no recovery point to have changed since');
+  if (parentDisk.sizeBytes !== source.sizeBytes) return refuse(`had ${parentDisk.sizeBytes} bytes before and has ${source.sizeBytes} now`);
+  const audit = await auditUnchanged(vault, source, {
+    tree: diskTree(parentDisk), changedIn: (window, blocks) => changedBlocks(window, blocks, changed), random: (below) => randomInt(below), ...AUDIT,
+  });
+  return audit.firstDifference === null ? changed : refuse(`differs at ${audit.firstDifference} from its recovery point, which --changed does not say`);
 }
 
 function touchedWindows(sizeBytes: number, changed: readonly DiskRange[]): number {

@@ -34,8 +34,9 @@ export async function runCheck(what: string, options: CheckOptions, out: Output)
     }
   }));
   const seconds = (Date.now() - startedMs) / 1000;
-  out.result({ ...report, seconds }, () => lines(report, seconds));
-  if (!report.ok) out.warn('the check found damage\nWhat to do: keep what is left. Recovery points that are not named can be restored; `holdfast backup --full` stores a disk anew.');
+  // --quiet silences good news only.
+  (report.ok ? out.result : out.answer).call(out, { ...report, seconds }, () => lines(report, seconds));
+  if (!report.ok) out.warn('the check found damage', 'keep what is left. Recovery points that are not named can be restored; `holdfast backup --full` stores a disk anew.');
   return report.ok ? 0 : 4;
 }
 

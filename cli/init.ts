@@ -39,7 +39,7 @@ export async function runInit(options: InitOptions, out: Output): Promise<number
   }
 }
 
-async function initWithKey(store: Store, fresh: NewVault, keyPath: string): Promise<void> {
+export async function initWithKey(store: Store, fresh: NewVault, keyPath: string): Promise<void> {
   const { text, secret } = newKeyFile(fresh.vaultId);
   await writeKeyFile(keyPath, text);
   try {

@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { HoldfastError, messageOf } from '../errors/holdfast-error';
 import { parseKeyFile } from '../vault/key-providers';
-import { systemCode } from '../vault/store/folder-errors';
+import { isMissing, systemCode } from '../vault/store/folder-errors';
 
 /** Where a vault's key lies unless --key or HOLDFAST_KEY name another place. XDG Base Directory Specification: a relative path is ignored. */
 export function defaultKeyPath(vaultId: Buffer): string {
@@ -38,7 +38,7 @@ async function realPlace(path: string): Promise<string> {
   try {
     return await realpath(whole);
   } catch (error) {
-    if (systemCode(error) !== 'ENOENT' || dirname(whole) === whole) throw error;
+    if (!isMissing(error) || dirname(whole) === whole) throw new HoldfastError('KEY_NOT_WRITTEN', `${path} cannot be reached: ${messageOf(error)}`, { data: { path }, cause: error });
     return join(await realPlace(dirname(whole)), basename(whole));
   }
 }

@@ -25,15 +25,19 @@ export async function main(args: readonly string[]): Promise<number> {
     await program.parseAsync([...args], { from: 'user' });
     return exitCode;
   } catch (error) {
-    return fail(error, new Output(args.includes('--json'), args.includes('--quiet')));
+    if (error instanceof CommanderError && error.exitCode === 0) return 0;
+    return fail(error instanceof CommanderError ? usageError(error, args) : error, new Output(args.includes('--json'), args.includes('--quiet')));
   }
 }
 
+/** What commander found wrong, in our words. Its own message for help that was shown in place of a command says nothing. */
+function usageError(error: CommanderError, args: readonly string[]): HoldfastError {
+  const noCommand = args.length === 0 ? 'No command was given' : `There is no command ${JSON.stringify(args.at(-1))}`;
+  return new HoldfastError('USAGE', error.code === 'commander.help' ? noCommand : error.message.replace(/^error: /, ''));
+}
+
 function fail(thrown: unknown, out: Output): number {
-  if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0;
-  const error = isHoldfastError(thrown) ? thrown
-    : thrown instanceof CommanderError ? new HoldfastError('USAGE', thrown.message.replace(/^error: /, ''))
-      : new HoldfastError('INTERNAL', messageOf(thrown), { cause: thrown });
+  const error = isHoldfastError(thrown) ? thrown : new HoldfastError('INTERNAL', messageOf(thrown), { cause: thrown });
   out.fail(error);
   const bySignal = error.code === 'CANCELLED' ? signalExitCode() : undefined;
   return bySignal ?? catalogue[error.code].exitCode;

@@ -16,14 +16,9 @@ export class Output {
     else for (const line of lines()) process.stdout.write(`${printable(line)}\n`);
   }
 
-  /** Something to know that is no failure. */
-  note(text: string): void {
-    if (!this.quiet) process.stderr.write(`${printable(text)}\n`);
-  }
-
   /** Something wrong that does not end the command; never silenced. */
-  warn(text: string): void {
-    process.stderr.write(`holdfast: ${printable(text)}\n`);
+  warn(text: string, remedy?: string): void {
+    process.stderr.write(`holdfast: ${printable(text)}\n${remedy === undefined ? '' : `What to do: ${remedy}\n`}`);
   }
 
   /** The failure that ends the command: for people on stderr and, with --json, for scripts on stdout. */
@@ -35,7 +30,6 @@ export class Output {
 }
 
 /** A terminal obeys control characters, and an image or a machine may have any name. */
-// eslint's no-control-regex would have them written otherwise, so the class is built from its complement.
 const printable = (text: string): string => text.replace(/[^\P{Cc}\t]/gu, '?');
 
 /** Stacks come from libraries too, which may quote an address with its access signature. */

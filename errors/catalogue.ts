@@ -17,11 +17,12 @@ const entry = (title: string, remedy: string, status: number, exitCode = 1): Cat
 
 export const catalogue = {
   // Anything unforeseen
+  NODE_TOO_OLD: entry('This Node is too old', 'Run `npm ci`, which brings a newer Node on Linux x64, and start with `npm start`; elsewhere install Node 22.15 or newer.', 500),
   INTERNAL: entry('Something went wrong inside Holdfast', 'Run it again; if it fails the same way, report it with the message and the job id.', 500),
 
   // Stores: where the vault's objects lie
   STORE_OBJECT_NOT_FOUND: entry('An object of the vault is not there', 'Check that the vault address is right and that nothing was deleted by hand; `holdfast check` says which recovery points need it.', 404, 4),
-  STORE_RANGE: entry('An object of the vault is shorter than it should be', 'The object is truncated: run `holdfast check` to see which recovery points it touches, then back up again.', 500, 4),
+  STORE_RANGE: entry('An object of the vault is shorter than it should be', 'The object is truncated: run `holdfast check` to see which recovery points it touches, then `holdfast backup --full`, which takes nothing over.', 500, 4),
   STORE_UNREACHABLE: entry('The vault cannot be reached', 'Check the address, the network and the permissions, then run it again.', 503),
   STORE_ACCESS_DENIED: entry('The vault refused access', 'Give the identity the role Storage Blob Data Contributor on the container, or the user write permission on the folder.', 403),
   STORE_READ_ONLY: entry('The vault is read-only', 'Make the folder or the container writable; nothing was stored and earlier recovery points are untouched.', 503),
@@ -30,6 +31,7 @@ export const catalogue = {
 
   // The vault
   VAULT_NOT_FOUND: entry('There is no vault at this address', 'Check --vault or HOLDFAST_VAULT; `holdfast init` makes a new vault.', 404, 3),
+  VAULT_IN_USE: entry('Another app uses this vault', 'Stop the other one, or give this one a vault of its own with --vault; one app a vault keeps jobs from standing in each other\'s way.', 409, 6),
   VAULT_EXISTS: entry('There is a vault at this address already', 'Use it as it is, or choose another address; an existing vault is never overwritten.', 409, 2),
   VAULT_NEWER_FORMAT: entry('The vault has a newer format than this version of Holdfast', 'Install a newer Holdfast; this one neither reads nor writes it, so nothing was changed.', 409),
   VAULT_DAMAGED: entry('A document of the vault is damaged', 'Run `holdfast check`; what does not depend on this document can still be restored.', 500, 4),
@@ -37,8 +39,8 @@ export const catalogue = {
   KEY_MALFORMED: entry('The key file is not a Holdfast key', 'It holds one line that starts with holdfast-key-v1: and was written by `holdfast init`.', 401, 5),
   KEY_REFUSED: entry('The key does not open this vault', 'Use the key file that was made with this vault; nothing was read or written.', 401, 5),
   DOCUMENT_DAMAGED: entry('A sealed document does not open', 'It was changed, moved or written with another key. Run `holdfast check`; other recovery points are not affected.', 500, 4),
-  PACK_DAMAGED: entry('A pack of the vault is damaged', 'Run `holdfast check` to see which recovery points need it; the next backup stores its content again if the disk still has it.', 500, 4),
-  PACK_MISSING: entry('A pack of the vault is missing', 'Run `holdfast check` to see which recovery points need it; bring the object back if the store keeps deleted ones.', 500, 4),
+  PACK_DAMAGED: entry('A pack of the vault is damaged', 'Run `holdfast check` to see which recovery points need it; `holdfast backup --full` stores everything anew, taking nothing over.', 500, 4),
+  PACK_MISSING: entry('A pack of the vault is missing', 'Bring the object back if the store keeps deleted ones; `holdfast check` says which recovery points need it, and `holdfast backup --full` stores everything anew.', 500, 4),
   NODE_DAMAGED: entry('A node of a disk tree is damaged', 'Run `holdfast check` to see which recovery points need it; older and newer ones may be whole.', 500, 4),
   WRITE_NOT_VERIFIED: entry('What was to be stored did not decode to what was read', 'Nothing was stored. Suspect the memory of this machine; run it again, elsewhere if you can.', 500),
 
@@ -123,6 +125,8 @@ export const catalogue = {
   KEY_NOT_WRITTEN: entry('The key file cannot be written', 'Name a place with --key where you may write; without a safe key no vault was made.', 500),
   TARGET_NO_SPACE: entry('There is not enough room for the target', 'Free space or choose a place on another disk; nothing was written.', 507),
   HISTORY_BROKEN: entry('The history of an item does not fit together', 'A record was removed, replaced or brought back from elsewhere. Find out who changed the vault; recovery points without a finding of their own can be restored.', 500, 4),
+  // The home on one machine
+  HOME_STATE_UNUSABLE: entry('The state folder cannot be used', 'Choose a folder where you may write with `--state`.', 500),
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof catalogue;

@@ -11,6 +11,7 @@ import { latestSlot } from '../policy/schedule';
 import { selectItems } from '../policy/select';
 import { formatStamp } from '../policy/slot';
 import type { VmSummary } from '../activities/cloud';
+import { itemIds } from '../vault/items';
 import { findStatus, isActive } from './durable-status';
 import type { Services } from './services';
 
@@ -57,7 +58,7 @@ async function startFirstRun(services: Services, client: DurableClient, { docume
   if (latest === null) return;
   const vault = await services.deps.vault();
   const known = new Set<string>();
-  for await (const { name } of vault.store.list('items/')) known.add(name.slice('items/'.length));
+  for await (const itemId of itemIds(vault)) known.add(itemId);
   if (selectItems(document, vms).every(({ id }) => known.has(itemIdOfResource(id)))) return;
   const instanceId = policyInstanceId(document.name, 'first');
   const before = await findStatus(client, instanceId);

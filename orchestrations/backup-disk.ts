@@ -4,11 +4,10 @@ import type { AuditDiskResult, DiskInput, PlanDiskResult } from '../activities/t
 import type { TransferStats } from '../vault/transfer-types';
 import { fromBitmap } from './bitmap';
 import type { BackupRegionInput } from './backup-region';
+import { PARALLEL_REGIONS } from './limits';
 import { ACTIVITIES, ORCHESTRATIONS, regionInstanceId } from './names';
 import { batches, firstFailure, step, type Steps } from './steps';
 
-/** Regions at once; each has its own parallel transfers. */
-const PARALLEL_REGIONS = 2;
 /** After so many regions the orchestration continues as new, so that its history stays short for a disk of any size. */
 const REGIONS_PER_GENERATION = 32;
 

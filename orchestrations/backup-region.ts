@@ -6,8 +6,9 @@ import { fromBitmap, toBitmap } from './bitmap';
 import { ACTIVITIES } from './names';
 import { activityTask, batches, firstFailure, step, type Steps } from './steps';
 
-/** Windows of one transfer: at most a GiB of address space, some ten seconds of work. */
-const SLICE_WINDOWS = 16;
+/** Windows of one transfer: at most a GiB of address space, some ten seconds of work; fewer where a small disk would show no progress. */
+const MAX_SLICE_WINDOWS = 16;
+const MIN_SLICE_WINDOWS = 2;
 
 export interface BackupRegionInput extends RegionInput {
   readonly parallelTransfers: number;
@@ -35,9 +36,10 @@ export function* backupRegion(context: OrchestrationContext): Steps<Outcome<Tran
   const windows = fromBitmap(plan.value.windows);
 
   // 2
-  const slices = Array.from({ length: Math.ceil(windows.length / SLICE_WINDOWS) }, (_, index) => windows.slice(index * SLICE_WINDOWS, (index + 1) * SLICE_WINDOWS));
+  const sliceWindows = Math.min(MAX_SLICE_WINDOWS, Math.max(MIN_SLICE_WINDOWS, Math.ceil(windows.length / (2 * input.parallelTransfers))));
+  const slices = Array.from({ length: Math.ceil(windows.length / sliceWindows) }, (_, index) => windows.slice(index * sliceWindows, (index + 1) * sliceWindows));
   let done = 0;
-  const report = (): void => context.df.setCustomStatus({ windows: windows.length, windowsDone: Math.min(done * SLICE_WINDOWS, windows.length), stats: null } satisfies RegionStatus);
+  const report = (): void => context.df.setCustomStatus({ windows: windows.length, windowsDone: Math.min(done * sliceWindows, windows.length), stats: null } satisfies RegionStatus);
   report();
   const transferred = yield* batches<TransferStats>(
     context, slices.map((slice) => () => activityTask(context, ACTIVITIES.transferSlice, { ...input, windows: toBitmap(slice) })),

@@ -4,11 +4,10 @@ import type { AbandonRunResult } from '../activities/commit-run';
 import type { CommitRunResult, OpenRunResult, PlanBackupResult, PlannedDisk, ReleaseResult, RunInput, SnapshotStatusResult } from '../activities/types';
 import { type ErrorReport, HoldfastError } from '../errors/holdfast-error';
 import type { BackupDiskInput, BackupDiskResult } from './backup-disk';
+import { PARALLEL_DISKS } from './limits';
 import { ACTIVITIES, diskInstanceId, ORCHESTRATIONS } from './names';
 import { batches, firstFailure, persist, step, type Steps, wait } from './steps';
 
-/** Disks of one VM at once. */
-const PARALLEL_DISKS = 3;
 const FIRST_POLL_MS = 2_000;
 /** Each pause is half as long again as the one before: half a day of looking takes some fifty looks, and the history stays short. */
 const POLL_GROWTH = 1.5;

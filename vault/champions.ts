@@ -2,6 +2,7 @@ import type { BlockSource } from './block-source';
 import { blobId } from './blob';
 import { ChunkCutter } from './chunk-cutter';
 import { BLOCK_BYTES } from './format';
+import { itemIds } from './items';
 import { diskTree, type Manifest } from './manifest';
 import { type BlobRefJson, refToJson } from './ref-json';
 import { hookKey, isHook } from './reuse';
@@ -24,10 +25,11 @@ const MIN_VOTES = 2;
  * newest recovery points. Being wrong costs space only.
  */
 export async function chooseChampions(vault: VaultAccess, source: BlockSource, itemId: string): Promise<Champion[]> {
-  const hooks = await sampleHooks(vault, source);
+  const others = await otherItems(vault, itemId);
+  const hooks = others.length === 0 ? new Set<string>() : await sampleHooks(vault, source);
   if (hooks.size === 0) return [];
   const scored: { champion: Champion; votes: number }[] = [];
-  for (const other of await otherItems(vault, itemId)) {
+  for (const other of others) {
     const manifest = (await latestCommitted(vault, other))?.manifest;
     for (const disk of manifest?.disks ?? []) {
       const votes = await countVotes(vault, disk, hooks);
@@ -40,9 +42,9 @@ export async function chooseChampions(vault: VaultAccess, source: BlockSource, i
 
 async function otherItems(vault: VaultAccess, itemId: string): Promise<string[]> {
   const items: string[] = [];
-  for await (const { name } of vault.store.list('items/')) {
-    const item = name.slice('items/'.length);
-    if (item !== itemId && items.length < MAX_CANDIDATES) items.push(item);
+  for await (const item of itemIds(vault)) {
+    if (items.length === MAX_CANDIDATES) break;
+    if (item !== itemId) items.push(item);
   }
   return items;
 }

@@ -16,13 +16,10 @@ export interface Piece {
  * its parent and stop at the first one that coincides.
  */
 export class ChunkCutter {
-  private readonly zeroCrc: number;
   private blocks = 0;
   private zero = false;
 
-  constructor(private readonly seed: number) {
-    this.zeroCrc = crc32(ZERO_BLOCK, seed);
-  }
+  constructor(private readonly seed: number) {}
 
   /** Blocks of the piece that is still open. */
   get openBlocks(): number { return this.blocks; }
@@ -30,13 +27,13 @@ export class ChunkCutter {
 
   /** Offers the next block. `emit` is called for every piece that is complete now, in order: at most two. */
   next(block: Buffer, emit: (piece: Piece) => void): void {
-    const crc = crc32(block, this.seed);
-    const zero = crc === this.zeroCrc && block.equals(ZERO_BLOCK);
+    const zero = block[0] === 0 && block.equals(ZERO_BLOCK);
     if (this.blocks > 0 && zero !== this.zero) this.end(emit);
     this.zero = zero;
     this.blocks++;
     if (zero) return;
-    if (this.blocks === MAX_CHUNK_BLOCKS || (this.blocks >= MIN_CHUNK_BLOCKS && crc < CUT_BELOW)) this.end(emit);
+    // Only where a cut may fall is the checksum needed.
+    if (this.blocks === MAX_CHUNK_BLOCKS || (this.blocks >= MIN_CHUNK_BLOCKS && crc32(block, this.seed) < CUT_BELOW)) this.end(emit);
   }
 
   /** Ends the open piece: at the end of the window, or where the caller stops inside a zero run. */

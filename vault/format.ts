@@ -29,8 +29,8 @@ export const PACK_TRAILER_BYTES = 16;
 export const BLOB_OVERHEAD_BYTES = 1 + NONCE_BYTES + TAG_BYTES;
 export const FOOTER_ENTRY_BYTES = ID_BYTES + 12;
 /** A pack is closed when the next blob would take it beyond this. */
-export const DATA_PACK_TARGET_BYTES = 16 * 1024 * 1024;
-export const META_PACK_TARGET_BYTES = 4 * 1024 * 1024;
+export const DATA_PACK_TARGET_BYTES = 8 * 1024 * 1024;
+export const META_PACK_TARGET_BYTES = 2 * 1024 * 1024;
 /** No pack is larger, whoever wrote it: what a reader is ready to hold. */
 export const PACK_LIMIT_BYTES = 256 * 1024 * 1024;
 

@@ -8,6 +8,7 @@ import { PackWriter } from './pack-writer';
 import { refFromJson, refToJson } from './ref-json';
 import { ReuseIndex } from './reuse';
 import type { Store } from './store/store';
+import { throttledSource } from './throttled-source';
 import type { Spec, TransferFactory } from './transfer-factory';
 import type { Lane, LaneFlush, LaneJob, LaneOptions, LaneReadJob, LaneReadResult, LaneResult } from './transfer-lane';
 import { loadLeaf, type VaultAccess } from './tree';
@@ -37,7 +38,8 @@ export class LaneWork implements Lane {
       const packs = (kind: PackKind): PackWriter => new PackWriter(store, keys, { kind, compressionLevel: options.compressionLevel });
       const [dataPacks, metaPacks] = [packs(PackKind.data), packs(PackKind.meta)];
       const reuse = new ReuseIndex(options.champions.length > 0 ? await openChampions(vault, options.champions) : null);
-      const writer = new WindowWriter({ source, keys, dataPacks, metaPacks, reuse });
+      const paced = options.readBytesPerSecond === null ? source : throttledSource(source, options.readBytesPerSecond);
+      const writer = new WindowWriter({ source: paced, keys, dataPacks, metaPacks, reuse });
       return new LaneWork(vault, source, sink, writer, [dataPacks, metaPacks], options.collectDamage);
     } catch (error) {
       await closeAll(opened).catch(() => undefined);

@@ -14,6 +14,8 @@ export interface LanePlan {
   readonly champions?: readonly ChampionSpec[];
   readonly compressionLevel?: number;
   readonly collectDamage?: boolean;
+  /** Most that all lanes together read from the source on average; without it as fast as they can. */
+  readonly readBytesPerSecond?: number | null;
   /** Threads; 0 works in this thread, which tests use. Default: one for each processor, four at most. */
   readonly threads?: number;
   /** Asked for a new source when access expired. */
@@ -25,13 +27,14 @@ const MAX_THREADS = 4;
 
 /** Starts lanes, gives them to `use`, and closes them whatever happens. */
 export async function withLanes<T>(plan: LanePlan, use: (lanes: readonly Lane[]) => Promise<T>): Promise<T> {
+  const threads = plan.threads ?? Math.min(availableParallelism(), MAX_THREADS);
   const options: LaneOptions = {
     factory: plan.factory, store: plan.store, source: plan.source ?? null, sink: plan.sink ?? null,
     keys: { vaultId: plan.keys.vaultId.toString('hex'), masterKey: plan.keys.masterKey.toString('hex') },
     compressionLevel: plan.compressionLevel ?? DEFAULT_COMPRESSION_LEVEL, champions: plan.champions ?? [], collectDamage: plan.collectDamage ?? false,
+    readBytesPerSecond: plan.readBytesPerSecond ? plan.readBytesPerSecond / Math.max(1, threads) : null,
   };
   const renew = plan.renew ?? ((): Promise<Spec> => Promise.reject(new Error('This source cannot be renewed')));
-  const threads = plan.threads ?? Math.min(availableParallelism(), MAX_THREADS);
   const lanes: Lane[] = [];
   let result: T;
   try {

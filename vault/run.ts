@@ -38,7 +38,7 @@ export interface OpenRunRequest {
   /** After this the run may be given up by a successor. */
   readonly maxRunMs: number;
   /** True when an owner certainly runs no more, so that its run need not be waited for. */
-  readonly isOwnerGone?: (owner: string) => boolean;
+  readonly isOwnerGone?: (owner: string) => boolean | Promise<boolean>;
 }
 
 const SEQUENCE = /^\d{10}$/;
@@ -58,7 +58,12 @@ export async function openRun(vault: VaultAccess, request: OpenRunRequest): Prom
       if (open.owner === request.owner && open.stamp === stamp) return { itemId, sequence: last.sequence, stamp };
       if (!last.ended) await settle(vault, open, request);
     }
-    if (await vault.store.stat(manifestName(itemId, stamp))) {
+    const taken = await findManifest(vault, itemId, stamp);
+    if (taken) {
+      // The same owner, twice at once: the other one was faster.
+      const { sequence } = taken.manifest;
+      const open = await findDocument(vault, `${runFolder(itemId, sequence)}/open`, openSchema);
+      if (open?.owner === request.owner) return { itemId, sequence, stamp };
       throw new HoldfastError('SLOT_TAKEN', `The recovery point ${recoveryPointId(itemId, stamp)} exists already`, { data: { recoveryPoint: recoveryPointId(itemId, stamp) } });
     }
     const sequence = (last?.sequence ?? 0) + 1;
@@ -79,7 +84,7 @@ async function settle(vault: VaultAccess, open: RunOpen, request: OpenRunRequest
     return;
   }
   const over = request.nowMs > Date.parse(open.deadline);
-  if (!verdict && !over && !request.isOwnerGone?.(open.owner)) {
+  if (!verdict && !over && !(await request.isOwnerGone?.(open.owner))) {
     throw new HoldfastError('RUN_IN_PROGRESS', `${open.itemId} is being backed up since ${open.startedAt} by ${open.owner}`,
       { data: { itemId: open.itemId, owner: open.owner, startedAt: open.startedAt, deadline: open.deadline } });
   }

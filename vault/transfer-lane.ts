@@ -58,6 +58,8 @@ export interface LaneOptions {
   readonly sink: Spec | null;
   readonly keys: { readonly vaultId: string; readonly masterKey: string };
   readonly compressionLevel: number;
+  /** Most that this lane reads from its source on average; null for no limit. */
+  readonly readBytesPerSecond: number | null;
   readonly champions: readonly ChampionSpec[];
   /** True collects damage into results (check), false throws at the first (restore). */
   readonly collectDamage: boolean;
@@ -88,7 +90,7 @@ export type FromLane =
 
 /** Runs a lane in a worker thread, so that cutting and compressing never hold up the main thread. */
 export async function startWorkerLane(options: LaneOptions, renew: () => Promise<Spec>): Promise<Lane> {
-  const worker = new Worker(path.join(__dirname, 'transfer-worker.js'), { resourceLimits: { maxYoungGenerationSizeMb: 16 } });
+  const worker = new Worker(path.join(__dirname, 'transfer-worker.js'), { resourceLimits: { maxYoungGenerationSizeMb: 8 } });
   let waiting: { resolve(value: unknown): void; reject(error: Error): void } | undefined;
   let broken: Error | undefined;
   const settle = (error: Error | undefined, value?: unknown): void => {

@@ -1,8 +1,8 @@
 import type { BlockSource } from './block-source';
 import { BLOCK_BYTES, MAX_CHUNK_BLOCKS, WINDOW_BYTES } from './format';
 
-/** Blocks read at once. Two MiB: large enough for the network, small enough to have several under way. */
-export const SEGMENT_BLOCKS = 512;
+/** Blocks read at once. One MiB: large enough for the network, small enough to have several under way. */
+export const SEGMENT_BLOCKS = 256;
 const AHEAD = 3;
 
 /** A segment in memory. The room before `start` takes the tail of the segment before, so that a chunk is one piece of memory. */

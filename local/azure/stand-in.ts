@@ -161,7 +161,8 @@ class RunningStandIn implements AzureStandIn {
   }
 }
 
-function checkedFolder(path: string): string {
+/** The folder's whole path. Throws STANDIN_FOLDER when there is none. */
+export function checkedFolder(path: string): string {
   const folder = resolve(path);
   const found = statSync(folder, { throwIfNoEntry: false });
   if (found === undefined) throw new HoldfastError('STANDIN_FOLDER', `There is no folder ${folder}`, { data: { path: folder } });

@@ -7,6 +7,7 @@
  * has to happen before the first `app.http(...)` or `df.app.*(...)` of the process.
  */
 import Module from 'node:module';
+import { resolve } from 'node:path';
 import type { Binding, CoreContext, FunctionRegistration, InvocationModel, LogLevel } from './registration';
 
 export const coreModuleName = '@azure/functions-core';
@@ -81,9 +82,9 @@ interface ResolvingLoader {
 function install(): void {
   const loader = Module as unknown as ResolvingLoader;
   if (loader._cache[coreModuleName]) return;
-  const resolve = loader._resolveFilename;
+  const resolveFilename = loader._resolveFilename;
   loader._resolveFilename = function (request: string, ...rest: unknown[]): string {
-    return request === coreModuleName ? coreModuleName : resolve.call(this, request, ...rest);
+    return request === coreModuleName ? coreModuleName : resolveFilename.call(this, request, ...rest);
   };
   const holder = new Module(coreModuleName);
   holder.exports = core;
@@ -119,9 +120,10 @@ const loadedByEntry = new Map<string, string[]>();
  * so that its registrations run again and no module state leaks from one host to the next.
  */
 export function requireEntry(entryFile: string): void {
-  const load = Module.createRequire(entryFile);
+  const absolute = resolve(entryFile);
+  const load = Module.createRequire(absolute);
   const cache = load.cache as Record<string, NodeJS.Module | undefined>;
-  const path = load.resolve(entryFile);
+  const path = load.resolve(absolute);
   for (const id of loadedByEntry.get(path) ?? []) delete cache[id];
   delete cache[path];
   const before = new Set(Object.keys(cache));

@@ -146,7 +146,25 @@ function ended(episode: PreparedEpisode, status: RuntimeStatus, result: string |
 function continueAsNew(episode: PreparedEpisode, decision: Decision, customStatus: string | null, nowMs: number): Conclusion {
   const { input, carried } = decision.continueAsNew ?? { input: undefined, carried: [] };
   const appended = [...episode.fresh, events.orchestratorCompleted(nowMs)];
-  return { ...ending, appended, status: 'Running', output: null, customStatus, continueAsNew: { input: jsonText(input), carried } };
+  return { ...ending, appended, status: 'Running', output: null, customStatus, continueAsNew: { input: nextInput(input), carried } };
+}
+
+/**
+ * The library writes a string as JSON text here, as it does for activities, and anything else as it is. Only objects and
+ * numbers were observed; that a string comes back as the same string is what the library intends.
+ */
+function nextInput(input: unknown): string | null {
+  return typeof input === 'string' && isJson(input) ? input : jsonText(input);
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    // A date, which the library leaves without quotes.
+    return false;
+  }
 }
 
 function lastSuspension(history: readonly HistoryEvent[]): string | null {

@@ -12,10 +12,12 @@
  * Functions reach the durable client over HTTP on a loopback port of its own, exactly as in Azure; so `start()` always opens
  * that port, while `port` opens the public one only when it is given.
  */
+import { HoldfastError } from '../../errors/holdfast-error';
 import { collectRegistrations, requireEntry } from './core-module';
 import { Chaos, type ChaosOptions } from './chaos';
 import { realClock, VirtualClock, type Clock } from './clock';
-import { DurableEngine, type InvocationRecord } from './engine';
+import { DurableEngine } from './engine';
+import type { InvocationRecord } from './function-calls';
 import { HostClient } from './host-client';
 import { readHostSettings, type HostSettings } from './host-json';
 import { HostWeb } from './host-web';
@@ -28,7 +30,6 @@ import { Quiet } from './quiet';
 import { FunctionRegistry } from './registration';
 import type { InstanceStatus } from './status-json';
 import { TimerFunctions } from './timer-functions';
-import { HoldfastError } from '../../errors/holdfast-error';
 import { waitForInstance, type WaitOptions } from './wait-for';
 
 export interface HostOptions {
@@ -54,6 +55,9 @@ export interface HostOptions {
   /** Called with what passed between host and functions. */
   readonly onInvocation?: (record: InvocationRecord) => void;
 }
+
+/** How much virtual time a wait may leap over: a year. */
+const longestWaitMs = 366 * 86_400_000;
 
 export type StatusListener = (status: InstanceStatus) => void;
 
@@ -110,8 +114,9 @@ export class EmbeddedHost {
       this.keys = readKeys(this.#journal);
       this.#quiet = new Quiet(this.#clock, () => this.#load());
       const common = { journal: this.#journal, registry, invoker: this.#invoker, clock: this.#clock, log };
+      const durableClient = (origin?: string): unknown => this.#web.durableClient(origin);
       this.#engine = new DurableEngine({
-        ...common, settings: this.settings, metrics: this.#metrics, chaos: this.chaos, onChange: (id) => this.#notify(id), onQuiet: () => this.#quiet.check(), onInvocation: options.onInvocation,
+        ...common, durableClient: () => durableClient(), settings: this.settings, metrics: this.#metrics, chaos: this.chaos, onChange: (id) => this.#notify(id), onQuiet: () => this.#quiet.check(), onInvocation: options.onInvocation,
       });
       this.#web = new HostWeb({
         journal: this.#journal, engine: this.#engine, clock: this.#clock, keys: this.keys, taskHubName: this.settings.taskHubName, log, registry,
@@ -120,7 +125,6 @@ export class EmbeddedHost {
         waitUntilFinished: (id, timeoutMs) => this.#waitUntilFinished(id, timeoutMs),
         onChange: () => this.#quiet.check(),
       });
-      const durableClient = (origin?: string): unknown => this.#web.durableClient(origin);
       this.#http = new HttpFunctions(registry, this.settings.routePrefix, this.keys, this.#invoker, durableClient, log);
       this.#timers = new TimerFunctions({ ...common, durableClient: () => durableClient(), onChange: () => this.#quiet.check() });
       this.client = new HostClient(this.#journal, this.#engine, this.#clock);
@@ -154,7 +158,7 @@ export class EmbeddedHost {
     await this.#quiet.untilIdle(options.graceMs ?? 5000);
     this.#engine.abandon();
     if (wasRunning) await this.#invoker.runHooks('appTerminate', { hookData: {}, appHookData: {} });
-    await Promise.race([closing, new Promise((resolve) => setTimeout(resolve, 100).unref())]);
+    await closing;
     this.#journal.close();
     this.#restoreEnv();
   }
@@ -205,7 +209,7 @@ export class EmbeddedHost {
    * Resolves when no durable work is left at all. A virtual clock leaps over durable timers as far as needed, timer
    * functions that fall due on the way included, but not more than `limitMs` (a year).
    */
-  async runUntilIdle(limitMs = 366 * 86_400_000): Promise<void> {
+  async runUntilIdle(limitMs = longestWaitMs): Promise<void> {
     const endMs = this.#clock.now() + limitMs;
     for (;;) {
       const beforeMs = this.#clock.now();
@@ -228,10 +232,11 @@ export class EmbeddedHost {
 
   /** The status of an instance once it is as wanted; see WaitOptions. */
   async waitFor(instanceId: string, options: WaitOptions = {}): Promise<InstanceStatus> {
+    const endMs = this.#clock.now() + longestWaitMs;
     return waitForInstance(instanceId, options, {
       status: () => this.client.find(instanceId),
       settle: () => this.settle(),
-      leap: () => this.#leapOnce(),
+      leap: () => this.#leapOnce(endMs),
       onChange: (listener) => this.onStatusChange(listener),
       failure: (message) => this.#failure(message),
     });
@@ -243,11 +248,11 @@ export class EmbeddedHost {
   }
 
   /** Moves virtual time on to whatever comes next; undefined on a real clock, false when nothing will ever come. */
-  #leapOnce(): boolean | undefined {
+  #leapOnce(endMs: number): boolean | undefined {
     const clock = this.#clock;
     if (!(clock instanceof VirtualClock)) return undefined;
     const next = clock.nextTimerAt();
-    return next === undefined ? false : clock.leapTo(next);
+    return next === undefined || next > endMs ? false : clock.leapTo(next);
   }
 
   async #waitUntilFinished(instanceId: string, timeoutMs: number): Promise<void> {

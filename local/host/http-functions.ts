@@ -67,7 +67,7 @@ export class HttpFunctions {
       headers: Object.fromEntries(request.headers),
       query: joinedQuery(request.url.searchParams),
       params,
-      body: { bytes: request.body },
+      ...(request.body.length === 0 ? {} : { body: { bytes: request.body } }),
     });
     try {
       const { returned } = await this.invoker.invoke(target, { argument, durableClient: () => this.durableClient(request.url.origin) });

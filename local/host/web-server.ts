@@ -34,9 +34,16 @@ export async function listen(port: number, hostname: string, handle: (request: H
   return { port: (server.address() as AddressInfo).port, close: () => closed(server) };
 }
 
+/** How long a reply under way may still take once the server closes. */
+const closingMs = 1000;
+
 function closed(server: Server): Promise<void> {
   return new Promise((resolve) => {
-    server.close(() => resolve());
+    const cut = setTimeout(() => server.closeAllConnections(), closingMs);
+    server.close(() => {
+      clearTimeout(cut);
+      resolve();
+    });
     server.closeIdleConnections();
   });
 }

@@ -16,7 +16,7 @@ const schema = z.object({ version: z.literal(1), value: z.number() });
 
 describe('records of a run', () => {
   let vault: VaultAccess;
-  beforeEach(async () => { vault = await makeVault(); });
+  beforeEach(() => { vault = makeVault(); });
 
   it('are made once; who comes later finds the first', async () => {
     let made = 0;

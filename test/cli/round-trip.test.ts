@@ -88,6 +88,20 @@ describe('holdfast: back up and restore', () => {
     assert.equal((await home.run(['check'])).code, 0);
   });
 
+  it('does not believe known changes that are plainly not all, whether data or zeros changed', async () => {
+    const image = await home.image('liar.img', noise(3 * MIB, 41));
+    await home.json(['backup', image]);
+    await writeFile(home.file('changed.json'), JSON.stringify([{ offset: 4096, length: 4096 }]));
+    for (const now of [noise(3 * MIB, 42), Buffer.alloc(3 * MIB), noise(3 * MIB, 43)]) {
+      await writeFile(image, now);
+      const { code, stdout, stderr } = await home.run(['backup', image, '--changed', home.file('changed.json'), '--json']);
+      assert.equal(code, 0, stderr);
+      assert.match(stderr, /the disk liar differs at \d+ from its recovery point, which --changed does not say: --changed is not used/);
+      assert.equal((JSON.parse(stdout.toString()) as BackupReport).disks[0]?.mode, 'compared');
+      await restored('latest', now);
+    }
+  });
+
   it('keeps several images together as disks of one recovery point', async () => {
     const disks = [sampleDisk(5 * MIB, 7), noise(2 * MIB + 512, 9), Buffer.alloc(3 * MIB)];
     const images = await Promise.all(disks.map((disk, index) => home.image(`vm-${['os', 'data', 'empty'][index]}.img`, disk)));

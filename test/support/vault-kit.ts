@@ -5,7 +5,6 @@ import { backupDisk, type BackupDiskOutcome, referencesFolder } from '../../vaul
 import type { BlockSink } from '../../vault/block-sink';
 import type { BlockSource, DiskRange } from '../../vault/block-source';
 import { BLOCK_BYTES } from '../../vault/format';
-import { openKeyProvider } from '../../vault/key-providers';
 import { deriveVaultKeys, type VaultKeys } from '../../vault/keys';
 import { withLanes } from '../../vault/lanes';
 import { readDisk } from '../../vault/read-disk';
@@ -15,27 +14,26 @@ import type { Store } from '../../vault/store/store';
 import type { TransferFactory } from '../../vault/transfer-factory';
 import type { Lane } from '../../vault/transfer-lane';
 import type { DiskTree, VaultAccess } from '../../vault/tree';
-import { drawVault, initVault } from '../../vault/vault';
 
 export const START_MS = Date.UTC(2026, 10, 23, 1, 0, 0);
 
-export const makeVault = (store: Store = createMemoryStore()): Promise<VaultAccess> => initVault(store, drawVault(), openKeyProvider, 'test', START_MS);
-
-/** Keys that are the same on every run, for tests of formats. */
+/** Keys that are the same on every run, so that a seed that failed fails again. */
 export const testKeys = (fill = 7): VaultKeys => deriveVaultKeys(Buffer.alloc(16, fill), Buffer.alloc(32, fill + 1));
+
+export const makeVault = (store: Store = createMemoryStore(), keys = testKeys()): VaultAccess => ({ store, keys });
 
 /** Bytes that look random and are the same for the same seed. */
 export function noise(bytes: number, seed: number): Buffer {
-  const out = Buffer.allocUnsafe(bytes);
-  let state = (seed * 2654435761 + 12345) >>> 0;
-  for (let at = 0; at < bytes; at++) {
+  const words = new Int32Array(Math.ceil(bytes / 4));
+  let state = (seed * 2654435761 + 12345) | 1;
+  for (let at = 0; at < words.length; at++) {
+    // The steps of a 32-bit xorshift generator (Marsaglia, 2003).
     state ^= state << 13;
     state ^= state >>> 17;
     state ^= state << 5;
-    state >>>= 0;
-    out[at] = state & 0xff;
+    words[at] = state;
   }
-  return out;
+  return Buffer.from(words.buffer, 0, bytes);
 }
 
 const ZEROS = Buffer.alloc(BLOCK_BYTES);
@@ -126,7 +124,7 @@ export interface Backup extends BackupDiskOutcome { readonly tree: DiskTree; rea
 export interface BackupOptions { readonly parent?: DiskTree | null; readonly changed?: readonly DiskRange[] | null; readonly champions?: readonly DiskTree[]; readonly folder?: string; readonly signal?: AbortSignal }
 
 export async function backUp(vault: VaultAccess, disk: SparseDisk, options: BackupOptions = {}): Promise<Backup> {
-  const folder = options.folder ?? referencesFolder({ itemId: 'item', sequence: ++runs, stamp: '20261123T010000Z' }, 0);
+  const folder = options.folder ?? referencesFolder({ itemId: 'kit', sequence: ++runs, stamp: '20261123T010000Z' }, 0);
   const outcome = await withLane(vault, { source: disk, champions: options.champions ?? [] }, (lanes) => backupDisk(vault, lanes, {
     sizeBytes: disk.sizeBytes, parent: options.parent ?? null, changed: options.changed ?? null, referencesFolder: folder, ...(options.signal ? { signal: options.signal } : {}),
   }));

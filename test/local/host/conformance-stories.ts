@@ -1,7 +1,7 @@
 /** Drives a recorded story against the embedded host: the same calls at the same times of a virtual clock. */
 import { createHost, type EmbeddedHost } from '../../../local/host/host';
 import { VirtualClock } from '../../../local/host/clock';
-import type { InvocationRecord } from '../../../local/host/engine';
+import type { InvocationRecord } from '../../../local/host/function-calls';
 import { registerRecordedApp } from './recorded-app';
 import { normalise, recordedHostJson, type OrchestratorInput, type RecordedEvent, type Recording } from './recordings';
 

@@ -5,8 +5,8 @@ import * as df from 'durable-functions';
 import type { OrchestrationHandler } from 'durable-functions';
 import fc from 'fast-check';
 import { isHoldfastError } from '../../../errors/holdfast-error';
-import { VirtualClock } from '../../../local/host/clock';
-import { timestamp } from '../../../local/host/history';
+import { VirtualClock, type Clock } from '../../../local/host/clock';
+import { EventType, timestamp } from '../../../local/host/history';
 import { createHost, type EmbeddedHost, type HostOptions } from '../../../local/host/host';
 import { registerRecordedApp } from './recorded-app';
 
@@ -95,6 +95,63 @@ describe('embedded host: limits and refusals', () => {
       host.client.startNew('twice', { instanceId: 't' });
       await host.runUntilIdle();
       assert.equal(ran.filter((name) => name === 'slow').length, 2);
+    });
+  });
+});
+
+describe('embedded host: time', () => {
+  it('never forgets a timer that falls due between two looks at the clock', async () => {
+    // A clock on which every look takes a millisecond, so that something falls due at any point of the code.
+    let nowMs = Date.UTC(2026, 0, 1);
+    const creeping: Clock = {
+      now: () => nowMs++,
+      setTimer: (atMs, fire) => {
+        const handle = setImmediate(() => {
+          nowMs = Math.max(nowMs, atMs);
+          fire();
+        });
+        return () => clearImmediate(handle);
+      },
+    };
+    const load = (): void => flow('ticking', function* (c) {
+      for (let i = 0; i < 100; i++) yield c.df.createTimer(new Date(c.df.currentUtcDateTime.getTime() + (i % 25)));
+      return 'done';
+    });
+    const host = await createHost({ stateFolder: ':memory:', clock: creeping, load });
+    await host.start();
+    host.client.startNew('ticking', { instanceId: 't' });
+    assert.equal((await host.waitFor('t', { timeoutMs: 20_000 })).output, 'done');
+    await host.stop();
+  });
+
+  it('hands every kind of input on to the next generation', async () => {
+    for (const value of ['text', '{"looks":"like JSON"}', 7, true, [1], { a: 1 }]) {
+      await withHost({
+        load: () => flow('again', function* (c) {
+          yield c.df.createTimer(c.df.currentUtcDateTime);
+          const input = c.df.getInput<unknown>();
+          if (input !== 'first') return input;
+          c.df.continueAsNew(value);
+          return undefined;
+        }),
+      }, async (host) => {
+        host.client.startNew('again', { instanceId: 'g', input: 'first' });
+        assert.deepEqual((await host.waitFor('g')).output, value);
+      });
+    }
+  });
+
+  it('lives through months of durable timers, and splits long ones as recorded', async () => {
+    await withHost({
+      load: () => flow('long', function* (c) {
+        yield c.df.createTimer(new Date(c.df.currentUtcDateTime.getTime() + 100 * 86_400_000));
+        return c.df.currentUtcDateTime.toISOString();
+      }),
+    }, async (host) => {
+      host.client.startNew('long', { instanceId: 'l' });
+      assert.equal((await host.waitFor('l')).output, '2026-04-11T00:00:00.000Z');
+      // 32 steps of three days, then the last four days.
+      assert.equal(host.client.history('l').filter(({ EventType: type }) => type === EventType.TimerCreated).length, 33);
     });
   });
 });

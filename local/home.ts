@@ -1,0 +1,105 @@
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { HoldfastError, messageOf } from '../errors/holdfast-error';
+import { checkedFolder, createAzureStandIn } from './azure/stand-in';
+import { SubscriptionFolder } from './azure/subscription-folder';
+import { createHost } from './host/host';
+import { makeSampleSubscription } from './sample/make-sample';
+import { lockVault } from './vault-lock';
+import { prepareVault } from './vault-home';
+import { watchJobs } from './watch-jobs';
+
+export interface HomeOptions {
+  /** Folder of disk images; a sample is made when none is named. */
+  readonly disks: string | undefined;
+  readonly vault: string | undefined;
+  readonly key: string | undefined;
+  /** Everything else that the home keeps: journal, snapshots, sample, and the vault unless another is named. */
+  readonly state: string;
+  readonly port: number;
+}
+
+/** A level of the host's log that a person should see: what is wrong, not what goes on. */
+const SHOWN = new Set(['warning', 'error', 'critical']);
+
+/**
+ * The second home of the same app: the unchanged functions in the embedded host, with the stand-in for Azure on a folder of disk images.
+ * Returns the function that stops it; what runs then goes on at the next start.
+ */
+export async function startLocalHome(options: HomeOptions, print: (line: string) => void): Promise<() => Promise<void>> {
+  const state = path.resolve(options.state);
+  await mkdir(state, { recursive: true }).catch((cause: unknown) => {
+    throw new HoldfastError('HOME_STATE_UNUSABLE', `The state folder ${state} cannot be used: ${messageOf(cause)}`, { cause, data: { path: state } });
+  });
+  const vaultAddress = options.vault ?? path.join(state, 'vault');
+  const undo: (() => Promise<void> | void)[] = [];
+  const stop = async (): Promise<void> => { for (const step of undo.splice(0).reverse()) await step(); };
+  try {
+    const disks = path.resolve(options.disks ?? await sampleDisks(path.join(state, 'sample'), print));
+    // Before anything is made: a folder that was mistyped, or whose disk is not mounted, must not look like a start that went well.
+    const warned = new Set(await lookAtDisks(disks));
+    for (const warning of warned) print(`warning: ${warning}`);
+    const vault = await prepareVault(vaultAddress, options.key);
+    undo.push(await lockVault(vault.vaultId));
+    const log = (line: string): void => { if (!warned.delete(line)) print(line); };
+    const standIn = createAzureStandIn({ disksFolder: disks, stateFolder: path.join(state, 'azure'), port: 0, log });
+    await standIn.start();
+    undo.push(() => standIn.stop());
+    const host = await createHost({
+      entry: path.join(__dirname, '..', 'functions', 'register.js'), hostJsonPath: path.join(__dirname, '..', '..', 'host.json'),
+      stateFolder: path.join(state, 'host'), port: options.port, hostname: '127.0.0.1',
+      env: {
+        HOLDFAST_VAULT: vaultAddress, HOLDFAST_KEY: vault.keyFile, AZURE_SUBSCRIPTION_IDS: standIn.subscriptionId, HOLDFAST_ARM_ENDPOINT: standIn.url,
+        HOLDFAST_HTTP_AUTH_LEVEL: 'anonymous',
+      },
+      log: (level, message) => { if (SHOWN.has(level)) print(`${level}: ${message}`); },
+    });
+    undo.push(() => host.stop({ graceMs: 10_000 }));
+    await host.start();
+    const ask = async (address: string): Promise<unknown> => (await host.fetch(address)).json();
+    const unwatch = watchJobs(ask, print);
+    undo.push(() => unwatch());
+    tell(print, { url: host.url, disks, vaultAddress, keyFile: vault.keyFile, isNew: vault.isNew, policies: vault.policies });
+    // The timer looks once a minute; a person who just started the app need not wait for it.
+    await host.runTimer('scheduler');
+    return stop;
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** What is wrong in a folder of disks, a line each. Throws STANDIN_FOLDER when it cannot be listed or no disk is in it. */
+async function lookAtDisks(folder: string): Promise<readonly string[]> {
+  const warnings: string[] = [];
+  const vms = await new SubscriptionFolder({ folder: checkedFolder(folder), seed: '', replacedDisks: {}, deletedVms: [], warn: (line) => warnings.push(line) }).list();
+  if (vms.length === 0) throw new HoldfastError('STANDIN_FOLDER', [`The folder ${folder} holds no disk image`, ...warnings].join('\n  '), { data: { path: folder } });
+  return warnings;
+}
+
+async function sampleDisks(folder: string, print: (line: string) => void): Promise<string> {
+  print('No disks were named: making a small sample subscription (once; it takes some seconds) …');
+  const { made, fileSystem } = await makeSampleSubscription(folder);
+  print(made ? `Made the sample in ${folder} (${fileSystem ?? 'no mkfs here: content without a file system'}).` : `Using the sample in ${folder}.`);
+  return folder;
+}
+
+function tell(print: (line: string) => void, home: { url: string; disks: string; vaultAddress: string; keyFile: string; isNew: boolean; policies: readonly string[] }): void {
+  const key = home.keyFile === '' ? 'none: the vault is not encrypted' : home.keyFile;
+  for (const line of [
+    '',
+    `Holdfast listens on ${home.url}`,
+    `  disks     ${home.disks}`,
+    `  vault     ${home.vaultAddress}${home.isNew ? ' (new)' : ''}`,
+    `  key       ${key}`,
+    ...(home.keyFile === '' ? [] : ['            Without this key nothing in the vault can be restored: keep a copy elsewhere.']),
+    `  policies  ${home.policies.join(', ')}`,
+    '',
+    `  curl ${home.url}/api/items`,
+    `  curl -X POST ${home.url}/api/items/ITEM/backups`,
+    `  npx holdfast list --vault ${home.vaultAddress}`,
+    '',
+    'Ctrl-C stops; what runs then goes on at the next start.',
+    '',
+  ]) print(line);
+}

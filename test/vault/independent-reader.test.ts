@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { BLOCK_BYTES, WINDOW_BYTES } from '../../vault/format';
+import { keyFileProvider, newKeyFile, openKeyProvider, parseKeyFile } from '../../vault/key-providers';
+import { commitRun, openRun, sealRun } from '../../vault/run';
+import { openFolderStore } from '../../vault/store/folder-store';
+import type { DiskTree } from '../../vault/tree';
+import { drawVault, initVault } from '../../vault/vault';
+import { makeTempFolder, type TempFolder } from '../support/temp-folder';
+import { IndependentReader } from '../support/vault-independent-reader';
+import { makeManifest, runRequest } from '../support/vault-manifests';
+import { backUp, contentBytes, noise, SparseDisk, START_MS } from '../support/vault-kit';
+
+describe('a reader written from the format document alone', () => {
+  let folder: TempFolder;
+  beforeEach(async () => { folder = await makeTempFolder(); });
+  afterEach(() => folder.remove());
+
+  for (const encrypted of [true, false]) {
+    it(`agrees byte for byte with a vault ${encrypted ? 'with a key file' : 'without encryption'}, over several recovery points`, async () => {
+      const store = await openFolderStore(folder.path, { create: true });
+      const fresh = drawVault();
+      const { text } = newKeyFile(fresh.vaultId);
+      const vault = await initVault(store, fresh, encrypted ? keyFileProvider(parseKeyFile(text, 'key')) : openKeyProvider, 'label', START_MS);
+      const disk = new SparseDisk(WINDOW_BYTES + 300 * BLOCK_BYTES + 1024);
+      const wanted: { stamp: string; bytes: Buffer }[] = [];
+      let parent: DiskTree | null = null;
+      const changes = [
+        { offset: WINDOW_BYTES - 40 * BLOCK_BYTES, data: noise(200 * BLOCK_BYTES, 1) },
+        { offset: 3 * BLOCK_BYTES + 17, data: contentBytes({ kind: 'text', seed: 3 }, 500_000) },
+        { offset: WINDOW_BYTES - 8192, data: Buffer.alloc(30_000) },
+        { offset: disk.sizeBytes - 5000, data: noise(5000, 9) },
+      ];
+      for (const [index, { offset, data }] of changes.entries()) {
+        await disk.write(data, offset);
+        const stamp = `2026112${index}T010000Z`;
+        const run = await openRun(vault, runRequest(`owner ${index}`, { stamp }));
+        const made = await backUp(vault, disk, { parent, changed: [{ offset, length: data.length }], folder: `references/item/${String(run.sequence).padStart(10, '0')}/0` });
+        await sealRun(vault, run, makeManifest(run, 'disk', made.tree));
+        await commitRun(vault, run, START_MS);
+        parent = made.tree;
+        const bytes = Buffer.alloc(disk.sizeBytes);
+        await disk.readInto(bytes, 0);
+        wanted.push({ stamp, bytes });
+      }
+      await store.close();
+      const reader = new IndependentReader(folder.path, encrypted ? text : null);
+      for (const { stamp, bytes } of wanted) {
+        const [got] = reader.recoveryPoint('item', stamp);
+        assert.ok(got?.bytes.equals(bytes), `the recovery point ${stamp} differs`);
+      }
+      let blobs = 0;
+      for (const kind of ['data', 'meta'] as const) {
+        for (const prefix of readdirSync(path.join(folder.path, 'packs', kind))) {
+          for (const pack of readdirSync(path.join(folder.path, 'packs', kind, prefix))) blobs += reader.packIds(kind, pack).length;
+        }
+      }
+      assert.ok(blobs > 20, `${blobs} blobs say what they are`);
+      assert.throws(() => new IndependentReader(folder.path, encrypted ? null : text), /no key document opens/);
+      for (const name of ['verdict', 'open', 'end']) assert.ok(reader.document(`runs/item/0000000001/${name}`));
+      const plainText = Buffer.from('line 3 of a file that packs well');
+      assert.ok(readFileSync(path.join(folder.path, 'vault.json')).length > 0 && !allBytes(folder.path).some((bytes) => bytes.includes(plainText)), 'content lies nowhere in the clear');
+    });
+  }
+});
+
+const allBytes = (folder: string): Buffer[] =>
+  readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => readFileSync(path.join(entry.parentPath, entry.name)));
