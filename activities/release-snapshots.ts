@@ -23,9 +23,10 @@ export const createReleaseSnapshots = (deps: ActivityDeps) => activity(async (ru
   if (!plan) return { pending: 0 };
   const committed = (await runEnd(vault, run))?.outcome === 'committed';
   const parent = plan.parent && (await findManifest(vault, run.itemId, plan.parent.stamp))?.manifest;
-  await endAccess(deps.cloud, vault, run, parent ?? null);
+  const before = await leftBefore(vault, run);
+  await endAccess(deps.cloud, [...await handlesOf(vault, run), ...before.handles], parent ?? null);
   let pending = 0;
-  for (const made of superseded(plan, parent ?? null, committed, await madeBefore(vault, run))) pending += await remove(deps.cloud, made);
+  for (const made of superseded(plan, parent ?? null, committed, before.made)) pending += await remove(deps.cloud, made);
   if (pending === 0) await createDocument(vault, records.released(run), { version: 1, at: new Date(deps.nowMs()).toISOString() } satisfies z.infer<typeof releasedSchema>);
   return { pending };
 });
@@ -41,21 +42,25 @@ function superseded(plan: RunPlan, parent: Manifest | null, committed: boolean, 
 const keyOf = (made: MadeSnapshot): string =>
   (made.kind === 'snapshots' ? made.ids.join() : [made.ref.subscriptionId, made.ref.resourceGroup, made.ref.collection, made.ref.name].join('/')).toLowerCase();
 
-/** What the runs made since the last one after which nothing was left, its own base included. */
-async function madeBefore(vault: VaultAccess, run: RunInput): Promise<MadeSnapshot[]> {
+/** What the runs made, and may have opened, since the last one after which nothing was left, its own base included. */
+async function leftBefore(vault: VaultAccess, run: RunInput): Promise<{ made: MadeSnapshot[]; handles: SnapshotHandle[] }> {
   const made: MadeSnapshot[] = [];
+  const handles: SnapshotHandle[] = [];
   for (let sequence = run.sequence - 1; sequence >= Math.max(1, run.sequence - MAX_LOOK_BACK); sequence--) {
     const earlier = { ...run, sequence };
     const plan = await findDocument(vault, records.plan(earlier), planSchema);
     if (plan) made.push(plan.makes);
     if (await findDocument(vault, records.released(earlier), releasedSchema)) break;
+    handles.push(...await handlesOf(vault, earlier));
   }
-  return made;
+  return { made, handles };
 }
 
-async function endAccess(cloud: Cloud, vault: VaultAccess, run: RunInput, parent: Manifest | null): Promise<void> {
-  const snapshot = await findDocument(vault, records.snapshot(run), snapshotSchema);
-  const handles: SnapshotHandle[] = snapshot?.disks.map(({ handle }) => handle) ?? [];
+const handlesOf = async (vault: VaultAccess, run: RunInput): Promise<SnapshotHandle[]> =>
+  (await findDocument(vault, records.snapshot(run), snapshotSchema))?.disks.map(({ handle }) => handle) ?? [];
+
+async function endAccess(cloud: Cloud, opened: readonly SnapshotHandle[], parent: Manifest | null): Promise<void> {
+  const handles = [...opened];
   for (const { source } of parent?.disks ?? []) {
     if ((source.kind === 'diskRestorePoint' || source.kind === 'snapshot') && typeof source.snapshotId === 'string') handles.push({ kind: source.kind, id: source.snapshotId });
   }
