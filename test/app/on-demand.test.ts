@@ -12,7 +12,7 @@ describe('a backup on demand', () => {
   afterEach(() => home.dispose());
 
   it('stores a first backup whole and then only what changed; both restore bit-identical, and cleared ranges read as zeros (I1, I4, I5)', async () => {
-    home = await startHome((folder) => addVm(folder, 'web01', { os: halfDisk(8, 1) }));
+    home = await startHome((folder) => addVm(folder, 'web01', { os: halfDisk(8, 1) }), { store: 'folder' });
     const firstImage = await readImage(home, 'web01', 'os');
     const first = await home.backUp('web01');
     assert.equal(first.state, 'succeeded');

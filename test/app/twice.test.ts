@@ -7,7 +7,7 @@ const MiB = 1024 * 1024;
 
 /** Two backups of a VM with two disks in such a host, and everything that must hold afterwards. */
 async function twoBackups(chaos: ChaosOptions): Promise<Home> {
-  const home = await startHome((folder) => addVm(folder, 'web01', { os: halfDisk(2, 1), data: halfDisk(2, 2) }), { host: { chaos, clock: new VirtualClock(HOME_START_MS) } });
+  const home = await startHome((folder) => addVm(folder, 'web01', { os: halfDisk(2, 1), data: halfDisk(2, 2) }), { store: 'folder', host: { chaos, clock: new VirtualClock(HOME_START_MS) } });
   try {
     const images: Buffer[][] = [];
     for (const round of [1, 2]) {

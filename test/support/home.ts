@@ -16,6 +16,7 @@ import { keyFileProvider } from '../../vault/key-providers';
 import { withLanes } from '../../vault/lanes';
 import { diskTree, loadManifest, type Manifest } from '../../vault/manifest';
 import { readDisk } from '../../vault/read-disk';
+import { createMemoryStore } from '../../vault/store/memory-store';
 import type { StoreSpec } from '../../vault/store/store-spec';
 import type { ObjectInfo, Store } from '../../vault/store/store';
 import type { VaultAccess } from '../../vault/tree';
@@ -29,7 +30,8 @@ export interface Home {
   readonly standIn: AzureStandIn;
   /** The vault without planned faults. */
   readonly vault: VaultAccess;
-  readonly storeSpec: StoreSpec;
+  /** Where the vault lies, for other programs; null for one in memory. */
+  readonly storeSpec: StoreSpec | null;
   readonly disksFolder: string;
   readonly clock: Clock;
   readonly folder: string;
@@ -53,8 +55,8 @@ export interface Home {
 export interface Reply { readonly status: number; readonly headers: Headers; readonly body: unknown; readonly text: string }
 
 export interface HomeOptions {
-  /** Where the vault lies; a folder of the home's own when not given. */
-  readonly store?: StoreSpec;
+  /** Where the vault lies; 'folder' is one of the home's own. In memory when not given, which spares the disk a thousand syncs. */
+  readonly store?: StoreSpec | 'folder';
   /** Wraps the vault's store that the app uses, for instance in planned faults. */
   readonly wrapStore?: (store: Store) => Store;
   /** Replaces how the app opens its vault. */
@@ -78,8 +80,8 @@ export async function startHome(fill: (disksFolder: string) => Promise<void>, op
   const clock = options.host?.clock ?? new VirtualClock(options.startMs ?? HOME_START_MS);
   const standIn = createAzureStandIn({ disksFolder, stateFolder: path.join(temp.path, 'azure'), port: 0, clock: () => clock.now(), ...options.standIn });
   await standIn.start();
-  const storeSpec: StoreSpec = options.store ?? { kind: 'folder', path: path.join(temp.path, 'vault') };
-  const plain = timedStore(await openStore(storeSpec, process.env, { create: true }), clock);
+  const storeSpec: StoreSpec | null = options.store === 'folder' ? { kind: 'folder', path: path.join(temp.path, 'vault') } : options.store ?? null;
+  const plain = storeSpec ? timedStore(await openStore(storeSpec, process.env, { create: true }), clock) : createMemoryStore({ clock: () => clock.now() });
   const vault = await initVault(plain, drawVault(), keyFileProvider(HOME_KEY), 'test', clock.now());
   const store = options.wrapStore?.(plain) ?? plain;
   homeStores.set(temp.path, store);
