@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { ITEM_ID } from '../vault/manifest';
-import { resolveRecoveryPoint } from '../vault/catalog';
+import { itemIdOf, resolveRecoveryPoint } from '../vault/catalog';
 import { type CheckReport, type CheckScope, checkVault } from '../vault/check';
 import { withLanes } from '../vault/lanes';
 import type { VaultAccess } from '../vault/tree';
@@ -42,9 +42,9 @@ export async function runCheck(what: string, options: CheckOptions, out: Output)
 
 /** `all`, `latest`, an item or a recovery point; an item's id holds no dot and a recovery point's does. */
 async function scopeOf(vault: VaultAccess, what: string, item: string | undefined): Promise<CheckScope> {
-  if (what === 'all') return item === undefined ? { kind: 'all' } : { kind: 'item', itemId: item };
+  if (what === 'all') return item === undefined ? { kind: 'all' } : { kind: 'item', itemId: await itemIdOf(vault, item) };
   if (what === 'latest') return { kind: 'recovery-point', id: (await resolveRecoveryPoint(vault, what, item)).manifest.id };
-  if (ITEM_ID.test(what)) return { kind: 'item', itemId: what };
+  if (ITEM_ID.test(what)) return { kind: 'item', itemId: await itemIdOf(vault, what) };
   return { kind: 'recovery-point', id: what };
 }
 

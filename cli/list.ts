@@ -1,4 +1,4 @@
-import { diskBytes, listRecoveryPoints, requireItem } from '../vault/catalog';
+import { diskBytes, itemIdOf, listRecoveryPoints, requireItem } from '../vault/catalog';
 import type { CommonOptions } from './command-options';
 import { withVault } from './open-vault';
 import type { Output } from './output';
@@ -11,8 +11,9 @@ export interface ListOptions extends CommonOptions {
 /** Lists recovery points, the newest of an item last. 4 when one of them cannot be read: it is named on stderr. */
 export async function runList(options: ListOptions, out: Output): Promise<number> {
   const { points, damaged } = await withVault(options, 'read', async ({ vault }) => {
-    if (options.item !== undefined) await requireItem(vault, options.item);
-    return listRecoveryPoints(vault, options.item);
+    const item = options.item === undefined ? undefined : await itemIdOf(vault, options.item);
+    if (item !== undefined) await requireItem(vault, item);
+    return listRecoveryPoints(vault, item);
   });
   const manifests = points.map(({ manifest }) => manifest);
   const value = manifests.map(({ id, itemId, createdAt, consistency, sequence, slot, policy, disks, warnings, stats }) => ({

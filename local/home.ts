@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { HoldfastError, messageOf } from '../errors/holdfast-error';
@@ -33,7 +34,11 @@ export async function startLocalHome(options: HomeOptions, print: (line: string)
   });
   const vaultAddress = options.vault ?? path.join(state, 'vault');
   const undo: (() => Promise<void> | void)[] = [];
-  const stop = async (): Promise<void> => { for (const step of undo.splice(0).reverse()) await step(); };
+  let stopping = false;
+  const stop = async (): Promise<void> => {
+    stopping = true;
+    for (const step of undo.splice(0).reverse()) await step();
+  };
   try {
     const disks = path.resolve(options.disks ?? await sampleDisks(path.join(state, 'sample'), print));
     // Before anything is made: a folder that was mistyped, or whose disk is not mounted, must not look like a start that went well.
@@ -52,7 +57,8 @@ export async function startLocalHome(options: HomeOptions, print: (line: string)
         HOLDFAST_VAULT: vaultAddress, HOLDFAST_KEY: vault.keyFile, AZURE_SUBSCRIPTION_IDS: standIn.subscriptionId, HOLDFAST_ARM_ENDPOINT: standIn.url,
         HOLDFAST_HTTP_AUTH_LEVEL: 'anonymous',
       },
-      log: (level, message) => { if (SHOWN.has(level)) print(`${level}: ${message}`); },
+      // What a stop cuts off is no error: it goes on at the next start.
+      log: (level, message) => { if (SHOWN.has(level) && !stopping) print(`${level}: ${message}`); },
     });
     undo.push(() => host.stop({ graceMs: 10_000 }));
     await host.start();
@@ -78,7 +84,7 @@ async function lookAtDisks(folder: string): Promise<readonly string[]> {
 }
 
 async function sampleDisks(folder: string, print: (line: string) => void): Promise<string> {
-  print('No disks were named: making a small sample subscription (once; it takes some seconds) …');
+  if (!existsSync(folder)) print('No disks were named: making a small sample subscription (once; it takes some seconds) …');
   const { made, fileSystem } = await makeSampleSubscription(folder);
   print(made ? `Made the sample in ${folder} (${fileSystem ?? 'no mkfs here: content without a file system'}).` : `Using the sample in ${folder}.`);
   return folder;

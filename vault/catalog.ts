@@ -1,4 +1,5 @@
 import { type ErrorReport, HoldfastError, isHoldfastError } from '../errors/holdfast-error';
+import { findItem, itemIds } from './items';
 import { findManifest, ITEM_ID, loadManifest, type LoadedManifest, type Manifest, type ManifestDisk, recoveryPointId, STAMP } from './manifest';
 import type { VaultAccess } from './tree';
 
@@ -83,18 +84,30 @@ export const diskBytes = (manifest: Manifest): number => manifest.disks.reduce((
 export async function resolveRecoveryPoint(vault: VaultAccess, wanted: string, itemId?: string): Promise<LoadedManifest> {
   if (wanted !== 'latest') {
     const found = await loadManifest(vault, wanted);
-    if (itemId !== undefined && found.manifest.itemId !== itemId) {
+    if (itemId !== undefined && found.manifest.itemId !== await itemIdOf(vault, itemId)) {
       throw new HoldfastError('RECOVERY_POINT_NOT_FOUND', `${wanted} is a recovery point of ${found.manifest.itemId}, not of ${itemId}`, { data: { id: wanted, itemId } });
     }
     return found;
   }
-  const item = itemId ?? await onlyItem(vault);
+  const item = itemId === undefined ? await onlyItem(vault) : await itemIdOf(vault, itemId);
   const { points, damaged } = await listRecoveryPoints(vault, item);
   const latest = points.at(-1);
   const bad = damaged.find(({ stamp }) => latest === undefined || stamp > latest.manifest.stamp);
   if (bad) throw new HoldfastError(bad.error.code, `The latest recovery point of ${item}, ${bad.id}, is damaged: ${bad.error.message}`, { data: { id: bad.id } });
   if (!latest) throw itemNotFound(vault, item);
   return latest;
+}
+
+/**
+ * The id of the item that a person names: by its id, or by its machine's name where only one item has it. What is neither is
+ * answered as it is; looking for its recovery points then says that there are none. Throws ITEM_AMBIGUOUS.
+ */
+export async function itemIdOf(vault: VaultAccess, asked: string): Promise<string> {
+  if (!ITEM_ID.test(asked) || (await manifestNames(vault, asked)).length > 0) return asked;
+  const named: string[] = [];
+  for await (const itemId of itemIds(vault)) if (itemId.startsWith(`${asked}-`) && (await findItem(vault, itemId))?.name === asked) named.push(itemId);
+  if (named.length > 1) throw new HoldfastError('ITEM_AMBIGUOUS', `${named.length} items are called ${asked}: ${named.join(', ')}`, { data: { items: named } });
+  return named[0] ?? asked;
 }
 
 /** Throws ITEM_NOT_FOUND unless the item has a recovery point, damaged or not. */

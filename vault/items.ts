@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { createDocument } from './documents';
+import { createDocument, findDocument } from './documents';
 import type { VaultAccess } from './tree';
 
 /** Who a protected item is (format §2). */
@@ -19,3 +19,5 @@ export async function recordItem(vault: VaultAccess, item: Omit<ItemDocument, 'v
 export async function* itemIds(vault: VaultAccess): AsyncGenerator<string> {
   for await (const { name } of vault.store.list(PREFIX)) yield name.slice(PREFIX.length);
 }
+
+export const findItem = (vault: VaultAccess, itemId: string): Promise<ItemDocument | undefined> => findDocument(vault, `${PREFIX}${itemId}`, itemSchema);

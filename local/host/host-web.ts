@@ -10,7 +10,7 @@ import { isOneOf, presentedKey, type HostKeys } from './keys';
 import { durableClientBinding } from './links';
 import { handleManagement, type ManagementDeps } from './management-api';
 import type { FunctionRegistry } from './registration';
-import { isLocalProgram, listen, type WebServer } from './web-server';
+import { isForeignPage, isLocalProgram, isLoopback, listen, type WebServer } from './web-server';
 
 export interface HostWebDeps {
   readonly journal: Journal;
@@ -55,7 +55,8 @@ export class HostWeb {
   async open(port: number | undefined, hostname: string): Promise<void> {
     const log = (message: string): void => this.#deps.log('error', message);
     if (port !== undefined) {
-      this.#public = await listen(port, hostname, (request) => this.handle(request), log);
+      const guarded = isLoopback(hostname);
+      this.#public = await listen(port, hostname, (request) => (guarded && isForeignPage(request) ? Promise.resolve(new Response(null, { status: 403 })) : this.handle(request)), log);
       this.#origin = `http://${hostname === '127.0.0.1' || hostname === '::1' || hostname === '0.0.0.0' ? 'localhost' : hostname}:${String(this.#public.port)}`;
     }
     try {

@@ -95,3 +95,14 @@ const loopbackNames = new Set(['127.0.0.1', 'localhost', '[::1]']);
 export function isLocalProgram(request: HostRequest): boolean {
   return !request.headers.has('origin') && loopbackNames.has(request.url.hostname);
 }
+
+/**
+ * True for a request that a page of another site makes through somebody's browser: its Origin is not the address that it asks, or its Host is
+ * not this machine (DNS rebinding). On a port that only this machine reaches and that asks for no key, such pages must not get through.
+ */
+export function isForeignPage(request: HostRequest): boolean {
+  const origin = request.headers.get('origin');
+  return !loopbackNames.has(request.url.hostname) || (origin !== null && origin !== request.url.origin);
+}
+
+export const isLoopback = (hostname: string): boolean => loopbackNames.has(hostname) || hostname === '::1';
