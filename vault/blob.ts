@@ -1,8 +1,8 @@
 import { createCipheriv, createDecipheriv, createHmac, type KeyObject, randomFillSync } from 'node:crypto';
-import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { HoldfastError, messageOf } from '../errors/holdfast-error';
-import { BLOB_OVERHEAD_BYTES, type BlobKind, Codec, ID_BYTES, MAX_CHUNK_BYTES, NONCE_BYTES, TAG_BYTES } from './format';
+import { BLOB_OVERHEAD_BYTES, BlobKind, Codec, ID_BYTES, NONCE_BYTES, TAG_BYTES } from './format';
 import type { VaultKeys } from './keys';
+import { compressChunk, decompress, decompressExactly } from './zstd';
 
 /** Where a blob lies: enough to read it without any index. */
 export interface BlobRef {
@@ -45,7 +45,7 @@ function drawNonce(target: Buffer, at: number): void {
  * `target` must have room for the plaintext and BLOB_OVERHEAD_BYTES.
  */
 export function writeBlob(target: Buffer, offset: number, key: KeyObject, keys: VaultKeys, kind: BlobKind, id: Buffer, plain: Buffer, level: number): number {
-  const compressed = zstdCompressSync(plain, { chunkSize: plain.length + 1024, pledgedSrcSize: plain.length, params: { [constants.ZSTD_c_compressionLevel]: level } });
+  const compressed = compressChunk(plain, level);
   const useful = compressed.length < plain.length;
   const payload = useful ? compressed : plain;
   const codec = useful ? Codec.zstd : Codec.none;
@@ -66,7 +66,7 @@ export function writeBlob(target: Buffer, offset: number, key: KeyObject, keys: 
 function verifyWritten(stored: Buffer, key: KeyObject, keys: VaultKeys, kind: BlobKind, id: Buffer, plain: Buffer): void {
   let back: Buffer;
   try {
-    back = readBlob(stored, key, keys, kind, id, plain.length);
+    back = decodeBlob(stored, key, keys, kind, id, plain.length);
   } catch (cause) {
     throw new HoldfastError('WRITE_NOT_VERIFIED', `A blob of ${plain.length} bytes does not open: ${messageOf(cause)}`, { cause });
   }
@@ -78,6 +78,12 @@ function verifyWritten(stored: Buffer, key: KeyObject, keys: VaultKeys, kind: Bl
  * Does not compare the plaintext with the id: see verifyId.
  */
 export function readBlob(stored: Buffer, key: KeyObject, keys: VaultKeys, kind: BlobKind, id: Buffer, limitBytes: number): Buffer {
+  const plain = decodeBlob(stored, key, keys, kind, id, limitBytes);
+  return kind === BlobKind.chunk ? Buffer.from(plain) : plain;
+}
+
+/** What a chunk is decoded to may be a view that the next call overwrites: readBlob copies it, and a writer compares it at once. */
+function decodeBlob(stored: Buffer, key: KeyObject, keys: VaultKeys, kind: BlobKind, id: Buffer, limitBytes: number): Buffer {
   if (stored.length < BLOB_OVERHEAD_BYTES) throw new Error(`a blob of ${stored.length} bytes is too short`);
   const codec = stored[0] as Codec;
   if (codec !== Codec.none && codec !== Codec.zstd) throw new Error(`unknown codec ${codec}`);
@@ -96,10 +102,7 @@ export function readBlob(stored: Buffer, key: KeyObject, keys: VaultKeys, kind: 
     if (payload.length > limitBytes) throw new Error(`it holds ${payload.length} bytes, more than ${limitBytes}`);
     return payload;
   }
-  // An output buffer a little larger than the content lets zlib finish in one step. Nodes have a limit far above their size, and
-  // what they are decoded to keeps this buffer alive, so for them it follows what is stored.
-  const chunkSize = Math.min(limitBytes + 64, Math.max(MAX_CHUNK_BYTES + 64, 2 * payload.length));
-  return zstdDecompressSync(payload, { chunkSize, maxOutputLength: limitBytes });
+  return (kind === BlobKind.chunk ? decompressExactly(payload, limitBytes) : null) ?? decompress(payload, limitBytes);
 }
 
 /** True when the plaintext is what the id says. */

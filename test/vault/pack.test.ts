@@ -209,18 +209,34 @@ describe('pack writer', () => {
     'no frame at all': () => Buffer.from('garbage'),
     'a frame that is cut off': (data, options) => original(data, options).subarray(0, -3),
   };
+  const binding = zlib.ZstdCompress;
+  afterEach(() => { zlib.ZstdCompress = binding; });
+
+  /** A stream whose inside lies, as node:zlib's own would if its memory went bad. */
+  const lyingStream = (liar: typeof zlib.zstdCompressSync): unknown => {
+    const _writeState = new Uint32Array(2);
+    const writeSync = (_flush: number, input: Buffer, _at: number, _bytes: number, output: Buffer, _to: number, room: number): void => {
+      _writeState.set([room - liar(input, {}).copy(output), 0]);
+    };
+    return { _handle: { writeSync }, _writeState, destroyed: false, on: () => undefined };
+  };
+
+  // Levels that nothing else uses, because each thread keeps one context a level.
+  let level = 5;
   for (const [what, liar] of Object.entries(liars)) {
-    it(`stores nothing when the compressor gives ${what}`, async () => {
-      const store = createFaultStore(createMemoryStore());
-      const writer = new PackWriter(store, testKeys(), { kind: PackKind.data, compressionLevel: 1 });
-      const plain = Buffer.alloc(5000, 'x');
-      await writer.add(BlobKind.chunk, blobId(testKeys(), plain), plain);
-      zlib.zstdCompressSync = liar;
-      await assert.rejects(writer.add(BlobKind.chunk, blobId(testKeys(), plain), plain), notVerified);
-      zlib.zstdCompressSync = original;
-      await assert.rejects(writer.flush(), notVerified, 'a flush after it does not pass for success');
-      assert.equal(store.calls.length, 0);
-    });
+    for (const [where, stream] of [['context', () => lyingStream(liar)], ['function', () => ({})]] as const) {
+      it(`stores nothing when the compressor's ${where} gives ${what}`, async () => {
+        const store = createFaultStore(createMemoryStore());
+        const writer = new PackWriter(store, testKeys(), { kind: PackKind.data, compressionLevel: level++ });
+        const plain = Buffer.alloc(5000, 'x');
+        zlib.ZstdCompress = function lying() { return stream(); } as unknown as typeof zlib.ZstdCompress;
+        zlib.zstdCompressSync = liar;
+        await assert.rejects(writer.add(BlobKind.chunk, blobId(testKeys(), plain), plain), notVerified);
+        zlib.zstdCompressSync = original;
+        await assert.rejects(writer.flush(), notVerified, 'a flush after it does not pass for success');
+        assert.equal(store.calls.length, 0);
+      });
+    }
 
     it(`seals no document when the compressor gives ${what}`, () => {
       zlib.zstdCompressSync = liar;
