@@ -8,6 +8,9 @@ import { packName } from './pack-names';
 import { type PackEntry, parsePack } from './pack-reader';
 import type { Store } from './store/store';
 
+/** Two, because a store answers in bursts: a disk syncs, a service takes its time. */
+const MAX_UPLOADS = 2;
+
 export interface PackWriterOptions {
   readonly kind: PackKind;
   readonly compressionLevel: number;
@@ -15,8 +18,8 @@ export interface PackWriterOptions {
 }
 
 /**
- * Fills packs one after another and stores each when it is full. Holds two buffers: one is filled while the other is on its way;
- * a third pack waits (back-pressure). A reference that `add` returns is good only once `flush` has resolved.
+ * Fills packs one after another and stores each when it is full. Holds three buffers: one is filled while two are on their way;
+ * a fourth pack waits (back-pressure). A reference that `add` returns is good only once `flush` has resolved.
  */
 export class PackWriter {
   /** Bytes stored so far, with headers and footers. */
@@ -32,7 +35,9 @@ export class PackWriter {
   private key: KeyObject | undefined;
   private pack = '';
   private entries: PackEntry[] = [];
-  private upload: Promise<void> | undefined;
+  /** Uploads under way, oldest first. */
+  private readonly uploads: Promise<void>[] = [];
+  private failure: unknown;
 
   constructor(private readonly store: Store, private readonly keys: VaultKeys, private readonly options: PackWriterOptions) {
     this.targetBytes = options.targetBytes ?? (options.kind === PackKind.data ? DATA_PACK_TARGET_BYTES : META_PACK_TARGET_BYTES);
@@ -52,7 +57,8 @@ export class PackWriter {
   /** Stores what is left and waits until everything is durable. */
   async flush(): Promise<void> {
     if (this.buffer) await this.close();
-    await this.upload;
+    while (this.uploads.length > 0) await this.uploads.shift();
+    if (this.failure !== undefined) throw this.failure;
   }
 
   private get openKey(): KeyObject {
@@ -94,10 +100,12 @@ export class PackWriter {
       this.checkBuilt(built, entries, packId);
       return built;
     });
-    await this.upload;
-    this.upload = this.send(pack, bytes, buffer);
+    if (this.uploads.length === MAX_UPLOADS) await this.uploads.shift();
+    if (this.failure !== undefined) throw this.failure;
+    const upload = this.send(pack, bytes, buffer);
     // A failed upload is reported by the next close or by flush; until then it must not count as unhandled.
-    this.upload.catch(() => undefined);
+    upload.catch((error: unknown) => { this.failure ??= error; });
+    this.uploads.push(upload);
   }
 
   /** What fails once fails for good: a later flush must not pass for the blobs of a pack that was dropped. */
@@ -106,8 +114,7 @@ export class PackWriter {
       return step();
     } catch (error) {
       this.buffer = undefined;
-      this.upload = Promise.reject(error as Error);
-      this.upload.catch(() => undefined);
+      this.failure ??= error;
       throw error;
     }
   }

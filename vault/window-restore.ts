@@ -15,6 +15,8 @@ interface Run { readonly pack: string; readonly offset: number; length: number; 
 /** Blobs that lie this near in a pack are read with one request. */
 const NEAR_BYTES = 32 * 1024;
 const MAX_RUN_BYTES = 2 * 1024 * 1024;
+/** Writes under way at once in a lane, so that decoding does not wait for the disk. */
+const MAX_PENDING_WRITES = 4;
 /** Neighbouring chunks are written with one call up to this. */
 const MAX_WRITE_BYTES = 1024 * 1024;
 
@@ -37,34 +39,38 @@ export async function readWindow(vault: VaultAccess, job: LaneReadJob, sink: Blo
   }
   const runs = planRuns(wanted);
   const keys = new PackKeys(vault.keys);
-  let ahead = runs[0] && fetchRun(vault, runs[0]);
-  for (let index = 0; index < runs.length; index++) {
-    const run = runs[index] as Run;
-    const current = ahead as Promise<Buffer>;
-    const next = runs[index + 1];
-    ahead = next && fetchRun(vault, next);
-    let stored: Buffer;
-    try {
-      stored = await current;
-    } catch (error) {
-      note(error);
-      continue;
-    }
-    const writes = new WriteBatch(sink, job.diskBytes);
-    for (const { chunk, offset, bytes } of run.chunks) {
+  const writes = new WriteBatch(sink, job.diskBytes);
+  try {
+    let ahead = runs[0] && fetchRun(vault, runs[0]);
+    for (let index = 0; index < runs.length; index++) {
+      const run = runs[index] as Run;
+      const current = ahead as Promise<Buffer>;
+      const next = runs[index + 1];
+      ahead = next && fetchRun(vault, next);
+      let stored: Buffer;
       try {
-        const start = chunk.offset - run.offset;
-        const plain = openBlob(stored.subarray(start, start + chunk.length), chunk, keys.get(chunk.pack), vault.keys, BlobKind.chunk, bytes);
-        if (plain.length !== bytes) throw new HoldfastError('PACK_DAMAGED', `Pack ${chunk.pack}: the chunk at ${chunk.offset} has ${plain.length} bytes, not ${bytes}`, { data: { pack: chunk.pack } });
-        await writes.add(plain, offset);
-        totals.chunks++;
-        totals.plainBytes += bytes;
-        totals.storedBytes += chunk.length;
+        stored = await current;
       } catch (error) {
         note(error);
+        continue;
+      }
+      for (const { chunk, offset, bytes } of run.chunks) {
+        try {
+          const start = chunk.offset - run.offset;
+          const plain = openBlob(stored.subarray(start, start + chunk.length), chunk, keys.get(chunk.pack), vault.keys, BlobKind.chunk, bytes);
+          if (plain.length !== bytes) throw new HoldfastError('PACK_DAMAGED', `Pack ${chunk.pack}: the chunk at ${chunk.offset} has ${plain.length} bytes, not ${bytes}`, { data: { pack: chunk.pack } });
+          await writes.add(plain, offset);
+          totals.chunks++;
+          totals.plainBytes += bytes;
+          totals.storedBytes += chunk.length;
+        } catch (error) {
+          note(error);
+        }
       }
     }
-    await writes.flush();
+    await writes.finish();
+  } finally {
+    await writes.settle();
   }
   return { window: job.window, ...totals, damage };
 }
@@ -106,11 +112,12 @@ function planRuns(wanted: readonly Wanted[]): Run[] {
   return runs;
 }
 
-/** Joins chunks that follow each other on the disk into one write, and cuts what lies beyond the disk's end. */
+/** Joins chunks that follow each other on the disk into one write, has a few writes under way, and cuts what lies beyond the disk's end. */
 class WriteBatch {
   private parts: Buffer[] = [];
   private start = 0;
   private bytes = 0;
+  private readonly pending: Promise<void>[] = [];
 
   constructor(private readonly sink: BlockSink | null, private readonly diskBytes: number) {}
 
@@ -122,13 +129,28 @@ class WriteBatch {
     this.bytes += plain.length;
   }
 
-  async flush(): Promise<void> {
+  /** Everything is written when this resolves. */
+  async finish(): Promise<void> {
+    await this.flush();
+    while (this.pending.length > 0) await this.pending.shift();
+  }
+
+  /** Nothing is being written any more when this resolves, whatever became of it: the sink may be closed. */
+  async settle(): Promise<void> {
+    await Promise.allSettled(this.pending);
+  }
+
+  private async flush(): Promise<void> {
     const { parts, start } = this;
     this.parts = [];
     this.bytes = 0;
     if (!this.sink || parts.length === 0) return;
+    if (this.pending.length === MAX_PENDING_WRITES) await this.pending.shift();
     const data = parts.length === 1 ? parts[0] as Buffer : Buffer.concat(parts);
-    await this.sink.write(data.subarray(0, Math.min(data.length, this.diskBytes - start)), start);
+    const write = this.sink.write(data.subarray(0, Math.min(data.length, this.diskBytes - start)), start);
+    // A failure is told when the write is waited for.
+    write.catch(() => undefined);
+    this.pending.push(write);
   }
 }
 
