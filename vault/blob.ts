@@ -66,7 +66,7 @@ export function writeBlob(target: Buffer, offset: number, key: KeyObject, keys: 
 function verifyWritten(stored: Buffer, key: KeyObject, keys: VaultKeys, kind: BlobKind, id: Buffer, plain: Buffer): void {
   let back: Buffer;
   try {
-    back = decodeBlob(stored, key, keys, kind, id, plain.length);
+    back = readBlob(stored, key, keys, kind, id, plain.length);
   } catch (cause) {
     throw new HoldfastError('WRITE_NOT_VERIFIED', `A blob of ${plain.length} bytes does not open: ${messageOf(cause)}`, { cause });
   }
@@ -75,15 +75,10 @@ function verifyWritten(stored: Buffer, key: KeyObject, keys: VaultKeys, kind: Bl
 
 /**
  * Opens a blob: authenticates, decompresses. Throws a plain Error saying what is wrong; callers add where it lies.
- * Does not compare the plaintext with the id: see verifyId.
+ * Does not compare the plaintext with the id: see verifyId. What a chunk is decoded to is a view that the next call overwrites:
+ * whoever keeps it copies it.
  */
 export function readBlob(stored: Buffer, key: KeyObject, keys: VaultKeys, kind: BlobKind, id: Buffer, limitBytes: number): Buffer {
-  const plain = decodeBlob(stored, key, keys, kind, id, limitBytes);
-  return kind === BlobKind.chunk ? Buffer.from(plain) : plain;
-}
-
-/** What a chunk is decoded to may be a view that the next call overwrites: readBlob copies it, and a writer compares it at once. */
-function decodeBlob(stored: Buffer, key: KeyObject, keys: VaultKeys, kind: BlobKind, id: Buffer, limitBytes: number): Buffer {
   if (stored.length < BLOB_OVERHEAD_BYTES) throw new Error(`a blob of ${stored.length} bytes is too short`);
   const codec = stored[0] as Codec;
   if (codec !== Codec.none && codec !== Codec.zstd) throw new Error(`unknown codec ${codec}`);

@@ -114,10 +114,11 @@ function planRuns(wanted: readonly Wanted[]): Run[] {
 
 /** Joins chunks that follow each other on the disk into one write, has a few writes under way, and cuts what lies beyond the disk's end. */
 class WriteBatch {
-  private parts: Buffer[] = [];
+  private buffer: Buffer | undefined;
   private start = 0;
   private bytes = 0;
   private readonly pending: Promise<void>[] = [];
+  private readonly free: Buffer[] = [];
 
   constructor(private readonly sink: BlockSink | null, private readonly diskBytes: number) {}
 
@@ -125,7 +126,9 @@ class WriteBatch {
     if (!this.sink) return;
     if (offset !== this.start + this.bytes || this.bytes + plain.length > MAX_WRITE_BYTES) await this.flush();
     if (this.bytes === 0) this.start = offset;
-    this.parts.push(plain);
+    // A copy: the chunk's own memory is used again for the next one.
+    this.buffer ??= this.free.pop() ?? Buffer.allocUnsafeSlow(MAX_WRITE_BYTES);
+    plain.copy(this.buffer, this.bytes);
     this.bytes += plain.length;
   }
 
@@ -141,13 +144,12 @@ class WriteBatch {
   }
 
   private async flush(): Promise<void> {
-    const { parts, start } = this;
-    this.parts = [];
+    const { buffer, bytes, start } = this;
+    this.buffer = undefined;
     this.bytes = 0;
-    if (!this.sink || parts.length === 0) return;
+    if (!this.sink || !buffer || bytes === 0) return;
     if (this.pending.length === MAX_PENDING_WRITES) await this.pending.shift();
-    const data = parts.length === 1 ? parts[0] as Buffer : Buffer.concat(parts);
-    const write = this.sink.write(data.subarray(0, Math.min(data.length, this.diskBytes - start)), start);
+    const write = this.sink.write(buffer.subarray(0, Math.min(bytes, this.diskBytes - start)), start).then(() => { this.free.push(buffer); });
     // A failure is told when the write is waited for.
     write.catch(() => undefined);
     this.pending.push(write);

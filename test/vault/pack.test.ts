@@ -33,7 +33,7 @@ const damaged = (pattern?: RegExp) => (error: unknown): boolean => isHoldfastErr
 function openAll({ bytes, pack }: Pick<Built, 'bytes' | 'pack'>, keys: VaultKeys): Buffer[] {
   const key = packKey(keys, Buffer.from(pack, 'hex'));
   return parsePack(bytes, keys, PackKind.data, pack).map(({ id, offset, length, plainBytes }) =>
-    openBlob(bytes.subarray(offset, offset + length), { id, pack, offset, length }, key, keys, BlobKind.chunk, plainBytes));
+    Buffer.from(openBlob(bytes.subarray(offset, offset + length), { id, pack, offset, length }, key, keys, BlobKind.chunk, plainBytes)));
 }
 
 /** A pack whose footer says what the test wants, sealed as a writer that errs would seal it. */
