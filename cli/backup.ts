@@ -1,7 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { availableParallelism, hostname } from 'node:os';
 import { join } from 'node:path';
-import { HoldfastError, isHoldfastError, messageOf, toReport } from '../errors/holdfast-error';
+import { HoldfastError, messageOf, toReport } from '../errors/holdfast-error';
+import { isDamage } from '../vault/damage';
 import { formatStamp } from '../policy/slot';
 import { auditUnchanged } from '../vault/audit';
 import { backupDisk, type BackupDiskOutcome, referencesFolder } from '../vault/backup-disk';
@@ -64,8 +65,7 @@ async function backUp(job: Job): Promise<Manifest> {
   try {
     return await runOnce(job);
   } catch (error) {
-    const isDamage = isHoldfastError(error) && ['PACK_DAMAGED', 'PACK_MISSING', 'NODE_DAMAGED'].includes(error.code);
-    if (!isDamage || job.options.full === true) throw error;
+    if (!isDamage(error) || job.options.full === true) throw error;
     job.out.warn(`the recovery point before this one is damaged (${error.message}); everything is read and stored anew. Run \`holdfast check\`.`);
     return runOnce({ ...job, options: { ...job.options, full: true }, changed: null });
   }

@@ -1,4 +1,4 @@
-import { isHoldfastError } from '../errors/holdfast-error';
+import { isDamage } from './damage';
 import type { BlobRef } from './blob';
 import { REGION_WINDOWS } from './format';
 import { LeafMap } from './leaf-map';
@@ -42,7 +42,7 @@ async function unlessDamaged<T>(step: () => Promise<T>): Promise<T | undefined> 
   try {
     return await step();
   } catch (error) {
-    if (isHoldfastError(error, 'PACK_DAMAGED') || isHoldfastError(error, 'PACK_MISSING') || isHoldfastError(error, 'NODE_DAMAGED')) return undefined;
+    if (isDamage(error)) return undefined;
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { type ErrorReport, HoldfastError, isHoldfastError } from '../errors/holdfast-error';
+import { isDamage } from './damage';
 import { type DamagedManifest, listRecoveryPoints, requireItem } from './catalog';
 import { findDocument } from './documents';
 import { diskTree, loadManifest, type LoadedManifest, type Manifest, type ManifestDisk, manifestSchema, parseRecoveryPointId } from './manifest';
@@ -247,7 +248,7 @@ class DamageList {
     try {
       await step();
     } catch (error) {
-      if (!isHoldfastError(error) || !['PACK_DAMAGED', 'PACK_MISSING', 'NODE_DAMAGED'].includes(error.code)) throw error;
+      if (!isDamage(error)) throw error;
       this.add(error.toJSON());
     }
   }

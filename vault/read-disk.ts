@@ -3,7 +3,7 @@ import { refToJson } from './ref-json';
 import { runLanes } from './transfer';
 import type { Lane, LaneReadJob, LaneReadResult } from './transfer-lane';
 import { type DiskTree, leafRefs, loadRegion, loadRoot, type VaultAccess } from './tree';
-import { HoldfastError } from '../errors/holdfast-error';
+import { isDamage } from './damage';
 
 export interface ReadTotals {
   readonly chunks: number;
@@ -43,7 +43,7 @@ async function planRead(vault: VaultAccess, tree: DiskTree, damage: ErrorReport[
     try {
       await step();
     } catch (error) {
-      if (!damage || !(error instanceof HoldfastError) || !['PACK_DAMAGED', 'PACK_MISSING', 'NODE_DAMAGED'].includes(error.code)) throw error;
+      if (!damage || !isDamage(error)) throw error;
       damage.push(error.toJSON());
     }
   };

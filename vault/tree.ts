@@ -1,4 +1,5 @@
-import { HoldfastError, isHoldfastError } from '../errors/holdfast-error';
+import { HoldfastError } from '../errors/holdfast-error';
+import { isDamage } from './damage';
 import type { BlobRef } from './blob';
 import { BlobKind, HOOK_PREFIX_BYTES, HOOKS_MAGIC, FORMAT_VERSION, NODE_LIMIT_BYTES, PackKind, REGION_WINDOWS } from './format';
 import type { VaultKeys } from './keys';
@@ -78,7 +79,7 @@ export async function loadHooks(vault: VaultAccess, region: InnerNode): Promise<
   try {
     return decodeHooks(await fetchBlob(vault.store, vault.keys, PackKind.meta, BlobKind.hooks, region.hooks, NODE_LIMIT_BYTES));
   } catch (error) {
-    if (isHoldfastError(error, 'PACK_DAMAGED') || isHoldfastError(error, 'PACK_MISSING') || isHoldfastError(error, 'NODE_DAMAGED')) return [];
+    if (isDamage(error)) return [];
     throw error;
   }
 }

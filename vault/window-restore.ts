@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { type ErrorReport, HoldfastError } from '../errors/holdfast-error';
+import { isDamage } from './damage';
 import type { BlobRef } from './blob';
 import type { BlockSink } from './block-sink';
 import { BLOCK_BYTES, BlobKind, PackKind, WINDOW_BYTES } from './format';
@@ -27,7 +28,7 @@ const MAX_WRITE_BYTES = 1024 * 1024;
 export async function readWindow(vault: VaultAccess, job: LaneReadJob, sink: BlockSink | null, collectDamage: boolean): Promise<LaneReadResult> {
   const damage: ErrorReport[] = [];
   const note = (error: unknown): void => {
-    if (!collectDamage || !(error instanceof HoldfastError) || !isDamage(error)) throw error;
+    if (!collectDamage || !isDamage(error)) throw error;
     damage.push(error.toJSON());
   };
   const totals = { chunks: 0, plainBytes: 0, storedBytes: 0 };
@@ -74,8 +75,6 @@ export async function readWindow(vault: VaultAccess, job: LaneReadJob, sink: Blo
   }
   return { window: job.window, ...totals, damage };
 }
-
-const isDamage = (error: HoldfastError): boolean => ['PACK_DAMAGED', 'PACK_MISSING', 'NODE_DAMAGED'].includes(error.code);
 
 function fetchRun(vault: VaultAccess, run: Run): Promise<Buffer> {
   const bytes = readPackRange(vault.store, PackKind.data, run.pack, run.offset, run.length);
