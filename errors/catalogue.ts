@@ -86,6 +86,11 @@ export const catalogue = {
   CLOUD_DIFF_UNSUPPORTED: entry('Azure cannot compare the two snapshots', 'Nothing to do: the disk is read whole and compared by hash.', 409),
   CLOUD_FAILED: entry('An Azure operation failed', 'The message has the code that Azure gave; look it up in the troubleshooting page of the resource.', 502),
 
+  // Restores into the cloud
+  TARGET_NOT_ALLOWED: entry('Restores may not write there', 'Choose a storage container that the setting HOLDFAST_RESTORE_CONTAINERS names, or have an administrator add it.', 403, 2),
+  CLOUD_SKU_UNAVAILABLE: entry('The region does not have this size', 'Choose another size, disk type, zone or region; the message says what Azure offers. Nothing was made.', 409, 2),
+  CLOUD_STATE_WRONG: entry('A disk or machine is not in the state that this step needs', 'The message says which state it is in and which is needed; put it right in Azure, then start the restore again.', 409),
+
   // Policies and the names of protected items
   POLICY_INVALID: entry('The policy document is wrong', 'Correct the fields that the message names (docs/policies.md explains each) and send it again; the policy in force is unchanged.', 400, 2),
   ITEM_NAME_INVALID: entry('This is not the name of a protected item', 'Use 1 to 40 characters of a-z, 0-9 and -, beginning with a letter or a digit; `holdfast items` lists the items there are.', 400, 2),
