@@ -1,5 +1,5 @@
 import { type ErrorReport, HoldfastError } from '../errors/holdfast-error';
-import { openRun, runEnd } from '../vault/run';
+import { openRun, runDeadlineMs, runEnd } from '../vault/run';
 import type { ActivityDeps } from './deps';
 import { activity } from './outcome';
 import { loadPolicy } from './policy-store';
@@ -20,7 +20,8 @@ export const createOpenRun = (deps: ActivityDeps, isOwnerGone: (owner: string) =
     itemId: input.itemId, stamp: input.stamp, slot: input.slot, owner: input.owner, policy: input.policy, nowMs, maxRunMs: hours * 3_600_000, isOwnerGone,
   });
   const end = await runEnd(vault, run);
-  if (!end) return { sequence: run.sequence, ended: null };
+  const opened = { sequence: run.sequence, deadlineMs: await runDeadlineMs(vault, run) };
+  if (!end) return { ...opened, ended: null };
   const given = new HoldfastError('RUN_ABANDONED', `Run ${run.sequence} of ${input.itemId} was given up`).toJSON();
-  return { sequence: run.sequence, ended: { error: end.outcome === 'committed' ? null : (end.error as ErrorReport | null) ?? given } };
+  return { ...opened, ended: { error: end.outcome === 'committed' ? null : (end.error as ErrorReport | null) ?? given } };
 });

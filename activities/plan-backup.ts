@@ -1,4 +1,5 @@
 import { HoldfastError } from '../errors/holdfast-error';
+import { parallelism } from '../orchestrations/limits';
 import { excludedDisks } from '../policy/disk-filter';
 import { parsePolicy, type PolicyDocument } from '../policy/schema';
 import { parseVmResourceId } from '../policy/resource-id';
@@ -29,7 +30,7 @@ export const createPlanBackup = (deps: ActivityDeps) => activity(async (input: P
     return { ...plan, parent: parent ? { id: parent.manifest.id, stamp: parent.manifest.stamp, digest: parent.digest } : null };
   });
   return {
-    vmName: plan.vmName, driver: plan.driver, warnings: plan.warnings, parallelTransfers: policy.limits.maxParallelTransfers, maxRunHours: policy.maxRunHours,
+    vmName: plan.vmName, driver: plan.driver, warnings: plan.warnings, parallel: parallelism(plan.disks.length, policy.limits.maxParallelTransfers, plan.bandwidthMiBPerSecond), maxRunHours: policy.maxRunHours,
     disks: plan.disks.map(({ disk, name, lun, sizeBytes }) => ({ disk, name, lun, sizeBytes })),
   };
 });

@@ -1,5 +1,5 @@
 import { fromBitmap } from '../orchestrations/bitmap';
-import { PARALLEL_DISKS, PARALLEL_REGIONS } from '../orchestrations/limits';
+import { parallelism } from '../orchestrations/limits';
 import type { DiskRange } from '../vault/block-source';
 import { REGION_WINDOWS, WINDOW_BYTES } from '../vault/format';
 import { withLanes } from '../vault/lanes';
@@ -49,7 +49,9 @@ export const createTransferSlice = (deps: ActivityDeps) => activity(async (input
  */
 async function bandwidthShare(vault: VaultAccess, input: TransferSliceInput): Promise<number | null> {
   const { bandwidthMiBPerSecond, disks } = await recall(vault, records.plan(input), planSchema);
-  return bandwidthMiBPerSecond === null ? null : (bandwidthMiBPerSecond * 1024 * 1024) / (Math.min(disks.length, PARALLEL_DISKS) * PARALLEL_REGIONS * input.parallelTransfers);
+  if (bandwidthMiBPerSecond === null) return null;
+  const atOnce = parallelism(disks.length, input.parallelTransfers, bandwidthMiBPerSecond);
+  return (bandwidthMiBPerSecond * 1024 * 1024) / (atOnce.disks * atOnce.regions * atOnce.transfers);
 }
 
 function threadsFor(deps: ActivityDeps, changedBytes: number): { threads?: number } {

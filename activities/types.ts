@@ -1,4 +1,5 @@
 import type { ErrorReport } from '../errors/holdfast-error';
+import type { Parallelism } from '../orchestrations/limits';
 import type { Consistency } from '../vault/manifest';
 import type { TransferStats } from '../vault/transfer-types';
 
@@ -30,6 +31,8 @@ export interface OpenRunInput {
 
 export interface OpenRunResult {
   readonly sequence: number;
+  /** When the run's time is over. */
+  readonly deadlineMs: number;
   /** Set when this very run has ended before: its owner is started a second time. `error` is null when it was committed. */
   readonly ended: { readonly error: ErrorReport | null } | null;
 }
@@ -52,7 +55,7 @@ export interface PlanBackupResult {
   readonly disks: readonly PlannedDisk[];
   readonly driver: 'restorePoint' | 'diskSnapshot';
   readonly warnings: readonly string[];
-  readonly parallelTransfers: number;
+  readonly parallel: Parallelism;
   readonly maxRunHours: number;
 }
 

@@ -20,6 +20,8 @@ export const catalogue = {
   NODE_TOO_OLD: entry('This Node is too old', 'Run `npm ci`, which brings a newer Node on Linux x64, and start with `npm start`; elsewhere install Node 22.15 or newer.', 500),
   INTERNAL: entry('Something went wrong inside Holdfast', 'Run it again; if it fails the same way, report it with the message and the job id.', 500),
 
+  STEP_TIMEOUT: entry('A step of the job did not come to an end', 'Run it again. If it happens again, look in the app\'s log for what the step was doing, and at the network between the app, Azure and the vault.', 504),
+
   // Stores: where the vault's objects lie
   STORE_OBJECT_NOT_FOUND: entry('An object of the vault is not there', 'Check that the vault address is right and that nothing was deleted by hand; `holdfast check` says which recovery points need it.', 404, 4),
   STORE_RANGE: entry('An object of the vault is shorter than it should be', 'The object is truncated: run `holdfast check` to see which recovery points it touches, then `holdfast backup --full`, which takes nothing over.', 500, 4),
@@ -81,7 +83,7 @@ export const catalogue = {
   CLOUD_CONFLICT: entry('Azure is busy with another operation on this resource', 'Wait for the other operation to end; the next run tries again.', 409, 6),
   CLOUD_QUOTA: entry('A limit of the subscription is reached', 'Raise the quota or delete what is no longer needed; the message names the limit.', 409),
   CLOUD_UNREACHABLE: entry('Azure cannot be reached', 'Check the network, DNS and firewall rules of the app; the next run tries again.', 503),
-  CLOUD_ACCESS_LIMIT: entry('Too many snapshots of one disk are open for reading', 'At most 5 snapshots of a disk may be open at once: wait for other runs, or end access that was left behind.', 409, 6),
+  CLOUD_ACCESS_LIMIT: entry('Too many snapshots of one disk are open for reading', 'At most 5 snapshots of a disk may be open at once. The run waited for a place until its time was over: find what else exports snapshots of this disk, and end access that nobody needs any more.', 409, 6),
   CLOUD_ACCESS_EXPIRED: entry('Access to a snapshot expired and could not be renewed', 'Check whether someone ended the access or deleted the snapshot; the next run starts anew.', 503),
   CLOUD_DIFF_UNSUPPORTED: entry('Azure cannot compare the two snapshots', 'Nothing to do: the disk is read whole and compared by hash.', 409),
   CLOUD_FAILED: entry('An Azure operation failed', 'The message has the code that Azure gave; look it up in the troubleshooting page of the resource.', 502),

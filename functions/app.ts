@@ -11,6 +11,8 @@ import { createReleaseSnapshots } from '../activities/release-snapshots';
 import { createSelectItems } from '../activities/select-items';
 import { createSnapshotStatus, createStartSnapshot } from '../activities/snapshot';
 import { createTransferSlice } from '../activities/transfer-slice';
+import type { Outcome } from '../activities/outcome';
+import { withinLimit } from '../activities/step-limit';
 import type { OpenRunInput } from '../activities/types';
 import { backupDisk } from '../orchestrations/backup-disk';
 import { backupRegion } from '../orchestrations/backup-region';
@@ -43,17 +45,17 @@ function registerSteps({ deps }: Services): void {
   df.app.orchestration(ORCHESTRATIONS.backupRegion, backupRegion);
   df.app.orchestration(ORCHESTRATIONS.runPolicy, runPolicy);
   df.app.orchestration(ORCHESTRATIONS.policyLane, policyLane);
-  const steps: Readonly<Record<Exclude<keyof typeof ACTIVITIES, 'openRun'>, (input: never) => Promise<unknown>>> = {
+  const steps: Readonly<Record<Exclude<keyof typeof ACTIVITIES, 'openRun'>, (input: never) => Promise<Outcome<unknown>>>> = {
     planBackup: createPlanBackup(deps), startSnapshot: createStartSnapshot(deps), snapshotStatus: createSnapshotStatus(deps),
     planDisk: createPlanDisk(deps), planRegion: createPlanRegion(deps), transferSlice: createTransferSlice(deps), finishRegion: createFinishRegion(deps),
     finishDisk: createFinishDisk(deps), auditDisk: createAuditDisk(deps), commitRun: createCommitRun(deps), releaseSnapshots: createReleaseSnapshots(deps),
     abandonRun: createAbandonRun(deps), selectItems: createSelectItems(deps),
   };
-  for (const [name, step] of Object.entries(steps)) df.app.activity(name, { handler: (input: unknown) => step(input as never) });
+  for (const [name, step] of Object.entries(steps)) df.app.activity(name, { handler: (input: unknown) => withinLimit(name, step)(input as never) });
   // The one step that asks after another instance: is the backup that holds the item still at work?
   df.app.activity(ACTIVITIES.openRun, {
     extraInputs: [df.input.durableClient()],
-    handler: (input: OpenRunInput, context: InvocationContext) => createOpenRun(deps, (owner) => hasEnded(df.getClient(context), owner))(input),
+    handler: (input: OpenRunInput, context: InvocationContext) => withinLimit(ACTIVITIES.openRun, createOpenRun(deps, (owner) => hasEnded(df.getClient(context), owner)))(input),
   });
 }
 

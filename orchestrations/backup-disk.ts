@@ -4,7 +4,7 @@ import type { AuditDiskResult, DiskInput, PlanDiskResult } from '../activities/t
 import type { TransferStats } from '../vault/transfer-types';
 import { fromBitmap } from './bitmap';
 import type { BackupRegionInput } from './backup-region';
-import { PARALLEL_REGIONS } from './limits';
+import { type Parallelism, REGION_MARGIN_MS } from './limits';
 import { ACTIVITIES, ORCHESTRATIONS, regionInstanceId } from './names';
 import { batches, firstFailure, step, type Steps } from './steps';
 
@@ -12,7 +12,8 @@ import { batches, firstFailure, step, type Steps } from './steps';
 const REGIONS_PER_GENERATION = 32;
 
 export interface BackupDiskInput extends DiskInput {
-  readonly parallelTransfers: number;
+  readonly parallel: Parallelism;
+  readonly deadlineMs: number;
   /** Set when it continues as new. */
   readonly resume?: { readonly plan: PlanDiskResult; readonly regionsDone: number };
 }
@@ -42,11 +43,13 @@ export interface BackupDiskResult {
  */
 export function* backupDisk(context: OrchestrationContext): Steps<Outcome<BackupDiskResult> | undefined> {
   const input = context.df.getInput() as BackupDiskInput;
+  const { itemId, sequence, stamp, disk, pass, parallel, deadlineMs } = input;
+  const diskInput: DiskInput = { itemId, sequence, stamp, disk, pass };
 
   // 1
   let plan = input.resume?.plan;
   if (!plan) {
-    const planned = yield* step<PlanDiskResult>(context, ACTIVITIES.planDisk, input);
+    const planned = yield* step<PlanDiskResult>(context, ACTIVITIES.planDisk, diskInput, deadlineMs);
     if (!planned.ok) return planned;
     plan = planned.value;
   }
@@ -61,12 +64,13 @@ export function* backupDisk(context: OrchestrationContext): Steps<Outcome<Backup
   const report = (): void => context.df.setCustomStatus({ mode, sizeBytes, regions: regions.length, regionsDone: done + finished, running: [...running] } satisfies DiskStatus);
   const start = (region: number) => (): ReturnType<typeof context.df.callSubOrchestrator> => {
     running.push(region);
-    if (running.length > PARALLEL_REGIONS) running.shift();
+    if (running.length > parallel.regions) running.shift();
     report();
-    const regionInput: BackupRegionInput = { itemId: input.itemId, sequence: input.sequence, stamp: input.stamp, disk: input.disk, pass: input.pass, region, parallelTransfers: input.parallelTransfers };
+    const regionInput: BackupRegionInput = { ...diskInput, region, parallelTransfers: parallel.transfers, sliceWindows: parallel.sliceWindows, deadlineMs };
     return context.df.callSubOrchestrator(ORCHESTRATIONS.backupRegion, regionInput, regionInstanceId(context.df.instanceId, region));
   };
-  const outcomes = yield* batches<TransferStats>(context, now.map(start), PARALLEL_REGIONS, () => { finished++; report(); });
+  const limitMs = Math.max(0, deadlineMs - context.df.currentUtcDateTime.getTime()) + REGION_MARGIN_MS;
+  const outcomes = yield* batches<TransferStats>(context, now.map(start), parallel.regions, () => { finished++; report(); }, limitMs);
   const failure = firstFailure(outcomes);
   if (failure) return { ok: false, error: failure };
   done += now.length;
@@ -76,11 +80,11 @@ export function* backupDisk(context: OrchestrationContext): Steps<Outcome<Backup
   }
 
   // 3
-  const built = yield* step<TransferStats>(context, ACTIVITIES.finishDisk, input);
+  const built = yield* step<TransferStats>(context, ACTIVITIES.finishDisk, diskInput);
   if (!built.ok) return built;
 
   // 4
-  const audit = yield* step<AuditDiskResult>(context, ACTIVITIES.auditDisk, input);
+  const audit = yield* step<AuditDiskResult>(context, ACTIVITIES.auditDisk, diskInput, deadlineMs);
   if (!audit.ok) return audit;
   return { ok: true, value: { stats: built.value, mode, audit: audit.value } };
 }

@@ -4,14 +4,15 @@ import type { PlanRegionResult, RegionInput } from '../activities/types';
 import type { TransferStats } from '../vault/transfer-types';
 import { fromBitmap, toBitmap } from './bitmap';
 import { ACTIVITIES } from './names';
-import { activityTask, batches, firstFailure, step, type Steps } from './steps';
+import { firstFailure, step, type Steps, steps } from './steps';
 
-/** Windows of one transfer: at most a GiB of address space, some ten seconds of work; fewer where a small disk would show no progress. */
-const MAX_SLICE_WINDOWS = 16;
+/** A small disk is cut finer, so that it shows progress, but no finer than this. */
 const MIN_SLICE_WINDOWS = 2;
 
 export interface BackupRegionInput extends RegionInput {
   readonly parallelTransfers: number;
+  readonly sliceWindows: number;
+  readonly deadlineMs: number;
 }
 
 /** What a region says of itself while it runs. */
@@ -31,20 +32,19 @@ export function* backupRegion(context: OrchestrationContext): Steps<Outcome<Tran
   const input = context.df.getInput() as BackupRegionInput;
 
   // 1
-  const plan = yield* step<PlanRegionResult>(context, ACTIVITIES.planRegion, input);
+  const plan = yield* step<PlanRegionResult>(context, ACTIVITIES.planRegion, input, input.deadlineMs);
   if (!plan.ok) return plan;
   const windows = fromBitmap(plan.value.windows);
 
   // 2
-  const sliceWindows = Math.min(MAX_SLICE_WINDOWS, Math.max(MIN_SLICE_WINDOWS, Math.ceil(windows.length / (2 * input.parallelTransfers))));
+  const sliceWindows = Math.min(input.sliceWindows, Math.max(MIN_SLICE_WINDOWS, Math.ceil(windows.length / (2 * input.parallelTransfers))));
   const slices = Array.from({ length: Math.ceil(windows.length / sliceWindows) }, (_, index) => windows.slice(index * sliceWindows, (index + 1) * sliceWindows));
   let done = 0;
   const report = (): void => context.df.setCustomStatus({ windows: windows.length, windowsDone: Math.min(done * sliceWindows, windows.length), stats: null } satisfies RegionStatus);
   report();
-  const transferred = yield* batches<TransferStats>(
-    context, slices.map((slice) => () => activityTask(context, ACTIVITIES.transferSlice, { ...input, windows: toBitmap(slice) })),
-    input.parallelTransfers, () => { done++; report(); },
-  );
+  const transferred = yield* steps<TransferStats>(context, ACTIVITIES.transferSlice, slices.map((slice) => ({ ...input, windows: toBitmap(slice) })), {
+    limit: input.parallelTransfers, deadlineMs: input.deadlineMs, onProgress: () => { done++; report(); },
+  });
   const failure = firstFailure(transferred);
   if (failure) return { ok: false, error: failure };
 

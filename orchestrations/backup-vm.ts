@@ -4,14 +4,14 @@ import type { AbandonRunResult } from '../activities/commit-run';
 import type { CommitRunResult, OpenRunResult, PlanBackupResult, PlannedDisk, ReleaseResult, RunInput, SnapshotStatusResult } from '../activities/types';
 import { type ErrorReport, HoldfastError } from '../errors/holdfast-error';
 import type { BackupDiskInput, BackupDiskResult } from './backup-disk';
-import { PARALLEL_DISKS } from './limits';
+import { DISK_MARGIN_MS } from './limits';
 import { ACTIVITIES, diskInstanceId, ORCHESTRATIONS } from './names';
 import { batches, firstFailure, persist, step, type Steps, wait } from './steps';
 
 const FIRST_POLL_MS = 2_000;
-/** Each pause is half as long again as the one before: half a day of looking takes some fifty looks, and the history stays short. */
+/** Each pause is half as long again as the one before: half a day of looking takes some forty looks, and the history stays short. */
 const POLL_GROWTH = 1.5;
-const MAX_POLL_MS = 15 * 60_000;
+const MAX_POLL_MS = 30 * 60_000;
 const MAX_WARNINGS = 20;
 const MAX_WARNING_CHARS = 300;
 const MAX_STATUS_WARNING_CHARS = 2_000;
@@ -21,7 +21,7 @@ const SNAPSHOT_LIMIT_MS = 12 * 3_600_000;
 /** A run that is not closed holds up the next one, so an outage of the vault is outlived. */
 const CLOSING = { firstMs: 5_000, mostMs: 2 * 3_600_000, limitMs: 24 * 3_600_000 };
 /** What cannot be deleted within this is left to the item's next run, which looks for it. */
-const RELEASING = { firstMs: 2_000, mostMs: 15 * 60_000, limitMs: 2 * 3_600_000 };
+const RELEASING = { firstMs: 2_000, mostMs: 30 * 60_000, limitMs: 2 * 3_600_000 };
 
 export interface BackupVmInput {
   readonly itemId: string;
@@ -81,7 +81,7 @@ export function* backupVm(context: OrchestrationContext): Steps<BackupVmResult> 
   status.set({ sequence: run.sequence });
 
   // 2 to 5
-  const backedUp = yield* backUp(context, input, run, status);
+  const backedUp = yield* backUp(context, input, run, opened.value.deadlineMs, status);
 
   // 6
   status.set({ phase: 'clean-up' });
@@ -101,7 +101,7 @@ function* close(context: OrchestrationContext, run: RunInput, reason: ErrorRepor
   return { committed: null, error: reason };
 }
 
-function* backUp(context: OrchestrationContext, input: BackupVmInput, run: RunInput, status: Status): Steps<Outcome<CommitRunResult>> {
+function* backUp(context: OrchestrationContext, input: BackupVmInput, run: RunInput, deadlineMs: number, status: Status): Steps<Outcome<CommitRunResult>> {
   // 2
   status.set({ phase: 'planning' });
   const plan = yield* step<PlanBackupResult>(context, ACTIVITIES.planBackup, { ...run, vmId: input.vmId, policy: input.policy, slot: input.slot });
@@ -117,13 +117,13 @@ function* backUp(context: OrchestrationContext, input: BackupVmInput, run: RunIn
 
   // 4
   status.set({ phase: 'transfer' });
-  const first = yield* backUpDisks(context, run, plan.value, disks, 0);
+  const first = yield* backUpDisks(context, run, plan.value, disks, 0, deadlineMs);
   const failure = firstFailure(first.filter((outcome) => outcome.ok || outcome.error.code !== NO_DIFF));
   if (failure) return { ok: false, error: failure };
   const refused = disks.map((disk, index) => ({ disk, why: whyCompare(first[index]) })).filter(({ why }) => why !== null);
   if (refused.length > 0) {
     status.warn(refused.map(({ disk, why }) => `${why?.replace('DISK', disk.name)}; the whole disk was read and compared`));
-    const second = yield* backUpDisks(context, run, plan.value, refused.map(({ disk }) => disk), 1);
+    const second = yield* backUpDisks(context, run, plan.value, refused.map(({ disk }) => disk), 1, deadlineMs);
     const again = firstFailure(second);
     if (again) return { ok: false, error: again };
   }
@@ -155,12 +155,13 @@ function* takeSnapshot(context: OrchestrationContext, run: RunInput, status: Sta
   }
 }
 
-function backUpDisks(context: OrchestrationContext, run: RunInput, plan: PlanBackupResult, disks: readonly PlannedDisk[], pass: number): Steps<Outcome<BackupDiskResult>[]> {
+function backUpDisks(context: OrchestrationContext, run: RunInput, plan: PlanBackupResult, disks: readonly PlannedDisk[], pass: number, deadlineMs: number): Steps<Outcome<BackupDiskResult>[]> {
   const starts = disks.map(({ disk }) => (): Task => {
-    const input: BackupDiskInput = { ...run, disk, pass, parallelTransfers: plan.parallelTransfers };
+    const input: BackupDiskInput = { ...run, disk, pass, parallel: plan.parallel, deadlineMs };
     return context.df.callSubOrchestrator(ORCHESTRATIONS.backupDisk, input, diskInstanceId(context.df.instanceId, disk, pass));
   });
-  return batches(context, starts, PARALLEL_DISKS);
+  const limitMs = Math.max(0, deadlineMs - context.df.currentUtcDateTime.getTime()) + DISK_MARGIN_MS;
+  return batches(context, starts, plan.parallel.disks, undefined, limitMs);
 }
 
 function* release(context: OrchestrationContext, run: RunInput, status: Status): Steps<void> {

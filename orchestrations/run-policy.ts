@@ -3,8 +3,9 @@ import type { Outcome } from '../activities/outcome';
 import type { SelectItemsResult } from '../activities/types';
 import type { ErrorReport } from '../errors/holdfast-error';
 import type { BackupVmInput, BackupVmResult } from './backup-vm';
+import { LANE_LIMIT_MS } from './limits';
 import { ACTIVITIES, backupInstanceId, laneInstanceId, ORCHESTRATIONS } from './names';
-import { batches, persist, type Steps } from './steps';
+import { batches, persist, type Steps, within } from './steps';
 
 /** A slot is all that its machines get until the next one: an outage at its moment is waited out. */
 const SELECTING = { firstMs: 5_000, mostMs: 15 * 60_000, limitMs: 6 * 3_600_000 };
@@ -76,13 +77,9 @@ export function* policyLane(context: OrchestrationContext): Steps<Outcome<RunPol
   const counts = { ...NO_COUNTS };
   for (const { itemId, vmId } of items) {
     const backup: BackupVmInput = { itemId, vmId, stamp, slot, policy };
-    try {
-      const result = (yield context.df.callSubOrchestrator(ORCHESTRATIONS.backupVm, backup, backupInstanceId(itemId, stamp, policy))) as BackupVmResult;
-      counts[result.outcome]++;
-    } catch {
-      // Its own job says why; the lane goes on with the next item.
-      counts.failed++;
-    }
+    const result = yield* within<BackupVmResult>(context, context.df.callSubOrchestrator(ORCHESTRATIONS.backupVm, backup, backupInstanceId(itemId, stamp, policy)), LANE_LIMIT_MS);
+    // Of one that failed its own job says why; the lane goes on with the next item.
+    counts[result.ok ? result.value.outcome : 'failed']++;
   }
   return { ok: true, value: counts };
 }

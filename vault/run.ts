@@ -166,6 +166,9 @@ export async function latestCommitted(vault: VaultAccess, itemId: string): Promi
 export const runEnd = (vault: VaultAccess, run: RunRef): Promise<z.infer<typeof endSchema> | undefined> =>
   findDocument(vault, `${runFolder(run.itemId, run.sequence)}/end`, endSchema);
 
+/** When a run's time is over: after it the run may be given up by anyone. */
+export const runDeadlineMs = async (vault: VaultAccess, run: RunRef): Promise<number> => Date.parse((await readOpen(vault, run.itemId, run.sequence)).deadline);
+
 async function lastRun(vault: VaultAccess, itemId: string): Promise<{ sequence: number; ended: boolean } | undefined> {
   const states = await runStates(vault, itemId);
   let sequence = 0;

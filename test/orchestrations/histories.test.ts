@@ -6,6 +6,7 @@ import { backupDisk, type BackupDiskInput } from '../../orchestrations/backup-di
 import { backupRegion, type BackupRegionInput } from '../../orchestrations/backup-region';
 import { backupVm, type BackupVmInput } from '../../orchestrations/backup-vm';
 import { toBitmap } from '../../orchestrations/bitmap';
+import { parallelism } from '../../orchestrations/limits';
 import { ACTIVITIES, ORCHESTRATIONS } from '../../orchestrations/names';
 import { policyLane, runPolicy, type RunPolicyInput } from '../../orchestrations/run-policy';
 import { emptyStats } from '../../vault/transfer-types';
@@ -15,6 +16,8 @@ const range = (count: number): number[] => Array.from({ length: count }, (_, ind
 type Handler = (input: Record<string, unknown>) => unknown;
 
 const MAX_EVENTS = 1_000;
+const PARALLEL = parallelism(65, 4, null);
+const DEADLINE_MS = Date.UTC(2026, 0, 2);
 /** A custom status of more than 16 KB of UTF-16 text is refused (Durable Functions documentation, custom orchestration status). */
 const MAX_STATUS_CHARS = 8 * 1024;
 const MAX_INSTANCE_ID_CHARS = 100;
@@ -53,7 +56,7 @@ describe('the histories of orchestrations', () => {
       [ACTIVITIES.finishRegion]: () => ok(emptyStats()),
     });
     host = started.host;
-    const input: BackupRegionInput = { itemId: 'a', sequence: 1, stamp: '20261123T010000Z', disk: 0, pass: 0, region: 511, parallelTransfers: 4 };
+    const input: BackupRegionInput = { itemId: 'a', sequence: 1, stamp: '20261123T010000Z', disk: 0, pass: 0, region: 511, parallelTransfers: 4, sliceWindows: 16, deadlineMs: DEADLINE_MS };
     await host.waitFor(host.client.startNew(ORCHESTRATIONS.backupRegion, { input }));
     assert.equal(slices.length, 64);
     assert.equal(new Set(slices).size, 64);
@@ -75,7 +78,7 @@ describe('the histories of orchestrations', () => {
       [ACTIVITIES.finishDisk]: () => ok(emptyStats()), [ACTIVITIES.auditDisk]: () => ok({ samples: 0, mismatches: 0 }),
     });
     host = started.host;
-    const input: BackupDiskInput = { itemId: 'a', sequence: 1, stamp: '20261123T010000Z', disk: 0, pass: 0, parallelTransfers: 4 };
+    const input: BackupDiskInput = { itemId: 'a', sequence: 1, stamp: '20261123T010000Z', disk: 0, pass: 0, parallel: PARALLEL, deadlineMs: DEADLINE_MS };
     const done = await host.waitFor(host.client.startNew(ORCHESTRATIONS.backupDisk, { input, instanceId: `backup.${'i'.repeat(40)}.20261123T010000Z.01234567.d63p1` }));
     assert.equal((done.output as { ok: boolean }).ok, true);
     // A generator starts anew at each replay: what counts is that all were there.
@@ -91,8 +94,8 @@ describe('the histories of orchestrations', () => {
       return ok({ stats: emptyStats(), mode: 'full', audit: { samples: 0, mismatches: 1 } });
     } }, {
       nothing: () => null,
-      [ACTIVITIES.openRun]: () => ok({ sequence: 1, ended: null }),
-      [ACTIVITIES.planBackup]: () => ok({ vmName: 'v'.repeat(64), driver: 'diskSnapshot', disks: names, warnings: range(20).map((n) => `${n} ${'w'.repeat(400)}`), parallelTransfers: 4, maxRunHours: 24 }),
+      [ACTIVITIES.openRun]: () => ok({ sequence: 1, deadlineMs: DEADLINE_MS, ended: null }),
+      [ACTIVITIES.planBackup]: () => ok({ vmName: 'v'.repeat(64), driver: 'diskSnapshot', disks: names, warnings: range(20).map((n) => `${n} ${'w'.repeat(400)}`), parallel: PARALLEL, maxRunHours: 24 }),
       [ACTIVITIES.startSnapshot]: () => ok(null),
       [ACTIVITIES.snapshotStatus]: (input) => { looks++; return input.last === true ? ok({ state: 'ready', percent: 100, consistency: 'crash', warnings: [] }) : ok({ state: 'running', percent: 50, consistency: null, warnings: [] }); },
       [ACTIVITIES.commitRun]: () => ok({ recoveryPoint: 'rp', consistency: 'crash', stats: emptyStats(), warnings: [] }),
@@ -110,7 +113,7 @@ describe('the histories of orchestrations', () => {
   it('an outage of a day while a run is closed keeps the history short', async () => {
     const fails = (code: string) => () => { throw new Error(`HOLDFAST_ERROR:${JSON.stringify({ code, message: 'down', remedy: '', data: {} })}:END`); };
     const started = await startHost({ [ORCHESTRATIONS.backupVm]: backupVm }, {
-      [ACTIVITIES.openRun]: () => ok({ sequence: 1, ended: null }), [ACTIVITIES.planBackup]: fails('STORE_UNREACHABLE'),
+      [ACTIVITIES.openRun]: () => ok({ sequence: 1, deadlineMs: DEADLINE_MS, ended: null }), [ACTIVITIES.planBackup]: fails('STORE_UNREACHABLE'),
       [ACTIVITIES.abandonRun]: fails('STORE_UNREACHABLE'), [ACTIVITIES.releaseSnapshots]: fails('STORE_UNREACHABLE'),
     });
     host = started.host;
@@ -138,8 +141,8 @@ describe('the histories of orchestrations', () => {
         return ok({ stats: emptyStats(), mode: 'full', audit: { samples: 0, mismatches: 0 } });
       } }, {
         nothing: () => null,
-        ...step(ACTIVITIES.openRun, { sequence: 1, ended: null }),
-        ...step(ACTIVITIES.planBackup, { vmName: 'v', driver: 'restorePoint', disks: [{ disk: 0, name: 'd', lun: 'os', sizeBytes: 1 }], warnings: [], parallelTransfers: 4, maxRunHours: 24 }),
+        ...step(ACTIVITIES.openRun, { sequence: 1, deadlineMs: DEADLINE_MS, ended: null }),
+        ...step(ACTIVITIES.planBackup, { vmName: 'v', driver: 'restorePoint', disks: [{ disk: 0, name: 'd', lun: 'os', sizeBytes: 1 }], warnings: [], parallel: PARALLEL, maxRunHours: 24 }),
         ...step(ACTIVITIES.startSnapshot, null), ...step(ACTIVITIES.snapshotStatus, { state: 'ready', percent: 100, consistency: 'crash', warnings: [] }),
         ...step(ACTIVITIES.commitRun, { recoveryPoint: 'rp', consistency: 'crash', stats: emptyStats(), warnings: [] }),
         ...step(ACTIVITIES.abandonRun, { committed: null, error: { code: 'INTERNAL', message: 'a bug', remedy: '', data: {} } }), ...step(ACTIVITIES.releaseSnapshots, { pending: 0 }),
