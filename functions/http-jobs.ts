@@ -19,7 +19,7 @@ export const getJob = ({ deps }: Services): HttpHandler => async (request, conte
   const id = request.params.id ?? '';
   const status = parseBackupInstanceId(id) ? await findStatus(client, id) : undefined;
   if (!status) throw notFound(id);
-  return json(await viewJob(client, status, deps.nowMs(), true));
+  return json(await viewJob(client, await deps.vault(), status, deps.nowMs(), true));
 };
 
 /** The jobs of the last week, newest first. */
@@ -28,7 +28,8 @@ export const listJobs = ({ deps }: Services): HttpHandler => async (_request, co
   const now = new Date(deps.nowMs());
   const all = await client.getStatusBy({ createdTimeFrom: new Date(now.getTime() - LISTED_DAYS * 86_400_000), createdTimeTo: now, runtimeStatus: [] });
   const backups = all.filter(({ instanceId }) => parseBackupInstanceId(instanceId)).sort((a, b) => new Date(b.createdTime).getTime() - new Date(a.createdTime).getTime());
-  return json(await Promise.all(backups.slice(0, MAX_LISTED).map((status) => viewJob(client, status, now.getTime(), false))));
+  const vault = await deps.vault();
+  return json(await Promise.all(backups.slice(0, MAX_LISTED).map((status) => viewJob(client, vault, status, now.getTime(), false))));
 };
 
 /**

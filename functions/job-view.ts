@@ -5,6 +5,8 @@ import type { BackupVmInput, BackupVmResult, BackupVmStatus } from '../orchestra
 import type { DiskStatus } from '../orchestrations/backup-disk';
 import type { RegionStatus } from '../orchestrations/backup-region';
 import { diskInstanceId, regionInstanceId } from '../orchestrations/names';
+import { runEnd } from '../vault/run';
+import type { VaultAccess } from '../vault/tree';
 import { REGION_BYTES, WINDOW_BYTES } from '../vault/format';
 import type { TransferStats } from '../vault/transfer-types';
 import { findStatus, isActive } from './durable-status';
@@ -43,11 +45,11 @@ export interface JobProgress {
 }
 
 /** A backup as people see it. With `deep`, running disks and regions are asked how far they are. */
-export async function viewJob(client: DurableClient, status: DurableOrchestrationStatus, nowMs: number, deep: boolean): Promise<JobView> {
+export async function viewJob(client: DurableClient, vault: VaultAccess, status: DurableOrchestrationStatus, nowMs: number, deep: boolean): Promise<JobView> {
   const input = status.input as unknown as BackupVmInput;
   const custom = (status.customStatus ?? null) as BackupVmStatus | null;
-  const ended = !isActive(status);
-  const result = status.runtimeStatus === 'Completed' ? status.output as unknown as BackupVmResult : null;
+  const result = status.runtimeStatus === 'Completed' ? status.output as unknown as BackupVmResult : await resultInVault(vault, status, input, custom);
+  const ended = result !== null || !isActive(status);
   const startedAt = new Date(status.createdTime);
   const state = stateOf(status, result);
   const bytes = await bytesDone(client, status.instanceId, custom, state === 'succeeded', deep && !ended);
@@ -64,6 +66,17 @@ export async function viewJob(client: DurableClient, status: DurableOrchestratio
     figures: result?.committed?.stats ?? null, recoveryPoint: result?.recoveryPoint ?? null, consistency: result?.committed?.consistency ?? null,
     warnings: result?.warnings ?? custom?.warnings ?? [], error: errorOf(status, result),
   };
+}
+
+/**
+ * How a job ended whose orchestration does not tell: one that was terminated, or that is done but held by a step that never came back (faults 34 and
+ * 35). The run's record in the vault is the truth; null while the run has not ended.
+ */
+async function resultInVault(vault: VaultAccess, status: DurableOrchestrationStatus, { itemId, stamp }: BackupVmInput, custom: BackupVmStatus | null): Promise<BackupVmResult | null> {
+  if (custom === null || custom.sequence === null || (isActive(status) && custom.phase !== 'done')) return null;
+  const end = await runEnd(vault, { itemId, stamp, sequence: custom.sequence });
+  if (!end) return null;
+  return { outcome: end.outcome === 'committed' ? 'committed' : 'failed', recoveryPoint: end.recoveryPoint, committed: null, error: end.error as ErrorReport | null, warnings: custom.warnings };
 }
 
 function stateOf(status: DurableOrchestrationStatus, result: BackupVmResult | null): JobState {
