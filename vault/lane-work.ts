@@ -9,8 +9,8 @@ import { refFromJson, refToJson } from './ref-json';
 import { ReuseIndex } from './reuse';
 import type { Store } from './store/store';
 import { throttledSource } from './throttled-source';
-import type { Spec, TransferFactory } from './transfer-factory';
-import type { Lane, LaneFlush, LaneJob, LaneOptions, LaneReadJob, LaneReadResult, LaneResult } from './transfer-lane';
+import type { TransferFactory } from './transfer-factory';
+import type { Lane, LaneFlush, LaneJob, LaneOptions, LaneReadJob, LaneReadResult, LaneResult, RenewAccess } from './transfer-lane';
 import { loadLeaf, type VaultAccess } from './tree';
 import { readWindow } from './window-restore';
 import { WindowWriter } from './window-writer';
@@ -24,16 +24,16 @@ export class LaneWork implements Lane {
     private readonly writer: WindowWriter | null, private readonly packs: readonly PackWriter[], private readonly collectDamage: boolean,
   ) {}
 
-  static async open(options: LaneOptions, factory: TransferFactory, renew: () => Promise<Spec>): Promise<LaneWork> {
+  static async open(options: LaneOptions, factory: TransferFactory, renew: RenewAccess): Promise<LaneWork> {
     const keys = deriveVaultKeys(Buffer.from(options.keys.vaultId, 'hex'), Buffer.from(options.keys.masterKey, 'hex'));
     const store: Store = await factory.openStore(options.store);
     const vault: VaultAccess = { store, keys };
     const opened: Closable[] = [store];
     try {
-      const sink = options.sink && await factory.openSink(options.sink);
+      const sink = options.sink && await factory.openSink(options.sink, () => renew('sink'));
       if (sink) opened.unshift(sink);
       if (!options.source) return new LaneWork(vault, null, sink, null, [], options.collectDamage);
-      const source = await factory.openSource(options.source, renew);
+      const source = await factory.openSource(options.source, () => renew('source'));
       opened.unshift(source);
       const packs = (kind: PackKind): PackWriter => new PackWriter(store, keys, { kind, compressionLevel: options.compressionLevel });
       const [dataPacks, metaPacks] = [packs(PackKind.data), packs(PackKind.meta)];

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import type { VaultKeys } from './keys';
 import { LaneWork } from './lane-work';
 import { loadFactory, type Spec } from './transfer-factory';
-import { type ChampionSpec, type Lane, type LaneOptions, startWorkerLane } from './transfer-lane';
+import { type ChampionSpec, type Lane, type LaneOptions, type RenewAccess, startWorkerLane } from './transfer-lane';
 
 export interface LanePlan {
   /** Absolute path of the module with the TransferFactory. */
@@ -20,6 +20,8 @@ export interface LanePlan {
   readonly threads?: number;
   /** Asked for a new source when access expired. */
   readonly renew?: () => Promise<Spec>;
+  /** The same for the sink. */
+  readonly renewSink?: () => Promise<Spec>;
 }
 
 export const DEFAULT_COMPRESSION_LEVEL = 1;
@@ -34,7 +36,8 @@ export async function withLanes<T>(plan: LanePlan, use: (lanes: readonly Lane[])
     compressionLevel: plan.compressionLevel ?? DEFAULT_COMPRESSION_LEVEL, champions: plan.champions ?? [], collectDamage: plan.collectDamage ?? false,
     readBytesPerSecond: plan.readBytesPerSecond ? plan.readBytesPerSecond / Math.max(1, threads) : null,
   };
-  const renew = plan.renew ?? ((): Promise<Spec> => Promise.reject(new Error('This source cannot be renewed')));
+  const renew = (what: 'source' | 'sink'): Promise<Spec> =>
+    (what === 'source' ? plan.renew : plan.renewSink)?.() ?? Promise.reject(new Error(`This ${what} cannot be renewed`));
   const lanes: Lane[] = [];
   let result: T;
   try {
@@ -52,7 +55,7 @@ export async function withLanes<T>(plan: LanePlan, use: (lanes: readonly Lane[])
 }
 
 /** Adds every thread that started to `lanes`, also when another one failed, so that none is left behind. */
-async function startThreads(lanes: Lane[], threads: number, options: LaneOptions, renew: () => Promise<Spec>): Promise<void> {
+async function startThreads(lanes: Lane[], threads: number, options: LaneOptions, renew: RenewAccess): Promise<void> {
   const started = await Promise.allSettled(Array.from({ length: threads }, () => startWorkerLane(options, renew)));
   for (const one of started) if (one.status === 'fulfilled') lanes.push(one.value);
   for (const one of started) if (one.status === 'rejected') throw one.reason;

@@ -15,7 +15,7 @@ export interface TransferFactory {
   openStore(spec: Spec): Promise<Store>;
   /** `renew` asks the main thread for a new spec when access has expired. */
   openSource(spec: Spec, renew: () => Promise<Spec>): Promise<BlockSource>;
-  openSink(spec: Spec): Promise<BlockSink>;
+  openSink(spec: Spec, renew: () => Promise<Spec>): Promise<BlockSink>;
 }
 
 export async function loadFactory(modulePath: string): Promise<TransferFactory> {

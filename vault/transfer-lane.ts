@@ -81,15 +81,18 @@ export type ToLane =
   | { readonly kind: 'read'; readonly job: LaneReadJob }
   | { readonly kind: 'flush' }
   | { readonly kind: 'close' }
-  | { readonly kind: 'renewed'; readonly spec?: Spec; readonly error?: ErrorReport };
+  | { readonly kind: 'renewed'; readonly what: 'source' | 'sink'; readonly spec?: Spec; readonly error?: ErrorReport };
 
 export type FromLane =
   | { readonly kind: 'done'; readonly value: unknown }
   | { readonly kind: 'failed'; readonly error: ErrorReport }
-  | { readonly kind: 'renew' };
+  | { readonly kind: 'renew'; readonly what: 'source' | 'sink' };
+
+/** Asks the main thread for new access to what the lane reads from or writes to. */
+export type RenewAccess = (what: 'source' | 'sink') => Promise<Spec>;
 
 /** Runs a lane in a worker thread, so that cutting and compressing never hold up the main thread. */
-export async function startWorkerLane(options: LaneOptions, renew: () => Promise<Spec>): Promise<Lane> {
+export async function startWorkerLane(options: LaneOptions, renew: RenewAccess): Promise<Lane> {
   const worker = new Worker(path.join(__dirname, 'transfer-worker.js'), { resourceLimits: { maxYoungGenerationSizeMb: 8 } });
   let waiting: { resolve(value: unknown): void; reject(error: Error): void } | undefined;
   let broken: Error | undefined;
@@ -101,8 +104,11 @@ export async function startWorkerLane(options: LaneOptions, renew: () => Promise
   worker.on('message', (message: FromLane) => {
     if (message.kind === 'done') settle(undefined, message.value);
     else if (message.kind === 'failed') settle(fromReport(message.error));
-    else Promise.resolve().then(renew).then((spec) => ({ kind: 'renewed', spec }) satisfies ToLane, (error: unknown) => ({ kind: 'renewed', error: toReport(error) }) satisfies ToLane)
-      .then((answer) => worker.postMessage(answer), (error: Error) => settle(error));
+    else {
+      const { what } = message;
+      Promise.resolve().then(() => renew(what)).then((spec) => ({ kind: 'renewed', what, spec }) satisfies ToLane, (error: unknown) => ({ kind: 'renewed', what, error: toReport(error) }) satisfies ToLane)
+        .then((answer) => worker.postMessage(answer), (error: Error) => settle(error));
+    }
   });
   worker.on('error', (error) => { broken = error; settle(error); });
   worker.on('exit', (code) => { broken ??= new Error(`The transfer thread ended with code ${code}`); settle(broken); });

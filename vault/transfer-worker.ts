@@ -3,21 +3,25 @@ import { parentPort } from 'node:worker_threads';
 import { fromReport, toReport } from '../errors/holdfast-error';
 import { LaneWork } from './lane-work';
 import { loadFactory, type Spec } from './transfer-factory';
-import type { FromLane, ToLane } from './transfer-lane';
+import type { FromLane, RenewAccess, ToLane } from './transfer-lane';
 
 const port = parentPort;
 if (!port) throw new Error('transfer-worker runs in a worker thread only');
 
 const say = (message: FromLane): void => port.postMessage(message);
 let lane: LaneWork | undefined;
-let renewal: Promise<Spec> | undefined;
-let answerRenewal: { resolve(spec: Spec): void; reject(error: Error): void } | undefined;
+interface Renewal { spec?: Promise<Spec>; resolve?(spec: Spec): void; reject?(error: Error): void }
+const renewals = new Map<'source' | 'sink', Renewal>();
 
-/** Reads that find access expired at the same time share one renewal. */
-const renew = (): Promise<Spec> => renewal ??= new Promise((resolve, reject) => {
-  answerRenewal = { resolve, reject };
-  say({ kind: 'renew' });
-});
+/** Requests that find access expired at the same time share one renewal. */
+const renew: RenewAccess = (what) => {
+  const renewal: Renewal = renewals.get(what) ?? {};
+  renewals.set(what, renewal);
+  return renewal.spec ??= new Promise((resolve, reject) => {
+    Object.assign(renewal, { resolve, reject });
+    say({ kind: 'renew', what });
+  });
+};
 
 async function answer(message: Exclude<ToLane, { kind: 'renewed' }>): Promise<unknown> {
   if (message.kind === 'open') {
@@ -35,8 +39,9 @@ async function answer(message: Exclude<ToLane, { kind: 'renewed' }>): Promise<un
 
 port.on('message', (message: ToLane) => {
   if (message.kind === 'renewed') {
-    if (message.spec) answerRenewal?.resolve(message.spec); else if (message.error) answerRenewal?.reject(fromReport(message.error));
-    renewal = undefined;
+    const renewal = renewals.get(message.what);
+    renewals.delete(message.what);
+    if (message.spec) renewal?.resolve?.(message.spec); else if (message.error) renewal?.reject?.(fromReport(message.error));
     return;
   }
   answer(message).then((value) => say({ kind: 'done', value }), (error: unknown) => say({ kind: 'failed', error: toReport(error) }));

@@ -15,9 +15,11 @@ export interface DataClient {
 }
 
 export interface DataRequest {
-  readonly method: 'GET' | 'HEAD';
+  readonly method: 'GET' | 'HEAD' | 'PUT';
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** What a PUT sends: its memory must stay as it is until the answer. */
+  readonly payload?: Buffer;
   /**
    * Where a body of exactly this length is written when `accept` says so. When `accept` refuses a success, its body is
    * dropped unread: it may be a whole disk. Every other body is collected, up to `maxBodyBytes`.
@@ -64,12 +66,13 @@ function sendOnce(request: DataRequest, agents: { 'http:': http.Agent; 'https:':
       // The message of a socket error may hold the address but never the path; it is still built anew, to be sure.
       reject(error instanceof TransportError ? error : new TransportError(error.code ?? 'ECONNRESET', `${request.method} ${url.host}: ${error.code ?? 'connection failed'}`));
     };
-    const requestOptions = { method: request.method, headers: request.headers, agent: isTls ? agents['https:'] : agents['http:'] };
+    const lengthHeader = request.method === 'PUT' ? { 'content-length': String(request.payload?.length ?? 0) } : {};
+    const requestOptions = { method: request.method, headers: { ...request.headers, ...lengthHeader }, agent: isTls ? agents['https:'] : agents['http:'] };
     const outgoing = isTls ? https.request(url, requestOptions) : http.request(url, requestOptions);
     outgoing.setTimeout(idleTimeoutMs, () => outgoing.destroy(new TransportError('ETIMEDOUT', `${request.method} ${url.host}: no byte for ${String(idleTimeoutMs)} ms`)));
     outgoing.on('error', fail);
     outgoing.on('response', (incoming) => receive(request, incoming, resolve, fail));
-    outgoing.end();
+    outgoing.end(request.payload);
   });
 }
 

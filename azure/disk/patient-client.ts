@@ -9,8 +9,8 @@ export const dataPatience: Patience = { attempts: 8, baseMs: 250, capMs: 15_000,
 const transientStatuses = new Set([408, 429, 500, 502, 503, 504]);
 
 /**
- * Sends a read and sends it again while the failure looks temporary. Every request here is a read of something that
- * does not change, so that it may be repeated whatever became of the attempt before.
+ * Sends a request and sends it again while the failure looks temporary. Every request here is a read, or a write of whole pages whose
+ * bytes are the same each time, so that it may be repeated whatever became of the attempt before.
  * Returns any answer that is not temporary, whatever its status; throws CLOUD_THROTTLED, CLOUD_UNREACHABLE or CLOUD_FAILED.
  */
 export async function sendPatiently(client: DataClient, request: DataRequest, doing: string, patience: Patience, waiting: Waiting): Promise<DataResponse> {

@@ -1,11 +1,11 @@
-import type { AccessUrl, OpenSnapshotSource } from '../../activities/cloud';
-import { HoldfastError, isHoldfastError, messageOf } from '../../errors/holdfast-error';
+import type { OpenSnapshotSource } from '../../activities/cloud';
+import { HoldfastError } from '../../errors/holdfast-error';
 import type { BlockSource } from '../../vault/block-source';
 import { type Patience, realWaiting, type Waiting } from './backoff';
 import { createDataClient, type DataClient, type DataResponse } from './data-client';
-import { dataPlaneError, serviceCodeOf, singleHeader } from './data-errors';
+import { dataPlaneError, singleHeader } from './data-errors';
+import { type Grant, Grants } from './grants';
 import { dataPatience, sendPatiently } from './patient-client';
-import { redact } from './redact';
 
 /** Large enough that latency matters little, small enough that a torn answer costs little to ask again. */
 const pieceBytes = 4 * 1024 * 1024;
@@ -21,41 +21,30 @@ export interface SnapshotSourceOptions {
   readonly waiting?: Waiting;
   /** A socket that is silent for so long is given up. */
   readonly idleTimeoutMs?: number;
+  /** True for a disk that is being written to: its ETag changes all the time and proves nothing. */
+  readonly isWrittenTo?: boolean;
 }
 
 /** Reads snapshots over HTTP. For what is checked, see SnapshotReader. */
 export function createSnapshotOpener(options: SnapshotSourceOptions = {}): OpenSnapshotSource {
-  return (access, renew) => new SnapshotReader(access, renew, options);
+  return (access, renew) => new SnapshotReader(new Grants(access, renew), options);
 }
 
 export const openSnapshotSource: OpenSnapshotSource = createSnapshotOpener();
-
-/** One grant of access. Reads in parallel share it, so that its expiry is renewed once for all of them. */
-interface Grant {
-  readonly url: string;
-  /** Set by the first answer; every later one must have the same. Null when the service sends none. */
-  etag: string | null | undefined;
-  /** False until an answer proved that the URL works: one that never worked is not renewed again. */
-  worked: boolean;
-}
 
 /**
  * Every piece is a 206 with exactly the asked Content-Range, the whole length and the ETag of the first answer, or the
  * read fails: there are no short reads and no made-up zeros. A 403 asks `renew` for a new URL, once for each grant
  * that worked before, and the piece is asked again with it.
  */
-class SnapshotReader implements BlockSource {
+export class SnapshotReader implements BlockSource {
   readonly sizeBytes: number;
-  private grant: Grant;
-  private renewal: Promise<void> | undefined;
   private readonly client: DataClient;
   private readonly patience: Patience;
   private readonly waiting: Waiting;
 
-  constructor(access: AccessUrl, private readonly renew: () => Promise<AccessUrl>, options: SnapshotSourceOptions) {
-    this.sizeBytes = access.sizeBytes;
-    // The first URL counts as one that worked: it may have expired between its grant and this activity's first read.
-    this.grant = { url: access.url, etag: undefined, worked: true };
+  constructor(private readonly grants: Grants, private readonly options: SnapshotSourceOptions) {
+    this.sizeBytes = grants.sizeBytes;
     this.client = createDataClient({ maxSockets: parallelPieces * 2, idleTimeoutMs: options.idleTimeoutMs ?? 60_000 });
     this.patience = options.patience ?? dataPatience;
     this.waiting = options.waiting ?? realWaiting;
@@ -97,10 +86,10 @@ class SnapshotReader implements BlockSource {
   private async readPiece(piece: Buffer, offsetBytes: number): Promise<void> {
     const doing = `reading ${String(piece.length)} bytes at ${String(offsetBytes)} of a snapshot`;
     for (;;) {
-      const grant = this.grant;
+      const grant = this.grants.current;
       const response = await this.request(grant, piece, offsetBytes, doing);
       if (response.status === 403 || response.status === 401) {
-        await this.renewAfter(grant, response, doing);
+        await this.grants.renewAfter(grant, response, doing);
         continue;
       }
       this.checkAnswer(grant, response, doing);
@@ -132,46 +121,11 @@ class SnapshotReader implements BlockSource {
       const got = singleHeader(response.headers, 'content-range') ?? 'no Content-Range';
       throw new HoldfastError('CLOUD_FAILED', `The disk service answered ${String(response.status)} with "${got}" when ${doing}`, { data: { httpStatus: response.status, serviceCode: '' } });
     }
+    if (this.options.isWrittenTo === true) return;
     const etag = singleHeader(response.headers, 'etag') ?? null;
     if (grant.etag === undefined) grant.etag = etag;
     if (grant.etag !== etag) {
       throw new HoldfastError('CLOUD_SNAPSHOT_CHANGED', `The ETag of the snapshot was ${String(grant.etag)} and is ${String(etag)} when ${doing}`, { data: { serviceCode: '' } });
     }
   }
-
-  /** Puts a new grant in place of `refused`, unless another piece did so already. One renewal serves all that wait. */
-  private async renewAfter(refused: Grant, response: DataResponse, doing: string): Promise<void> {
-    if (this.grant !== refused) return;
-    if (!refused.worked) {
-      const serviceCode = serviceCodeOf(response);
-      throw new HoldfastError('CLOUD_ACCESS_EXPIRED', `The disk service refused a renewed access URL (${String(response.status)} ${serviceCode}) when ${doing}`, { data: { httpStatus: response.status, serviceCode } });
-    }
-    this.renewal ??= this.renewed(refused).then((grant) => {
-      // Set before the renewal is forgotten, so that no late refusal of the old URL starts a second one.
-      this.grant = grant;
-    }).finally(() => {
-      this.renewal = undefined;
-    });
-    await this.renewal;
-  }
-
-  private async renewed(refused: Grant): Promise<Grant> {
-    const access = await this.renew().catch((error: unknown) => {
-      // What passes by itself keeps its name; whatever else stands in the way, access is gone for this run.
-      for (const code of ['CLOUD_THROTTLED', 'CLOUD_UNREACHABLE', 'CLOUD_CONFLICT', 'CLOUD_ACCESS_LIMIT'] as const) {
-        if (isHoldfastError(error, code)) throw error;
-      }
-      throw new HoldfastError('CLOUD_ACCESS_EXPIRED', `Access to a snapshot expired and was not renewed: ${redact(messageOf(error))}`, { data: { serviceCode: '' } });
-    });
-    if (access.sizeBytes !== this.sizeBytes) {
-      throw new HoldfastError('CLOUD_SNAPSHOT_CHANGED', `A renewed access URL is for ${String(access.sizeBytes)} bytes and the old one was for ${String(this.sizeBytes)}`, { data: { serviceCode: '' } });
-    }
-    // The same blob keeps its ETag. Azure may put a new grant on another address, whose ETag says nothing about the old one's.
-    const isSameBlob = sameAddress(access.url, refused.url);
-    return { url: access.url, etag: isSameBlob ? refused.etag : undefined, worked: false };
-  }
-}
-
-function sameAddress(left: string, right: string): boolean {
-  return left.split('?')[0] === right.split('?')[0];
 }

@@ -14,7 +14,7 @@ export const transferFactory: TransferFactory = {
     return Promise.resolve(borrowed(store));
   },
   openSource: plainFactory.openSource,
-  openSink: (spec) => openFileSink(String(spec.path)),
+  openSink: (spec, renew) => ('path' in spec ? openFileSink(String(spec.path)) : plainFactory.openSink(spec, renew)),
 };
 
 /** The home closes its store itself. */

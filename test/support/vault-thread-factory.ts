@@ -36,10 +36,15 @@ function trouble(kind: unknown): void {
 export const transferFactory: TransferFactory = {
   openStore: (spec) => openFolderStore(String(spec.path)),
   openSource: openFile,
-  async openSink(spec) {
+  async openSink(spec, renew) {
     const file = await open(String(spec.path), 'r+');
+    let token: unknown = spec.token ?? 'fresh';
     return {
-      async write(data, offset) { await file.write(data, 0, data.length, offset); },
+      async write(data, offset) {
+        if (token !== 'fresh') token = (await renew()).token;
+        if (token !== 'fresh') throw new Error('still no access');
+        await file.write(data, 0, data.length, offset);
+      },
       async close() {
         await file.close();
         if (spec.failClose) throw new HoldfastError('TARGET_WRITE_FAILED', 'The target did not take the last bytes', { data: { path: 'target' } });

@@ -72,6 +72,22 @@ describe('transfer threads', function () {
     assert.ok(asked >= 1 && asked <= 2, `asked ${asked} times`);
   });
 
+  it('ask for a new access to their target as well, and never give it one of the source', async () => {
+    const { root } = await withLanes(plan({}), backUp);
+    const target = path.join(folder.path, 'target.img');
+    const restore = (lanes: readonly Lane[]) => readDisk(vault, lanes, { root, sizeBytes: SIZE });
+    for (const threads of [0, 2]) {
+      await writeFile(target, '');
+      await truncate(target, SIZE);
+      let asked = 0;
+      const sinkPlan = { ...plan({ token: 'stale' }, threads), sink: { path: target, token: 'stale' }, renew: () => Promise.reject(new Error('the source was not read')) };
+      await withLanes({ ...sinkPlan, renewSink: () => Promise.resolve({ token: 'fresh', asked: ++asked }) }, restore);
+      assert.ok((await readFile(target)).equals(await readFile(image)));
+      assert.ok(asked >= 1, 'a lane that got no window to write does not ask');
+      await assert.rejects(withLanes(sinkPlan, restore), /This sink cannot be renewed/);
+    }
+  });
+
   it('fail with the reason when access is not renewed, also when the renewal throws at once', async () => {
     await assert.rejects(withLanes({ ...plan({ token: 'stale' }), renew: () => Promise.reject(new Error('the snapshot has gone')) }, backUp), /the snapshot has gone/);
     await assert.rejects(withLanes({ ...plan({ token: 'stale' }), renew: () => { throw new Error('thrown at once'); } }, backUp), /thrown at once/);
