@@ -9,7 +9,7 @@ import { backupDisk, type BackupDiskOutcome, referencesFolder } from '../vault/b
 import type { DiskRange } from '../vault/block-source';
 import { chooseChampions } from '../vault/champions';
 import { recordItem } from '../vault/items';
-import { withLanes } from '../vault/lanes';
+import { prepareLanes, withLanes } from '../vault/lanes';
 import { diskTree, type LoadedManifest, type Manifest, type ManifestDisk, recoveryPointId } from '../vault/manifest';
 import { refToJson } from '../vault/ref-json';
 import { abandonRun, commitRun, latestCommitted, openRun, type RunRef, sealRun } from '../vault/run';
@@ -49,6 +49,8 @@ export async function runBackup(images: readonly string[], options: BackupOption
   if (options.changed !== undefined && images.length !== 1) throw new HoldfastError('USAGE', `--changed says what changed on one disk, and ${images.length} were given`);
   if (options.changed !== undefined && options.full === true) throw new HoldfastError('USAGE', '--changed and --full do not go together');
   const disks = await openDisks(images);
+  // The threads load their code while the vault is opened. One window is done without any.
+  if (disks.some(({ source }) => windowCount(source.sizeBytes) > 1)) prepareLanes(options.threads);
   try {
     const changed = options.changed === undefined ? null : await readChangedFile(options.changed, disks[0]?.source.sizeBytes ?? 0);
     const startedMs = Date.now();

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { ITEM_ID } from '../vault/manifest';
 import { itemIdOf, resolveRecoveryPoint } from '../vault/catalog';
 import { type CheckReport, type CheckScope, checkVault } from '../vault/check';
-import { withLanes } from '../vault/lanes';
+import { prepareLanes, withLanes } from '../vault/lanes';
 import type { VaultAccess } from '../vault/tree';
 import type { CommonOptions } from './command-options';
 import { interruptible, untilAborted } from './interrupt';
@@ -19,6 +19,7 @@ export interface CheckOptions extends CommonOptions {
 /** Reads back and proves what recovery points need. 0 when all is whole, 4 when anything is damaged or lost. */
 export async function runCheck(what: string, options: CheckOptions, out: Output): Promise<number> {
   const startedMs = Date.now();
+  prepareLanes(options.threads);
   const report = await interruptible((signal) => withVault(options, 'read', async ({ vault, spec }) => {
     const scope = await scopeOf(vault, what, options.item);
     const progress = startProgress('check', 0, out.quiet);

@@ -1,4 +1,5 @@
 import { findDisk, resolveRecoveryPoint } from '../vault/catalog';
+import { prepareLanes } from '../vault/lanes';
 import { diskTree } from '../vault/manifest';
 import type { CommonOptions } from './command-options';
 import { interruptible } from './interrupt';
@@ -18,6 +19,7 @@ export interface RestoreOptions extends CommonOptions {
 /** Writes a disk of a recovery point back as a raw image, byte for byte, with every chunk of it proved. */
 export async function runRestore(recoveryPoint: string, options: RestoreOptions, out: Output): Promise<number> {
   const startedMs = Date.now();
+  prepareLanes(options.threads);
   const { manifest, disk, totals } = await interruptible((signal) => withVault(options, 'read', async (opened) => {
     const found = await resolveRecoveryPoint(opened.vault, recoveryPoint, options.item);
     const wanted = findDisk(found.manifest, options.disk);

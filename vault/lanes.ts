@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import type { VaultKeys } from './keys';
 import { LaneWork } from './lane-work';
 import { loadFactory, type Spec } from './transfer-factory';
-import { type ChampionSpec, type Lane, type LaneOptions, type RenewAccess, startWorkerLane } from './transfer-lane';
+import { type ChampionSpec, type Lane, type LaneOptions, type RenewAccess, startThreadsAhead, startWorkerLane } from './transfer-lane';
 
 export interface LanePlan {
   /** Absolute path of the module with the TransferFactory. */
@@ -27,9 +27,14 @@ export interface LanePlan {
 export const DEFAULT_COMPRESSION_LEVEL = 1;
 const MAX_THREADS = 4;
 
+const defaultThreads = (): number => Math.min(availableParallelism(), MAX_THREADS);
+
+/** Begins to start the threads that `withLanes` will want in a moment: `threads` of them, or as many as it takes by default. */
+export const prepareLanes = (threads = defaultThreads()): void => startThreadsAhead(threads);
+
 /** Starts lanes, gives them to `use`, and closes them whatever happens. */
 export async function withLanes<T>(plan: LanePlan, use: (lanes: readonly Lane[]) => Promise<T>): Promise<T> {
-  const threads = plan.threads ?? Math.min(availableParallelism(), MAX_THREADS);
+  const threads = plan.threads ?? defaultThreads();
   const options: LaneOptions = {
     factory: plan.factory, store: plan.store, source: plan.source ?? null, sink: plan.sink ?? null,
     keys: { vaultId: plan.keys.vaultId.toString('hex'), masterKey: plan.keys.masterKey.toString('hex') },

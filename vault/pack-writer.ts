@@ -2,6 +2,7 @@ import { type KeyObject, randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { HoldfastError, messageOf } from '../errors/holdfast-error';
 import { type BlobRef, writeBlob } from './blob';
+import { alignedBuffer } from './direct-io';
 import { BLOB_OVERHEAD_BYTES, BlobKind, FOOTER_ENTRY_BYTES, DATA_PACK_TARGET_BYTES, FORMAT_VERSION, ID_BYTES, META_PACK_TARGET_BYTES, PACK_END_MAGIC, PACK_HEADER_BYTES, PACK_ID_BYTES, PACK_MAGIC, PACK_TRAILER_BYTES, PackKind } from './format';
 import { packKey, type VaultKeys } from './keys';
 import { packName } from './pack-names';
@@ -74,7 +75,7 @@ export class PackWriter {
   private open(firstBytes: number): Buffer {
     const needed = Math.max(this.targetBytes, PACK_HEADER_BYTES + firstBytes + 4096);
     const spare = this.buffers.pop();
-    const buffer = spare && spare.length >= needed ? spare : Buffer.allocUnsafeSlow(needed);
+    const buffer = spare && spare.length >= needed ? spare : alignedBuffer(needed);
     this.packId = randomBytes(PACK_ID_BYTES);
     this.pack = this.packId.toString('hex');
     this.key = packKey(this.keys, this.packId);

@@ -91,9 +91,35 @@ export type FromLane =
 /** Asks the main thread for new access to what the lane reads from or writes to. */
 export type RenewAccess = (what: 'source' | 'sink') => Promise<Spec>;
 
+const startThread = (): Worker => new Worker(path.join(__dirname, 'transfer-worker.js'), { resourceLimits: { maxYoungGenerationSizeMb: 8 } });
+
+/** Threads that were started ahead and have no lane yet. */
+const spareThreads: Worker[] = [];
+
+/**
+ * Starts threads that the next lanes of this process will take, while the caller still opens the vault: loading their code takes a tenth of a second. One that
+ * nobody takes does not keep the process alive.
+ */
+export function startThreadsAhead(count: number): void {
+  while (spareThreads.length < count) {
+    const worker = startThread();
+    worker.unref();
+    // Whoever takes it is told by its own listeners; until then nobody waits for it, and a dead one is not handed out.
+    const drop = (): void => { const at = spareThreads.indexOf(worker); if (at >= 0) spareThreads.splice(at, 1); };
+    worker.once('error', drop).once('exit', drop);
+    spareThreads.push(worker);
+  }
+}
+
+function takeThread(): Worker {
+  const worker = spareThreads.pop() ?? startThread();
+  worker.ref();
+  return worker;
+}
+
 /** Runs a lane in a worker thread, so that cutting and compressing never hold up the main thread. */
 export async function startWorkerLane(options: LaneOptions, renew: RenewAccess): Promise<Lane> {
-  const worker = new Worker(path.join(__dirname, 'transfer-worker.js'), { resourceLimits: { maxYoungGenerationSizeMb: 8 } });
+  const worker = takeThread();
   let waiting: { resolve(value: unknown): void; reject(error: Error): void } | undefined;
   let broken: Error | undefined;
   const settle = (error: Error | undefined, value?: unknown): void => {

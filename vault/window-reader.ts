@@ -1,4 +1,5 @@
 import type { BlockSource } from './block-source';
+import { alignedBuffer } from './direct-io';
 import { BLOCK_BYTES, MAX_CHUNK_BLOCKS, WINDOW_BYTES } from './format';
 
 /** Blocks read at once. One MiB: large enough for the network, small enough to have several under way. */
@@ -63,7 +64,7 @@ export class SegmentReader {
   }
 
   private async fetch(startBlock: number, blocks: number): Promise<Segment> {
-    const buffer = this.free.pop() ?? Buffer.allocUnsafeSlow(SEGMENT_ROOM_BYTES + SEGMENT_BLOCKS * BLOCK_BYTES);
+    const buffer = this.free.pop() ?? alignedBuffer(SEGMENT_ROOM_BYTES + SEGMENT_BLOCKS * BLOCK_BYTES);
     const offset = this.windowStart + startBlock * BLOCK_BYTES;
     const wanted = blocks * BLOCK_BYTES;
     const there = Math.max(0, Math.min(wanted, this.source.sizeBytes - offset));

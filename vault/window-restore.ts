@@ -2,6 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { type ErrorReport, HoldfastError } from '../errors/holdfast-error';
 import { isDamage } from './damage';
 import type { BlobRef } from './blob';
+import { alignedBuffer } from './direct-io';
 import type { BlockSink } from './block-sink';
 import { BLOCK_BYTES, BlobKind, PackKind, WINDOW_BYTES } from './format';
 import { packKey, type VaultKeys } from './keys';
@@ -126,7 +127,7 @@ class WriteBatch {
     if (offset !== this.start + this.bytes || this.bytes + plain.length > MAX_WRITE_BYTES) await this.flush();
     if (this.bytes === 0) this.start = offset;
     // A copy: the chunk's own memory is used again for the next one.
-    this.buffer ??= this.free.pop() ?? Buffer.allocUnsafeSlow(MAX_WRITE_BYTES);
+    this.buffer ??= this.free.pop() ?? alignedBuffer(MAX_WRITE_BYTES);
     plain.copy(this.buffer, this.bytes);
     this.bytes += plain.length;
   }

@@ -2,6 +2,7 @@ import { constants, type BigIntStats } from 'node:fs';
 import { open, readFile, stat, type FileHandle } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { HoldfastError } from '../../errors/holdfast-error';
+import { isAligned, isDirectRefused, openDirect } from '../../vault/direct-io';
 
 /**
  * A time stamp is only as fine as the kernel's clock tick (10 ms at 100 Hz), so a write that follows another one
@@ -10,9 +11,19 @@ import { HoldfastError } from '../../errors/holdfast-error';
  */
 const settleMs = 20;
 
+/**
+ * With so many reads under way the disk is what is waited for, and the page cache may have what is wanted: the next read goes through it. With fewer
+ * it is the processor, and the next read goes past the cache, which costs hardly any of its time.
+ */
+const MAX_DIRECT_READS = 2;
+/** A short read is over sooner from the page cache, where the system has read ahead. */
+const MIN_DIRECT_BYTES = 512 * 1024;
+
 /** One open file that is read at any offset and can say whether it changed since it was opened. */
 export class ImageFile {
-  private constructor(readonly path: string, private readonly handle: FileHandle, private readonly first: BigIntStats,
+  private reading = 0;
+
+  private constructor(readonly path: string, private readonly handle: FileHandle, private direct: FileHandle | null, private readonly first: BigIntStats,
     readonly sizeBytes: number, readonly isDevice: boolean) {}
 
   /** Opens a regular file or a block device. Throws IMAGE_NOT_FOUND, IMAGE_UNREADABLE or IMAGE_NOT_A_DISK. */
@@ -27,7 +38,7 @@ export class ImageFile {
       const first = await settledStat(handle);
       const isDevice = first.isBlockDevice();
       const sizeBytes = isDevice ? await deviceSizeBytes(path, first) : Number(first.size);
-      return new ImageFile(path, handle, first, sizeBytes, isDevice);
+      return new ImageFile(path, handle, await openSameDirect(path, first), first, sizeBytes, isDevice);
     } catch (error) {
       await handle.close();
       throw error;
@@ -36,7 +47,32 @@ export class ImageFile {
 
   /** Fills `buffer` from `offset`. Throws SOURCE_SHRANK when the file ends first, SOURCE_UNREADABLE when the disk fails. */
   async readFully(buffer: Buffer, offset: number): Promise<void> {
-    let done = 0;
+    this.reading++;
+    try {
+      await this.fill(buffer, offset, await this.readDirect(buffer, offset));
+    } finally {
+      this.reading--;
+    }
+  }
+
+  /** How much of `buffer` a direct read filled: all, or nothing where one is not to be had; then the ordinary read says what is wrong. */
+  private async readDirect(buffer: Buffer, offset: number): Promise<number> {
+    const { direct } = this;
+    if (!direct || buffer.length < MIN_DIRECT_BYTES || this.reading > MAX_DIRECT_READS || !isAligned(buffer, offset) || offset + buffer.length > this.sizeBytes) return 0;
+    try {
+      return (await direct.read(buffer, 0, buffer.length, offset)).bytesRead;
+    } catch (error) {
+      if (isDirectRefused(error) && this.direct === direct) {
+        this.direct = null;
+        // Other reads may be under way on it; closing waits for them.
+        await direct.close();
+      }
+      return 0;
+    }
+  }
+
+  private async fill(buffer: Buffer, offset: number, from: number): Promise<void> {
+    let done = from;
     while (done < buffer.length) {
       const { bytesRead } = await this.handle.read(buffer, done, buffer.length - done, offset + done).catch((cause: unknown) => {
         throw new HoldfastError('SOURCE_UNREADABLE', `${this.path} cannot be read at offset ${offset + done}`, { data: { path: this.path }, cause });
@@ -65,8 +101,19 @@ export class ImageFile {
   }
 
   async close(): Promise<void> {
+    await this.direct?.close();
     await this.handle.close();
   }
+}
+
+/** The very file that is open already, for direct reads: a name may have been given to another file meanwhile. */
+async function openSameDirect(path: string, first: BigIntStats): Promise<FileHandle | null> {
+  const direct = await openDirect(path, constants.O_RDONLY);
+  if (!direct) return null;
+  const found = await direct.stat({ bigint: true });
+  if (found.ino === first.ino && found.dev === first.dev) return direct;
+  await direct.close();
+  return null;
 }
 
 async function statImage(path: string): Promise<BigIntStats> {

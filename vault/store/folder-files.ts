@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, link, lstat, mkdir, open, opendir, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { HoldfastError } from '../../errors/holdfast-error';
+import { alignedPart, isAligned, openDirect } from '../direct-io';
 import { isMissing, systemCode } from './folder-errors';
 
 /** Only the owner: a vault may be unencrypted, and its names alone say what is protected. */
@@ -38,8 +39,8 @@ export async function writeTemporary(folder: string, data: Uint8Array): Promise<
   const file = await open(path, 'wx', fileMode);
   try {
     try {
-      let written = 0;
-      while (written < data.length) written += (await file.write(data, written, data.length - written)).bytesWritten;
+      let written = await writeDirect(path, data);
+      while (written < data.length) written += (await file.write(data, written, data.length - written, written)).bytesWritten;
       await file.sync();
     } finally {
       await file.close();
@@ -49,6 +50,25 @@ export async function writeTemporary(folder: string, data: Uint8Array): Promise<
     throw error;
   }
   return path;
+}
+
+/** Smaller objects than this gain nothing from a second open. */
+const minDirectBytes = 256 * 1024;
+
+/** Writes what can be written past the page cache and answers how much that was; all errors are left to the ordinary write, which meets them again. */
+async function writeDirect(path: string, data: Uint8Array): Promise<number> {
+  const wanted = alignedPart(data.length);
+  if (wanted < minDirectBytes || !isAligned(data, 0, wanted)) return 0;
+  const file = await openDirect(path, constants.O_WRONLY);
+  if (!file) return 0;
+  try {
+    const { bytesWritten } = await file.write(data, 0, wanted, 0);
+    return alignedPart(bytesWritten);
+  } catch {
+    return 0;
+  } finally {
+    await file.close();
+  }
 }
 
 /** Removes a temporary file as well as it can: one that stays is invisible, and a later open of the vault removes it. */
