@@ -12,6 +12,7 @@ export function discardWrites(store: Store): Store {
     read: (name, range) => store.read(name, range),
     stat: (name) => store.stat(name),
     list: (prefix) => store.list(prefix),
+    serverTimeMs: () => store.serverTimeMs(),
     close: () => store.close(),
   };
 }

@@ -1,6 +1,7 @@
 import { type ErrorReport, HoldfastError, isHoldfastError } from '../errors/holdfast-error';
 import { findItem, itemIds } from './items';
 import { findManifest, ITEM_ID, loadManifest, type LoadedManifest, type Manifest, type ManifestDisk, recoveryPointId, STAMP } from './manifest';
+import { type MarkState, readMarks, readMarksOf, refuseGone } from './marks';
 import type { VaultAccess } from './tree';
 
 /** A manifest that does not open. The recovery point cannot be used, but the others can. */
@@ -9,12 +10,23 @@ export interface DamagedManifest {
   readonly itemId: string;
   readonly stamp: string;
   readonly error: ErrorReport;
+  readonly marks: MarkState;
+}
+
+/** A recovery point and what became of it since. */
+export interface ListedPoint extends LoadedManifest {
+  readonly marks: MarkState;
 }
 
 export interface RecoveryPointList {
   /** By item, then by sequence: the newest of an item is its last. */
-  readonly points: readonly LoadedManifest[];
+  readonly points: readonly ListedPoint[];
   readonly damaged: readonly DamagedManifest[];
+}
+
+export interface ListOptions {
+  /** Also those in the bin. What is gone for good is never listed. */
+  readonly deleted?: boolean;
 }
 
 export interface ItemSummary {
@@ -32,22 +44,25 @@ const PREFIX = 'recovery-points/';
 const PARALLEL_READS = 16;
 
 /**
- * Every recovery point of the vault or of one item. A manifest that is damaged is listed apart, so that one bad object
+ * Every recovery point of the vault or of one item that was not deleted. A manifest that is damaged is listed apart, so that one bad object
  * does not hide the good ones. An item without any is an empty list: see requireItem.
  */
-export async function listRecoveryPoints(vault: VaultAccess, itemId?: string): Promise<RecoveryPointList> {
-  const names = await manifestNames(vault, itemId);
-  const points: LoadedManifest[] = [];
+export async function listRecoveryPoints(vault: VaultAccess, itemId?: string, { deleted = false }: ListOptions = {}): Promise<RecoveryPointList> {
+  const all = await manifestNames(vault, itemId);
+  const ids = new Set(all.map((name) => recoveryPointId(name.itemId, name.stamp)));
+  const marks = await readMarks(vault, { itemId, wanted: (id) => ids.has(id) });
+  const names = all.map((name) => ({ ...name, marks: marks.of(recoveryPointId(name.itemId, name.stamp)) })).filter((name) => name.marks.state === 'live' || (deleted && name.marks.state === 'binned'));
+  const points: ListedPoint[] = [];
   const damaged: DamagedManifest[] = [];
   const queue = names.values();
   await Promise.all(Array.from({ length: Math.min(PARALLEL_READS, names.length) }, async () => {
-    for (const { itemId: item, stamp } of queue) {
+    for (const { itemId: item, stamp, marks: state } of queue) {
       try {
         const found = await findManifest(vault, item, stamp);
-        if (found) points.push(found);
+        if (found) points.push({ ...found, marks: state });
       } catch (error) {
         if (!isDamage(error)) throw error;
-        damaged.push({ id: recoveryPointId(item, stamp), itemId: item, stamp, error: error.toJSON() });
+        damaged.push({ id: recoveryPointId(item, stamp), itemId: item, stamp, error: error.toJSON(), marks: state });
       }
     }
   }));
@@ -78,12 +93,12 @@ export const diskBytes = (manifest: Manifest): number => manifest.disks.reduce((
 
 /**
  * The recovery point that a person names: its id, or `latest`, which is the one of the highest sequence of the item.
- * `latest` needs `itemId` unless the vault has one item only. Throws RECOVERY_POINT_NOT_FOUND, ITEM_NOT_FOUND,
- * ITEM_AMBIGUOUS, or the damage of a manifest: an older recovery point is never handed out as the latest.
+ * `latest` needs `itemId` unless the vault has one item only. Throws RECOVERY_POINT_NOT_FOUND, RECOVERY_POINT_DELETED (also for one in the bin,
+ * unless `deleted` asks for those too), ITEM_NOT_FOUND, ITEM_AMBIGUOUS, or the damage of a manifest: an older recovery point is never handed out as the latest.
  */
-export async function resolveRecoveryPoint(vault: VaultAccess, wanted: string, itemId?: string): Promise<LoadedManifest> {
+export async function resolveRecoveryPoint(vault: VaultAccess, wanted: string, itemId?: string, options: ListOptions = {}): Promise<ListedPoint> {
   if (wanted !== 'latest') {
-    const found = await loadManifest(vault, wanted);
+    const found = await loadRecoveryPoint(vault, wanted, options);
     if (itemId !== undefined && found.manifest.itemId !== await itemIdOf(vault, itemId)) {
       throw new HoldfastError('RECOVERY_POINT_NOT_FOUND', `${wanted} is a recovery point of ${found.manifest.itemId}, not of ${itemId}`, { data: { id: wanted, itemId } });
     }
@@ -96,6 +111,16 @@ export async function resolveRecoveryPoint(vault: VaultAccess, wanted: string, i
   if (bad) throw new HoldfastError(bad.error.code, `The latest recovery point of ${item}, ${bad.id}, is damaged: ${bad.error.message}`, { data: { id: bad.id } });
   if (!latest) throw itemNotFound(vault, item);
   return latest;
+}
+
+/** A recovery point by its id, with what became of it. Throws RECOVERY_POINT_NOT_FOUND, RECOVERY_POINT_DELETED, or the damage of its manifest. */
+export async function loadRecoveryPoint(vault: VaultAccess, id: string, { deleted = false }: ListOptions = {}): Promise<ListedPoint> {
+  const marks = await readMarksOf(vault, id);
+  refuseGone(id, marks);
+  if (marks.state === 'binned' && !deleted) {
+    throw new HoldfastError('RECOVERY_POINT_DELETED', `${id} was deleted at ${marks.deleted?.at} by ${marks.deleted?.by}, and lies in the bin until ${marks.binUntil}`, { data: { id, binUntil: marks.binUntil } });
+  }
+  return { ...await loadManifest(vault, id), marks };
 }
 
 /**

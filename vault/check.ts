@@ -2,8 +2,9 @@ import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { type ErrorReport, HoldfastError, isHoldfastError } from '../errors/holdfast-error';
 import { isDamage } from './damage';
-import { type DamagedManifest, listRecoveryPoints, requireItem } from './catalog';
+import { type DamagedManifest, type ListedPoint, listRecoveryPoints, requireItem } from './catalog';
 import { findDocument } from './documents';
+import { type Marks, readMarks } from './marks';
 import { diskTree, loadManifest, type LoadedManifest, type Manifest, type ManifestDisk, manifestSchema, parseRecoveryPointId } from './manifest';
 import { refToJson } from './ref-json';
 import { runLanes } from './transfer';
@@ -70,14 +71,16 @@ export async function checkVault(vault: VaultAccess, lanes: readonly Lane[], sco
   if (scope.kind === 'recovery-point') await requireRecoveryPoint(vault, scope.id);
   // Runs before manifests: a run that commits in between then shows more recovery points than ends, never fewer.
   const runs = await readRuns(vault, itemId);
-  const { points, damaged } = await listRecoveryPoints(vault, itemId);
+  // What lies in the bin may be wanted back, so it is proved like everything else.
+  const { points, damaged } = await listRecoveryPoints(vault, itemId, { deleted: true });
+  const marks = await readMarks(vault, { itemId });
   const wanted = scope.kind === 'recovery-point' ? points.filter(({ manifest }) => manifest.id === scope.id) : points;
   const reader = new WindowProver(vault, lanes, options);
   const checked: CheckedRecoveryPoint[] = damaged.filter(({ id }) => scope.kind !== 'recovery-point' || id === scope.id).map(unreadable);
   for (const [index, point] of wanted.entries()) {
     const { manifest } = point;
     options.onRecoveryPoint?.(index, wanted.length, manifest.id);
-    const problems = [...await checkRun(vault, point), ...checkParent(point, points, damaged)];
+    const problems = [...await checkRun(vault, point), ...checkParent(point, points, damaged, marks), ...(point.marks.damaged ? [point.marks.damaged] : [])];
     const disks: CheckedDisk[] = [];
     for (const disk of manifest.disks) disks.push({ name: disk.name, lun: disk.lun, damage: await reader.prove(disk) });
     const ok = problems.length === 0 && disks.every(({ damage }) => damage.length === 0);
@@ -87,7 +90,8 @@ export async function checkVault(vault: VaultAccess, lanes: readonly Lane[], sco
   const present = new Set([...points.map(({ manifest }) => manifest.id), ...damaged.map(({ id }) => id)]);
   const lost = [
     ...runs.damaged,
-    ...runs.committed.filter(({ recoveryPoint }) => !present.has(recoveryPoint)).map(({ recoveryPoint, itemId: item, sequence }) =>
+    ...[...marks.marked].flatMap(([id, state]) => (state.damaged && !present.has(id) ? [state.damaged] : [])),
+    ...runs.committed.filter(({ recoveryPoint }) => !present.has(recoveryPoint) && marks.of(recoveryPoint).state !== 'purged').map(({ recoveryPoint, itemId: item, sequence }) =>
       broken(`Run ${sequence} of ${item} made the recovery point ${recoveryPoint}, which is no longer in the vault`, recoveryPoint)),
   ].filter(() => scope.kind !== 'recovery-point');
   return { ok: lost.length === 0 && checked.every(({ ok }) => ok), recoveryPoints: checked, lost, ...reader.totals };
@@ -119,20 +123,27 @@ async function checkRun(vault: VaultAccess, { manifest }: LoadedManifest): Promi
   }
 }
 
-/** A recovery point names its item's recovery point before it and the digest of that one's manifest. */
-function checkParent({ manifest }: LoadedManifest, points: readonly LoadedManifest[], damaged: readonly DamagedManifest[]): ErrorReport[] {
+/**
+ * A recovery point names its item's recovery point before it and the digest of that one's manifest. It may pass over those that were in the bin when it was made;
+ * of a parent that is gone for good the tombstone still has the digest.
+ */
+function checkParent({ manifest }: LoadedManifest, points: readonly ListedPoint[], damaged: readonly DamagedManifest[], marks: Marks): ErrorReport[] {
   const { id, parent, itemId, sequence } = manifest;
-  const before = points.filter(({ manifest: other }) => other.itemId === itemId && other.sequence < sequence).at(-1);
-  const twin = points.find(({ manifest: other }) => other.itemId === itemId && other.sequence === sequence && other.id !== id);
+  const own = points.filter(({ manifest: other }) => other.itemId === itemId);
+  const before = own.filter((other) => other.manifest.sequence < sequence && (!other.marks.wasDeleted || other.manifest.id === parent?.id)).at(-1);
+  const twin = own.find(({ manifest: other }) => other.sequence === sequence && other.id !== id);
   const problems = twin ? [broken(`${id} and ${twin.manifest.id} have the same sequence number ${sequence}`, id)] : [];
   // Its parent's own entry already says that it does not open.
   if (parent && damaged.some((one) => one.id === parent.id)) return problems;
-  const named = parent && points.find(({ manifest: other }) => other.id === parent.id && other.itemId === itemId);
-  if (parent && !named) return [...problems, broken(`The parent of ${id}, ${parent.id}, is not in the vault`, id)];
-  if (named?.manifest.id !== before?.manifest.id) {
+  const named = parent && own.find(({ manifest: other }) => other.id === parent.id);
+  const tombstone = parent ? marks.of(parent.id).tombstone : null;
+  if (parent && !named && !tombstone) return [...problems, broken(`The parent of ${id}, ${parent.id}, is not in the vault`, id)];
+  const namedSequence = named?.manifest.sequence ?? tombstone?.sequence ?? 0;
+  if ((before?.manifest.sequence ?? 0) > namedSequence || namedSequence >= sequence) {
     return [...problems, broken(`The recovery point before ${id} is ${before?.manifest.id ?? 'none'}, and it names ${parent?.id ?? 'none'}`, id)];
   }
-  if (parent && named && named.digest !== parent.digest) return [...problems, broken(`The parent of ${id}, ${parent.id}, was replaced: its digest is not the one that ${id} names`, id)];
+  const digest = named?.digest ?? tombstone?.digest;
+  if (parent && digest && digest !== parent.digest) return [...problems, broken(`The parent of ${id}, ${parent.id}, was replaced: its digest is not the one that ${id} names`, id)];
   return problems;
 }
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type ErrorReport, HoldfastError } from '../errors/holdfast-error';
 import { createDocument, findDocument } from './documents';
+import { readMarksOf } from './marks';
 import { findManifest, type LoadedManifest, type Manifest, manifestName, manifestSchema, recoveryPointId } from './manifest';
 import type { VaultAccess } from './tree';
 
@@ -58,13 +59,15 @@ export async function openRun(vault: VaultAccess, request: OpenRunRequest): Prom
       if (open.owner === request.owner && open.stamp === stamp) return { itemId, sequence: last.sequence, stamp };
       if (!last.ended) await settle(vault, open, request);
     }
+    // A deleted one keeps its slot: what was said about it would be said about the new one.
+    if ((await readMarksOf(vault, recoveryPointId(itemId, stamp))).state === 'purged') throw slotTaken(itemId, stamp, 'existed, and was deleted');
     const taken = await findManifest(vault, itemId, stamp);
     if (taken) {
       // The same owner, twice at once: the other one was faster.
       const { sequence } = taken.manifest;
       const open = await findDocument(vault, `${runFolder(itemId, sequence)}/open`, openSchema);
       if (open?.owner === request.owner) return { itemId, sequence, stamp };
-      throw new HoldfastError('SLOT_TAKEN', `The recovery point ${recoveryPointId(itemId, stamp)} exists already`, { data: { recoveryPoint: recoveryPointId(itemId, stamp) } });
+      throw slotTaken(itemId, stamp, 'exists already');
     }
     const sequence = (last?.sequence ?? 0) + 1;
     const open: RunOpen = {
@@ -74,6 +77,9 @@ export async function openRun(vault: VaultAccess, request: OpenRunRequest): Prom
     if (await createDocument(vault, `${runFolder(itemId, sequence)}/open`, open) === 'created') return { itemId, sequence, stamp };
   }
 }
+
+const slotTaken = (itemId: string, stamp: string, how: string): HoldfastError =>
+  new HoldfastError('SLOT_TAKEN', `The recovery point ${recoveryPointId(itemId, stamp)} ${how}`, { data: { recoveryPoint: recoveryPointId(itemId, stamp) } });
 
 /** Brings an earlier run to its end, or throws RUN_IN_PROGRESS when it may still be alive. */
 async function settle(vault: VaultAccess, open: RunOpen, request: OpenRunRequest): Promise<void> {
@@ -114,7 +120,9 @@ export async function commitRun(vault: VaultAccess, run: RunRef, nowMs: number):
   // A run that has ended is never committed anew: its recovery point may have been deleted since, and its packs with it.
   if (await runEnd(vault, run)) return manifest;
   const name = manifestName(manifest.itemId, manifest.stamp);
-  if (await createDocument(vault, name, manifest) === 'exists') {
+  // One that wakes after the recovery point was made and deleted again only writes the end down.
+  const isGone = (await readMarksOf(vault, manifest.id)).state === 'purged';
+  if (!isGone && await createDocument(vault, name, manifest) === 'exists') {
     const there = await findManifest(vault, manifest.itemId, manifest.stamp);
     if (there?.manifest.sequence !== run.sequence) {
       throw new HoldfastError('SLOT_TAKEN', `The recovery point ${manifest.id} was made by another run`, { data: { recoveryPoint: manifest.id } });
@@ -150,12 +158,16 @@ async function endRun(vault: VaultAccess, run: RunRef, end: RunEnd, nowMs: numbe
   await createDocument(vault, `${runFolder(run.itemId, run.sequence)}/end`, { version: 1, ...end, at: new Date(nowMs).toISOString() });
 }
 
-/** The item's newest recovery point by sequence: the parent of the next run. */
+/**
+ * The item's newest recovery point by sequence that is not deleted: the parent of the next run. One in the bin is passed over, because it could be gone
+ * before that run ends (format §10).
+ */
 export async function latestCommitted(vault: VaultAccess, itemId: string): Promise<LoadedManifest | undefined> {
   const sequences = [...(await runStates(vault, itemId)).entries()].filter(([, state]) => state.has('end')).map(([sequence]) => sequence);
   for (const sequence of sequences.sort((a, b) => b - a)) {
     const end = await findDocument(vault, `${runFolder(itemId, sequence)}/end`, endSchema);
     if (end?.outcome !== 'committed' || end.recoveryPoint === null) continue;
+    if ((await readMarksOf(vault, end.recoveryPoint)).state !== 'live') continue;
     const found = await findManifest(vault, itemId, end.recoveryPoint.slice(itemId.length + 1));
     if (found) return found;
   }

@@ -152,6 +152,16 @@ class BlobStore implements Store {
     });
   }
 
+  /** The Date header, which every answer of the service has (Common REST API response headers). The cheapest question that any access signature may ask is a list of one. */
+  async serverTimeMs(): Promise<number> {
+    return this.#retrying('ask for the time', async () => {
+      const pages = this.#client.listBlobsFlat({ abortSignal: this.#deadline(0) }).byPage({ maxPageSize: 1 });
+      const time = (await pages.next()).value?.date?.getTime();
+      if (time === undefined || Number.isNaN(time)) throw new BrokenAnswer('the answer has no date');
+      return time;
+    });
+  }
+
   /** The connections are the SDK's, shared by all stores of the process; idle ones keep nothing alive. */
   async close(): Promise<void> {}
 

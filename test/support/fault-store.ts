@@ -143,6 +143,10 @@ class FaultyStore implements FaultStore {
     if (fault?.kind === 'tornList' || fault?.kind === 'fail') throw injected(fault.code, 'list', prefix);
   }
 
+  serverTimeMs(): Promise<number> {
+    return this.#inner.serverTimeMs();
+  }
+
   close(): Promise<void> {
     return this.#inner.close();
   }

@@ -21,5 +21,5 @@ export const transferFactory: TransferFactory = {
 const borrowed = (store: Store): Store => ({
   description: store.description,
   create: (name, data) => store.create(name, data), read: (name, range) => store.read(name, range), stat: (name) => store.stat(name),
-  list: (prefix) => store.list(prefix), delete: (name) => store.delete(name), close: () => Promise.resolve(),
+  list: (prefix) => store.list(prefix), delete: (name) => store.delete(name), serverTimeMs: () => store.serverTimeMs(), close: () => Promise.resolve(),
 });

@@ -222,6 +222,7 @@ function timedStore(inner: Store, clock: Clock): Store {
       for await (const info of inner.list(prefix)) yield timed(info);
     },
     delete: (name) => inner.delete(name),
+    serverTimeMs: () => Promise.resolve(clock.now()),
     close: () => inner.close(),
   };
 }

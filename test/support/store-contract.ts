@@ -272,6 +272,15 @@ export function storeContract(name: string, open: () => Promise<ContractSubject>
       });
     });
 
+    it('tells the time by the clock of its objects, and leaves nothing behind', async () => {
+      await store.create('a', Buffer.from('x'));
+      const { modifiedAtMs } = await store.stat('a') ?? { modifiedAtMs: 0 };
+      const nowMs = await store.serverTimeMs();
+      // Services tell whole seconds.
+      assert.ok(Number.isSafeInteger(nowMs) && nowMs >= modifiedAtMs - 1000 && nowMs < modifiedAtMs + 60_000, `${nowMs} after ${modifiedAtMs}`);
+      assert.deepEqual(await names(store), ['a']);
+    });
+
     it('is seen whole by another that opens the same place', async function () {
       const other = await subject.reopen?.();
       if (other === undefined) {

@@ -38,6 +38,7 @@ function gated(store: Store, pass: () => Promise<void>): Store {
     async stat(name: string) { await pass(); return store.stat(name); },
     async *list(prefix: string): AsyncGenerator<ObjectInfo> { await pass(); yield* store.list(prefix); },
     async delete(name: string) { await pass(); return store.delete(name); },
+    serverTimeMs: () => store.serverTimeMs(),
     close: () => Promise.resolve(),
   };
 }

@@ -36,7 +36,7 @@ describe('champions', () => {
   /** A vault in which what `hit` names is gone, or reads with a bit flipped. */
   const without = (hit: (name: string, offset: number | undefined) => boolean, corrupt: boolean): VaultAccess => {
     const inner = vault.store;
-    const store: Store = { ...inner, description: 'damaged', create: inner.create.bind(inner), stat: inner.stat.bind(inner), list: inner.list.bind(inner), delete: inner.delete.bind(inner), close: () => Promise.resolve(),
+    const store: Store = { ...inner, serverTimeMs: () => inner.serverTimeMs(), description: 'damaged', create: inner.create.bind(inner), stat: inner.stat.bind(inner), list: inner.list.bind(inner), delete: inner.delete.bind(inner), close: () => Promise.resolve(),
       async read(name, range) {
         const struck = hit(name, range?.offset);
         if (struck && !corrupt) return inner.read('packs/meta/00/gone');

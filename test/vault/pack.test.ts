@@ -273,7 +273,7 @@ describe('pack writer', () => {
     let under = 0;
     let most = 0;
     const inner = createMemoryStore();
-    const store: Store = { ...inner, description: 'counting', create: async (name, data) => {
+    const store: Store = { ...inner, serverTimeMs: () => inner.serverTimeMs(), description: 'counting', create: async (name, data) => {
       most = Math.max(most, ++under);
       await new Promise(setImmediate);
       under--;

@@ -221,7 +221,7 @@ describe('a run', () => {
 
   it('follows a long past: 150,000 runs', async () => {
     const inner = vault.store;
-    const store: Store = { ...inner, description: 'long past', close: () => Promise.resolve(),
+    const store: Store = { ...inner, serverTimeMs: () => inner.serverTimeMs(), description: 'long past', close: () => Promise.resolve(),
       create: (name, data) => inner.create(name, data), read: (name) => inner.read(name), stat: (name) => inner.stat(name), delete: (name) => inner.delete(name),
       async *list() { for (let sequence = 1; sequence <= 150_000; sequence++) yield { name: `runs/item/${String(sequence).padStart(10, '0')}/end`, sizeBytes: 1, modifiedAtMs: 0 }; } };
     await assert.rejects(openRun({ store, keys: vault.keys }, runRequest('a')), (error) => code('VAULT_DAMAGED')(error) && /0000150000/.test((error as Error).message));

@@ -125,6 +125,22 @@ class FolderStore implements Store {
     }
   }
 
+  /** The time of a new temporary file: on a network share that is the server's clock, as in the times of all others. */
+  async serverTimeMs(): Promise<number> {
+    if (!this.#writable) return Date.now();
+    try {
+      await this.#makeTemporaryFolder();
+      const path = await writeTemporary(join(this.#root, temporaryFolderName), Buffer.from('t'));
+      try {
+        return Math.floor((await lstat(path)).mtimeMs);
+      } finally {
+        await removeTemporary(path);
+      }
+    } catch (error) {
+      throw folderError(error, 'ask for the time', this.description);
+    }
+  }
+
   async close(): Promise<void> {}
 
   async #create(name: string, data: Uint8Array): Promise<'created' | 'exists'> {

@@ -62,6 +62,10 @@ class MemoryStore implements Store {
     return this.#objects.delete(name) ? 'deleted' : 'absent';
   }
 
+  async serverTimeMs(): Promise<number> {
+    return this.#clock();
+  }
+
   /** Keeps the objects: a test that closes and uses it again has reopened it. */
   async close(): Promise<void> {}
 

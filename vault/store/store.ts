@@ -40,6 +40,12 @@ export interface Store {
   /** Removes an object, durably. Idempotent. When an applied delete was answered by an error, its retry answers 'deleted'. */
   delete(name: string): Promise<'deleted' | 'absent'>;
 
+  /**
+   * What the clock says that `modifiedAtMs` is of, in milliseconds since 1970, within a second or two: the service's, or the file system's.
+   * A folder that is open for reading only has no other clock to offer than this machine's.
+   */
+  serverTimeMs(): Promise<number>;
+
   /** Releases sockets and handles. The store is not used afterwards. */
   close(): Promise<void>;
 }
