@@ -58,7 +58,6 @@ export const catalogue = {
   RECOVERY_POINT_NOT_FOUND: entry('There is no such recovery point', '`holdfast list` shows what there is.', 404, 3),
   RECOVERY_POINT_DELETED: entry('This recovery point was deleted', 'One in the bin comes back with `holdfast undelete`; one that is gone for good does not. `holdfast list` shows what else there is.', 410, 3),
   RECOVERY_POINT_HELD: entry('This recovery point is under a legal hold', 'It stays until each hold is released: `holdfast release RECOVERY-POINT --label LABEL`.', 409),
-  LAST_RECOVERY_POINT: entry('This is the last good recovery point of the item', 'The last good one always stays. Make a newer one first, and check it.', 409),
   RECOVERY_POINT_NOT_DUE: entry('This recovery point is not due to go', 'Nothing to do: it stays until its time in the bin is over.', 409),
   HOLD_NOT_FOUND: entry('The recovery point has no such hold', '`holdfast show` names its holds; a hold is released by its own label.', 404, 3),
   CLOCK_WRONG: entry('The clock of this machine is wrong', 'Set it by the network (NTP). Backups go on; what deletes by age refuses until the clock agrees with the vault\'s.', 409),
