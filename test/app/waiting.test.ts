@@ -78,7 +78,7 @@ describe('a backup that has to wait for others', () => {
       host: { clock }, schedulerCron: '0 0 0 * * *',
       wrapStore: (store) => ({
         description: store.description, read: (name, range) => store.read(name, range), stat: (name) => store.stat(name), list: (prefix) => store.list(prefix),
-        delete: (name) => store.delete(name), close: () => store.close(),
+        delete: (name) => store.delete(name), serverTimeMs: () => store.serverTimeMs(), close: () => store.close(),
         async create(name, data) {
           if (name.startsWith('packs/data/') && stuck++ === 0) await clock.sleep(3 * 86_400_000);
           return store.create(name, data);
