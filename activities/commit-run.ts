@@ -3,7 +3,9 @@ import { type Manifest, type ManifestDisk, recoveryPointId } from '../vault/mani
 import { abandonRun, commitRun, runEnd, sealRun } from '../vault/run';
 import { addStats, emptyStats } from '../vault/transfer-types';
 import type { VaultAccess } from '../vault/tree';
+import { treeHistory } from '../vault/references';
 import type { ActivityDeps } from './deps';
+import { placeOf } from './finish';
 import { activity } from './outcome';
 import type { CommitRunResult, RunInput } from './types';
 import { auditSchema, diskDoneSchema, diskPlanSchema, planSchema, recall, records, snapshotSchema } from './work';
@@ -39,7 +41,7 @@ async function buildManifest(vault: VaultAccess, input: CommitRunInput): Promise
     for (const { id } of diskPlan.champions) champions.add(id);
     disks.push({
       name: planned.name, lun: planned.lun, sizeBytes: diskPlan.sizeBytes, logicalSectorBytes: planned.logicalSectorBytes,
-      root: done.root, mode: done.mode, stats: done.stats,
+      root: done.root, tree: treeHistory(placeOf(disk, diskPlan), done.records), mode: done.mode, stats: done.stats,
       source: {
         kind: made?.handle.kind ?? null, snapshotId: made?.handle.id ?? null, familyId: made?.familyId ?? null, uniqueId: planned.uniqueId, diskId: planned.id,
         sku: planned.sku, caching: planned.caching, auditSamples: audit?.samples ?? 0, modeBecause: diskPlan.why, keepBase: plan.keepBase, made: plan.makes,
@@ -50,7 +52,7 @@ async function buildManifest(vault: VaultAccess, input: CommitRunInput): Promise
     format: 'holdfast-recovery-point', version: 1, id: recoveryPointId(input.itemId, input.stamp), itemId: input.itemId, stamp: input.stamp, sequence: input.sequence,
     slot: plan.slot, startedAt: plan.startedAt, createdAt: snapshot.createdAt, policy: plan.policy, consistency: snapshot.consistency, warnings: [...input.warnings],
     source: { kind: 'azure-vm', name: plan.vmName, resourceId: plan.vmId, model: plan.model }, disks,
-    parent: plan.parent && { id: plan.parent.id, digest: plan.parent.digest }, champions: [...champions],
+    parent: plan.parent && { id: plan.parent.id, sequence: plan.parent.sequence, digest: plan.parent.digest }, champions: [...champions],
     stats: disks.reduce((sum, { stats }) => addStats(sum, stats), emptyStats()),
   };
 }

@@ -1,10 +1,11 @@
 import { HoldfastError } from '../errors/holdfast-error';
 import { fromBitmap } from '../orchestrations/bitmap';
-import { finishDisk, recordReferences, referencesFolder, regionReferences } from '../vault/backup-disk';
+import { finishDisk } from '../vault/backup-disk';
 import type { BlobRef } from '../vault/blob';
 import { parseDocument } from '../vault/documents';
 import { REGION_WINDOWS } from '../vault/format';
 import { refFromJson, refToJson } from '../vault/ref-json';
+import { recordReferences, type RecordEntry, type ReferencesPlace, referencesPlace, regionName } from '../vault/references';
 import { finishRegion } from '../vault/transfer';
 import type { LaneResult } from '../vault/transfer-lane';
 import { addStats, emptyStats, type TransferStats } from '../vault/transfer-types';
@@ -13,24 +14,24 @@ import type { ActivityDeps } from './deps';
 import { activity } from './outcome';
 import { isFresh, parentRegion } from './plan-region';
 import type { DiskInput, RegionInput } from './types';
-import { assertRunOpen, diskDoneSchema, diskPlanSchema, recall, records, regionDoneSchema, regionPlanSchema, remember, sliceSchema } from './work';
+import { assertRunOpen, diskDoneSchema, type DiskPlan, diskPlanSchema, recall, records as recordNames, regionDoneSchema, regionPlanSchema, remember, sliceSchema } from './work';
 
 /** References are recorded for each pass apart: the pass that is committed is the one the manifest's roots come from. */
-const folderOf = (input: DiskInput): string => `${referencesFolder(input, input.disk)}-${input.pass}`;
+export const placeOf = (input: DiskInput, disk: DiskPlan): ReferencesPlace => referencesPlace(input, input.disk, input.pass, disk.parent);
 
 /** Step 4d: builds a region's node from its slices' records. Fails loudly when a window of the plan is in none of them. */
 export const createFinishRegion = (deps: ActivityDeps) => activity(async (input: RegionInput): Promise<TransferStats> => {
   const vault = await deps.vault();
   await assertRunOpen(vault, input, deps.nowMs());
-  const done = await remember(vault, records.regionDone(input), regionDoneSchema, async () => {
-    const disk = await recall(vault, records.diskPlan(input), diskPlanSchema);
-    const plan = await recall(vault, records.regionPlan(input), regionPlanSchema);
+  const done = await remember(vault, recordNames.regionDone(input), regionDoneSchema, async () => {
+    const disk = await recall(vault, recordNames.diskPlan(input), diskPlanSchema);
+    const plan = await recall(vault, recordNames.regionPlan(input), regionPlanSchema);
     const { windows, stats } = await collectSlices(vault, input);
     assertComplete(input, fromBitmap(plan.windows), windows);
     const built = await finishRegion(vault, input.region, disk.sizeBytes, await parentRegion(vault, disk, input.region), isFresh(disk), windows);
-    const ref = await recordReferences(vault, regionReferences(folderOf(input), input.region), built);
+    const { ref, record } = await recordReferences(vault, placeOf(input, disk), regionName(input.region), built);
     stats.storedBytes += built.storedBytes;
-    return { version: 1 as const, stats, ref: ref === null || ref === 'same' ? ref : refToJson(ref) };
+    return { version: 1 as const, stats, record, ref: ref === null || ref === 'same' ? ref : refToJson(ref) };
   });
   return done.stats;
 });
@@ -38,7 +39,7 @@ export const createFinishRegion = (deps: ActivityDeps) => activity(async (input:
 async function collectSlices(vault: VaultAccess, input: RegionInput): Promise<{ windows: LaneResult[]; stats: TransferStats }> {
   const windows: LaneResult[] = [];
   const stats = emptyStats();
-  for await (const { name } of vault.store.list(`${records.regionFolder(input)}/s`)) {
+  for await (const { name } of vault.store.list(`${recordNames.regionFolder(input)}/s`)) {
     const slice = parseDocument(vault, name, await vault.store.read(name), sliceSchema);
     windows.push(...slice.windows);
     addStats(stats, slice.stats);
@@ -56,19 +57,21 @@ function assertComplete(input: RegionInput, planned: readonly number[], windows:
 export const createFinishDisk = (deps: ActivityDeps) => activity(async (input: DiskInput): Promise<TransferStats> => {
   const vault = await deps.vault();
   await assertRunOpen(vault, input, deps.nowMs());
-  const done = await remember(vault, records.diskDone(input), diskDoneSchema, async () => {
-    const disk = await recall(vault, records.diskPlan(input), diskPlanSchema);
+  const done = await remember(vault, recordNames.diskDone(input), diskDoneSchema, async () => {
+    const disk = await recall(vault, recordNames.diskPlan(input), diskPlanSchema);
     const stats = emptyStats();
     const regions = new Map<number, BlobRef | 'same' | null>();
+    const records: RecordEntry[] = [];
     for (const region of fromBitmap(disk.regions)) {
-      const built = await recall(vault, records.regionDone({ ...input, region }), regionDoneSchema);
+      const built = await recall(vault, recordNames.regionDone({ ...input, region }), regionDoneSchema);
       addStats(stats, built.stats);
       regions.set(region, built.ref === null || built.ref === 'same' ? built.ref : refFromJson(built.ref));
+      if (built.record) records.push(built.record);
     }
     const parent = disk.parent && { root: disk.parent.root && refFromJson(disk.parent.root), sizeBytes: disk.parent.sizeBytes };
-    const root = await finishDisk(vault, disk.sizeBytes, parent, parent && await loadRoot(vault, parent), regions, folderOf(input));
+    const root = await finishDisk(vault, disk.sizeBytes, parent, parent && await loadRoot(vault, parent), regions, placeOf(input, disk));
     stats.storedBytes += root.storedBytes;
-    return { version: 1 as const, mode: disk.mode, stats, root: root.ref && refToJson(root.ref) };
+    return { version: 1 as const, mode: disk.mode, stats, records: [...records, ...root.records], root: root.ref && refToJson(root.ref) };
   });
   return done.stats;
 });

@@ -27,7 +27,7 @@ export const createPlanBackup = (deps: ActivityDeps) => activity(async (input: P
   const plan = await remember(vault, records.plan(input), planSchema, async () => {
     const parent = await latestCommitted(vault, input.itemId);
     const plan = planOf(await deps.cloud.getVm(input.vmId), policy, input, vault.keys.vaultId.toString('hex').slice(0, 8), deps.nowMs());
-    return { ...plan, parent: parent ? { id: parent.manifest.id, stamp: parent.manifest.stamp, digest: parent.digest } : null };
+    return { ...plan, parent: parent ? { id: parent.manifest.id, stamp: parent.manifest.stamp, sequence: parent.manifest.sequence, digest: parent.digest } : null };
   });
   return {
     vmName: plan.vmName, driver: plan.driver, warnings: plan.warnings, parallel: parallelism(plan.disks.length, policy.limits.maxParallelTransfers, plan.bandwidthMiBPerSecond), maxRunHours: policy.maxRunHours,

@@ -32,12 +32,13 @@ async function planDisk(deps: ActivityDeps, vault: VaultAccess, input: DiskInput
   // The size that counts is that of the data behind the access: a restore point says whole GiB only.
   const { sizeBytes } = await deps.cloud.grantRead(disk.handle, ACCESS_SECONDS);
   if (sizeBytes > MAX_DISK_BYTES) throw new HoldfastError('SOURCE_TOO_LARGE', `${planned.name} has ${sizeBytes} bytes, more than ${MAX_DISK_BYTES}`);
-  const parent = run.parent && (await findManifest(vault, input.itemId, run.parent.stamp))?.manifest.disks.find(({ lun, name }) => lun === planned.lun && name === planned.name);
+  const before = run.parent && (await findManifest(vault, input.itemId, run.parent.stamp))?.manifest;
+  const parent = before?.disks.find(({ lun, name }) => lun === planned.lun && name === planned.name);
   const base = parent ? await usableBase(deps.cloud, planned.uniqueId, disk, sizeBytes, parent, input.pass) : { handle: null, why: 'there is no recovery point of this disk yet' };
   const mode = base.handle ? 'incremental' : parent ? 'compared' : 'full';
   const common = {
     version: 1 as const, sizeBytes, handle: disk.handle,
-    parent: parent ? { root: parent.root, sizeBytes: parent.sizeBytes } : null,
+    parent: before && parent ? { root: parent.root, sizeBytes: parent.sizeBytes, sequence: before.sequence, lineage: parent.tree.lineage } : null,
   };
   if (mode === 'incremental') {
     try {

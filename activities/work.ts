@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { HoldfastError } from '../errors/holdfast-error';
 import { createDocument, findDocument } from '../vault/documents';
 import { blobRefSchema, statsSchema } from '../vault/manifest';
+import { recordEntrySchema } from '../vault/references';
 import { type RunRef, workFolder } from '../vault/run';
 import type { VaultAccess } from '../vault/tree';
 import type { DiskInput, RegionInput, RunInput } from './types';
@@ -39,7 +40,7 @@ export const planSchema = z.object({
   excludedDiskIds: z.array(z.string()),
   makes: madeSchema,
   warnings: z.array(z.string()),
-  parent: z.object({ id: z.string(), stamp: z.string(), digest: z.string() }).nullable(),
+  parent: z.object({ id: z.string(), stamp: z.string(), sequence: z.int(), digest: z.string() }).nullable(),
 });
 export type RunPlan = z.infer<typeof planSchema>;
 
@@ -55,7 +56,7 @@ export const diskPlanSchema = z.object({
   version: z.literal(1),
   mode: z.enum(['full', 'incremental', 'compared']), why: z.string(), sizeBytes: z.number(), regions: z.string(),
   handle: handleSchema, base: handleSchema.nullable(),
-  parent: z.object({ root: blobRefSchema.nullable(), sizeBytes: z.number() }).nullable(),
+  parent: z.object({ root: blobRefSchema.nullable(), sizeBytes: z.number(), sequence: z.int(), lineage: z.string() }).nullable(),
   champions: z.array(z.object({ id: z.string(), root: blobRefSchema, diskBytes: z.number() })),
 });
 export type DiskPlan = z.infer<typeof diskPlanSchema>;
@@ -70,9 +71,9 @@ export const sliceSchema = z.object({
   })),
 });
 
-export const regionDoneSchema = z.object({ version: z.literal(1), ref: z.union([blobRefSchema, z.literal('same'), z.null()]), stats: statsSchema });
+export const regionDoneSchema = z.object({ version: z.literal(1), ref: z.union([blobRefSchema, z.literal('same'), z.null()]), record: recordEntrySchema.nullable(), stats: statsSchema });
 
-export const diskDoneSchema = z.object({ version: z.literal(1), root: blobRefSchema.nullable(), mode: z.enum(['full', 'incremental', 'compared']), stats: statsSchema });
+export const diskDoneSchema = z.object({ version: z.literal(1), root: blobRefSchema.nullable(), mode: z.enum(['full', 'incremental', 'compared']), records: z.array(recordEntrySchema), stats: statsSchema });
 
 export const auditSchema = z.object({ version: z.literal(1), samples: z.int(), mismatches: z.int() });
 

@@ -5,13 +5,14 @@ import { HoldfastError, messageOf, toReport } from '../errors/holdfast-error';
 import { isDamage } from '../vault/damage';
 import { formatStamp } from '../policy/slot';
 import { auditUnchanged } from '../vault/audit';
-import { backupDisk, type BackupDiskOutcome, referencesFolder } from '../vault/backup-disk';
+import { backupDisk, type BackupDiskOutcome } from '../vault/backup-disk';
 import type { DiskRange } from '../vault/block-source';
 import { chooseChampions } from '../vault/champions';
 import { recordItem } from '../vault/items';
 import { prepareLanes, withLanes } from '../vault/lanes';
 import { diskTree, type LoadedManifest, type Manifest, type ManifestDisk, recoveryPointId } from '../vault/manifest';
 import { refToJson } from '../vault/ref-json';
+import { type ReferencesPlace, referencesPlace, treeHistory } from '../vault/references';
 import { abandonRun, commitRun, latestCommitted, openRun, type RunRef, sealRun } from '../vault/run';
 import { windowsOf } from '../vault/transfer';
 import { addStats, emptyStats } from '../vault/transfer-types';
@@ -108,10 +109,12 @@ async function describe(job: Job, run: RunRef, startedMs: number, parent: Loaded
   const stats = emptyStats();
   const champions = new Set<string>();
   for (const [index, disk] of disks.entries()) {
-    const outcome = await transfer(job, disk, referencesFolder(run, index), parent?.manifest, champions);
+    const parentDisk = options.full ? undefined : parentDiskOf(parent?.manifest, disk);
+    const place = referencesPlace(run, index, 0, parent && parentDisk ? { sequence: parent.manifest.sequence, lineage: parentDisk.tree.lineage } : null);
+    const outcome = await transfer(job, disk, place, parentDisk, champions);
     addStats(stats, outcome.stats);
     done.push({
-      name: disk.name, lun: disk.lun, sizeBytes: disk.source.sizeBytes, logicalSectorBytes: 512, root: outcome.root && refToJson(outcome.root),
+      name: disk.name, lun: disk.lun, sizeBytes: disk.source.sizeBytes, logicalSectorBytes: 512, root: outcome.root && refToJson(outcome.root), tree: treeHistory(place, outcome.records),
       source: { format: disk.source.format, path: disk.source.path, host: hostname() }, mode: outcome.mode, stats: outcome.stats,
     });
   }
@@ -124,13 +127,12 @@ async function describe(job: Job, run: RunRef, startedMs: number, parent: Loaded
     slot: null, startedAt: at, createdAt: at, policy: null, consistency: disks.length === 1 ? 'crash' : 'crash-per-disk',
     warnings: options.full && parent ? ['Nothing was taken over from the recovery point before this one.'] : [],
     source: { kind: 'image', name: itemId, resourceId: null, model: null }, disks: done,
-    parent: parent ? { id: parent.manifest.id, digest: parent.digest } : null, champions: [...champions], stats,
+    parent: parent ? { id: parent.manifest.id, sequence: parent.manifest.sequence, digest: parent.digest } : null, champions: [...champions], stats,
   };
 }
 
-async function transfer(job: Job, { name, lun, source }: PlannedDisk, references: string, parent: Manifest | undefined, used: Set<string>): Promise<BackupDiskOutcome> {
+async function transfer(job: Job, { name, lun, source }: PlannedDisk, references: ReferencesPlace, parentDisk: ManifestDisk | undefined, used: Set<string>): Promise<BackupDiskOutcome> {
   const { opened: { vault, spec }, options, out, signal } = job;
-  const parentDisk = options.full ? undefined : parentDiskOf(parent, { name, lun, source });
   const changed = await usableChanges(job, { name, lun, source }, parentDisk);
   const windows = changed === null ? windowCount(source.sizeBytes) : touchedWindows(source.sizeBytes, changed);
   // A thread costs more time to start than a single window takes.
@@ -142,7 +144,7 @@ async function transfer(job: Job, { name, lun, source }: PlannedDisk, references
   try {
     const plan = { factory: join(__dirname, 'transfer-factory.js'), store: { ...spec }, source: { path: source.path }, keys: vault.keys, champions, threads };
     return await untilAborted(signal, withLanes(plan, (lanes) => backupDisk(vault, lanes, {
-      sizeBytes: source.sizeBytes, parent: parentDisk ? diskTree(parentDisk) : null, changed, referencesFolder: references, signal,
+      sizeBytes: source.sizeBytes, parent: parentDisk ? diskTree(parentDisk) : null, changed, references, signal,
       onWindow: ({ readBytes }) => progress.advance(1, readBytes),
     })));
   } finally {

@@ -1,15 +1,11 @@
-import { z } from 'zod';
 import { HoldfastError } from '../errors/holdfast-error';
 import type { DiskRange } from './block-source';
-import { createDocument, findDocument } from './documents';
 import { MAX_DISK_BYTES, PackKind, REGION_WINDOWS } from './format';
 import type { InnerNode } from './nodes';
-import { blobRefSchema } from './manifest';
 import { PackWriter } from './pack-writer';
-import { refFromJson, refToJson } from './ref-json';
-import type { RunRef } from './run';
+import { type RecordEntry, recordReferences, type ReferencesPlace, regionName } from './references';
 import type { BlobRef } from './blob';
-import { type BuiltNode, buildRoot } from './tree-builder';
+import { buildRoot } from './tree-builder';
 import { type DiskTree, loadRegion, loadRoot, type VaultAccess } from './tree';
 import { finishRegion, transferSlice, windowJobs, windowsOf } from './transfer';
 import type { Lane } from './transfer-lane';
@@ -21,8 +17,8 @@ export interface BackupDiskRequest {
   readonly parent: DiskTree | null;
   /** Ranges known to have changed since the parent; null when everything must be read and compared. */
   readonly changed: readonly DiskRange[] | null;
-  /** Where the disk's references are recorded: see referencesFolder. */
-  readonly referencesFolder: string;
+  /** Where the disk's references are recorded: see referencesPlace. It must speak of the same parent. */
+  readonly references: ReferencesPlace;
   readonly onWindow?: (stats: TransferStats) => void;
   readonly signal?: AbortSignal;
 }
@@ -31,6 +27,8 @@ export interface BackupDiskOutcome {
   readonly root: BlobRef | null;
   readonly mode: 'full' | 'incremental' | 'compared';
   readonly stats: TransferStats;
+  /** The records of references that were made, for the manifest. */
+  readonly records: readonly RecordEntry[];
 }
 
 /**
@@ -45,6 +43,7 @@ export async function backupDisk(vault: VaultAccess, lanes: readonly Lane[], req
   const parentRoot = parent && await loadRoot(vault, parent);
   const windows = changed === null ? null : changedWindows(sizeBytes, changed);
   const regions = new Map<number, BlobRef | 'same' | null>();
+  const records: RecordEntry[] = [];
   const stats = emptyStats();
   for (let region = 0; region * REGION_WINDOWS < windowCount(sizeBytes); region++) {
     const wanted = windowsOfRegion(sizeBytes, region, windows);
@@ -55,61 +54,45 @@ export async function backupDisk(vault: VaultAccess, lanes: readonly Lane[], req
     addStats(stats, slice.stats);
     const built = await finishRegion(vault, region, sizeBytes, parentRegion, fresh, slice.windows);
     stats.storedBytes += built.storedBytes;
-    regions.set(region, await recordReferences(vault, regionReferences(request.referencesFolder, region), built));
+    const { ref, record } = await recordReferences(vault, request.references, regionName(region), built);
+    regions.set(region, ref);
+    if (record) records.push(record);
   }
-  const root = await finishDisk(vault, sizeBytes, parent, parentRoot, regions, request.referencesFolder);
+  const root = await finishDisk(vault, sizeBytes, parent, parentRoot, regions, request.references);
   stats.storedBytes += root.storedBytes;
-  return { root: root.ref, stats, mode: parent === null ? 'full' : changed === null ? 'compared' : 'incremental' };
+  return { root: root.ref, stats, records: [...records, ...root.records], mode: parent === null ? 'full' : changed === null ? 'compared' : 'incremental' };
 }
 
 /** Builds and stores the root from what became of the regions, and drops regions beyond the end of a disk that shrank. */
 export async function finishDisk(
   vault: VaultAccess, sizeBytes: number, parent: DiskTree | null, parentRoot: InnerNode | null,
-  regions: ReadonlyMap<number, BlobRef | 'same' | null>, referencesFolder: string,
-): Promise<{ ref: BlobRef | null; storedBytes: number }> {
+  regions: ReadonlyMap<number, BlobRef | 'same' | null>, place: ReferencesPlace,
+): Promise<{ ref: BlobRef | null; storedBytes: number; records: RecordEntry[] }> {
   const metaPacks = new PackWriter(vault.store, vault.keys, { kind: PackKind.meta, compressionLevel: 1 });
   const before = parent?.root && parentRoot ? { node: parentRoot, ref: parent.root } : null;
   const built = await buildRoot(vault.keys, metaPacks, sizeBytes, before, regions);
   await metaPacks.flush();
-  const ref = await recordReferences(vault, `${referencesFolder}/root`, built);
-  await giveUpBeyondEnd(vault, sizeBytes, parentRoot, referencesFolder);
-  return { ref: ref === 'same' ? before?.ref ?? null : ref, storedBytes: metaPacks.storedBytes };
+  const { ref, record } = await recordReferences(vault, place, 'root', built);
+  const records = [...record ? [record] : [], ...await giveUpBeyondEnd(vault, sizeBytes, parentRoot, place)];
+  return { ref: ref === 'same' ? before?.ref ?? null : ref, storedBytes: metaPacks.storedBytes, records };
 }
 
 /** A disk that shrank gives up everything that its parent's later regions referred to. */
-async function giveUpBeyondEnd(vault: VaultAccess, sizeBytes: number, parentRoot: InnerNode | null, folder: string): Promise<void> {
+async function giveUpBeyondEnd(vault: VaultAccess, sizeBytes: number, parentRoot: InnerNode | null, place: ReferencesPlace): Promise<RecordEntry[]> {
+  const records: RecordEntry[] = [];
   for (const index of parentRoot?.children.keys() ?? []) {
     if (index * REGION_WINDOWS < windowCount(sizeBytes)) continue;
     const built = await finishRegion(vault, index, sizeBytes, await regionOf(vault, parentRoot, index), true, []);
-    await recordReferences(vault, regionReferences(folder, index), built);
+    const { record } = await recordReferences(vault, place, regionName(index), built);
+    if (record) records.push(record);
   }
-}
-
-export const regionReferences = (folder: string, region: number): string => `${folder}/${String(region).padStart(4, '0')}`;
-
-const referencesSchema = z.object({ version: z.literal(1), node: blobRefSchema.nullable() });
-
-/**
- * Records what a node refers to, and returns the node to go on with. When the same step of the same run recorded another one before
- * (it ran twice, with packs of its own each time), that one counts: record and tree always speak of the same packs.
- */
-export async function recordReferences(vault: VaultAccess, name: string, built: BuiltNode): Promise<BuiltNode['ref']> {
-  const { ref, references } = built;
-  const all = [references.data.taken, references.data.given, references.meta.taken, references.meta.given];
-  if (ref === 'same' || (ref === null && all.every((packs) => packs.length === 0))) return ref;
-  if (await createDocument(vault, name, { version: 1, node: ref && refToJson(ref), ...references }) === 'created') return ref;
-  const first = await findDocument(vault, name, referencesSchema);
-  if (!first) throw new HoldfastError('VAULT_DAMAGED', `The record ${name} is there and is not there`, { data: { name } });
-  return first.node && refFromJson(first.node);
+  return records;
 }
 
 export async function regionOf(vault: VaultAccess, root: InnerNode | null, region: number): Promise<InnerNode | null> {
   const ref = root?.children.get(region);
   return root && ref ? loadRegion(vault, ref, region, root.diskBytes) : null;
 }
-
-/** By run, not by stamp: a run that is given up leaves its records, and the next run for the same slot has other packs. */
-export const referencesFolder = (run: RunRef, disk: number): string => `references/${run.itemId}/${String(run.sequence).padStart(10, '0')}/${disk}`;
 
 /** Changed ranges by window. Throws RANGES_INVALID for one that does not lie within the disk. */
 function changedWindows(sizeBytes: number, changed: readonly DiskRange[]): Map<number, DiskRange[]> {

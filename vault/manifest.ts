@@ -3,18 +3,14 @@ import { z } from 'zod';
 import { HoldfastError } from '../errors/holdfast-error';
 import { parseDocument, readObject } from './documents';
 import { MAX_DISK_BYTES } from './format';
-import { refFromJson } from './ref-json';
+import { blobRefSchema, refFromJson } from './ref-json';
+import { treeSchema } from './references';
 import type { DiskTree, VaultAccess } from './tree';
 
 export const ITEM_ID = /^[a-z0-9][a-z0-9-]{0,47}$/;
 export const STAMP = /^\d{8}T\d{6}(\d{3})?Z$/;
 
-export const blobRefSchema = z.strictObject({
-  id: z.string().regex(/^[0-9a-f]{64}$/),
-  pack: z.string().regex(/^[0-9a-f]{32}$/),
-  offset: z.int().min(0),
-  length: z.int().min(1),
-});
+export { blobRefSchema } from './ref-json';
 
 export const statsSchema = z.object({
   windows: z.number(), readBytes: z.number(), changedBytes: z.number(), newChunks: z.number(), newBytes: z.number(),
@@ -27,6 +23,7 @@ const diskSchema = z.object({
   sizeBytes: z.int().min(1).max(MAX_DISK_BYTES),
   logicalSectorBytes: z.int(),
   root: blobRefSchema.nullable(),
+  tree: treeSchema,
   source: z.record(z.string(), z.unknown()),
   mode: z.enum(['full', 'incremental', 'compared']),
   stats: statsSchema,
@@ -48,7 +45,7 @@ export const manifestSchema = z.object({
   warnings: z.array(z.string()),
   source: z.object({ kind: z.enum(['azure-vm', 'image']), name: z.string(), resourceId: z.string().nullable(), model: z.record(z.string(), z.unknown()).nullable() }),
   disks: z.array(diskSchema).min(1),
-  parent: z.object({ id: z.string(), digest: z.string().regex(/^[0-9a-f]{64}$/) }).nullable(),
+  parent: z.object({ id: z.string(), sequence: z.int().min(1), digest: z.string().regex(/^[0-9a-f]{64}$/) }).nullable(),
   champions: z.array(z.string()),
   stats: statsSchema,
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { BlobRef } from '../../vault/blob';
-import { backupDisk, type BackupDiskOutcome, referencesFolder } from '../../vault/backup-disk';
+import { backupDisk, type BackupDiskOutcome } from '../../vault/backup-disk';
 import type { BlockSink } from '../../vault/block-sink';
 import type { BlockSource, DiskRange } from '../../vault/block-source';
 import { BLOCK_BYTES } from '../../vault/format';
@@ -9,6 +9,7 @@ import { deriveVaultKeys, type VaultKeys } from '../../vault/keys';
 import { withLanes } from '../../vault/lanes';
 import { readDisk } from '../../vault/read-disk';
 import { refToJson } from '../../vault/ref-json';
+import { type ReferencesPlace, referencesFolder, type TreeHistory, treeHistory, type TreeParent } from '../../vault/references';
 import { createMemoryStore } from '../../vault/store/memory-store';
 import type { Store } from '../../vault/store/store';
 import type { TransferFactory } from '../../vault/transfer-factory';
@@ -120,15 +121,16 @@ export function withLane<T>(vault: VaultAccess, plan: Plan, use: (lanes: readonl
 }
 
 let runs = 0;
-export interface Backup extends BackupDiskOutcome { readonly tree: DiskTree; readonly folder: string }
-export interface BackupOptions { readonly parent?: DiskTree | null; readonly changed?: readonly DiskRange[] | null; readonly champions?: readonly DiskTree[]; readonly folder?: string; readonly signal?: AbortSignal }
+export interface Backup extends BackupDiskOutcome { readonly tree: DiskTree; readonly folder: string; readonly history: TreeHistory }
+export interface BackupOptions { readonly parent?: DiskTree | null; readonly changed?: readonly DiskRange[] | null; readonly champions?: readonly DiskTree[]; readonly folder?: string; readonly from?: TreeParent; readonly signal?: AbortSignal }
 
 export async function backUp(vault: VaultAccess, disk: SparseDisk, options: BackupOptions = {}): Promise<Backup> {
-  const folder = options.folder ?? referencesFolder({ itemId: 'kit', sequence: ++runs, stamp: '20261123T010000Z' }, 0);
+  const folder = options.folder ?? referencesFolder({ itemId: 'kit', sequence: ++runs }, 0);
+  const place: ReferencesPlace = { folder, lineage: options.from?.lineage ?? `${Number(folder.split('/')[2])}.0`, parentSequence: options.from?.sequence ?? null };
   const outcome = await withLane(vault, { source: disk, champions: options.champions ?? [] }, (lanes) => backupDisk(vault, lanes, {
-    sizeBytes: disk.sizeBytes, parent: options.parent ?? null, changed: options.changed ?? null, referencesFolder: folder, ...(options.signal ? { signal: options.signal } : {}),
+    sizeBytes: disk.sizeBytes, parent: options.parent ?? null, changed: options.changed ?? null, references: place, ...(options.signal ? { signal: options.signal } : {}),
   }));
-  return { ...outcome, folder, tree: { root: outcome.root, sizeBytes: disk.sizeBytes } };
+  return { ...outcome, folder, history: treeHistory(place, outcome.records), tree: { root: outcome.root, sizeBytes: disk.sizeBytes } };
 }
 
 export async function readBack(vault: VaultAccess, tree: DiskTree): Promise<SparseDisk> {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { z } from 'zod';
 import { findDocument } from '../../vault/documents';
 import type { InnerNode, LeafEntry } from '../../vault/nodes';
+import { recordSchema as strictRecordSchema, type TreeHistory } from '../../vault/references';
 import { type DiskTree, leafRefs, loadLeaf, loadRegion, loadRoot, type VaultAccess } from '../../vault/tree';
 
 export interface RegionFacts { readonly node: InnerNode; readonly data: Map<string, { chunks: number; bytes: number }>; readonly meta: Set<string> }
@@ -44,6 +45,19 @@ const difference = (before: Iterable<string>, after: Iterable<string>): Side => 
   const [old, now] = [new Set(before), new Set(after)];
   return { taken: [...now].filter((pack) => !old.has(pack)).sort(), given: [...old].filter((pack) => !now.has(pack)).sort() };
 };
+
+/** What the manifest names are the records that are there, with their content where it stands in the manifest. */
+export async function assertNamed(vault: VaultAccess, folder: string, history: TreeHistory): Promise<void> {
+  const there: string[] = [];
+  for await (const { name } of vault.store.list(`${folder}/`)) there.push(name.slice(folder.length + 1));
+  assert.deepEqual(history.records.map(({ name }) => name).sort(), there.sort(), `records in ${folder}`);
+  for (const { name, references } of history.records) {
+    const found = await findDocument(vault, `${folder}/${name}`, strictRecordSchema);
+    assert.equal(found?.lineage, history.lineage);
+    if (references) assert.deepEqual(references, { data: found?.data, meta: found?.meta });
+    else assert.ok(found && [found.data, found.meta].flatMap(({ taken, given }) => [...taken, ...given]).length > 64);
+  }
+}
 
 /** The records of a backup say exactly what the recounted trees differ in. */
 export async function assertReferences(vault: VaultAccess, folder: string, before: DiskTree | null, after: DiskTree): Promise<void> {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { isHoldfastError } from '../../errors/holdfast-error';
-import { referencesFolder } from '../../vault/backup-disk';
+import { referencesFolder } from '../../vault/references';
 import { BLOCK_BYTES } from '../../vault/format';
 import { diskTree, findManifest } from '../../vault/manifest';
 import { commitRun, openRun, sealRun } from '../../vault/run';
@@ -83,7 +83,7 @@ describe('a backup whose store fails', () => {
           assert.ok(point, 'the recovery point is there now');
           const tree = diskTree(point.manifest.disks[0] as never);
           await assertRestores(vault, tree, here.disk, `call ${index}, ${operation} ${when}`);
-          await assertReferences(vault, referencesFolder({ itemId: 'item', stamp: STAMP_B, sequence: point.manifest.sequence }, 0), here.parent, tree);
+          await assertReferences(vault, referencesFolder({ itemId: 'item', sequence: point.manifest.sequence }, 0), here.parent, tree);
           assert.ok(folder === undefined || folder.includes('item'));
           const old = await findManifest(vault, 'item', STAMP_A);
           assert.equal(old?.manifest.source.name, 'first', 'what was there before is untouched');

@@ -5,7 +5,7 @@ import { backupDisk } from '../../vault/backup-disk';
 import type { DiskRange } from '../../vault/block-source';
 import { BLOCK_BYTES, REGION_BYTES, WINDOW_BYTES } from '../../vault/format';
 import type { DiskTree, VaultAccess } from '../../vault/tree';
-import { assertReferences, chunkRows, recount } from '../support/vault-recount';
+import { assertNamed, assertReferences, chunkRows, recount } from '../support/vault-recount';
 import { assertRestores, backUp, type Content, contentArbitrary, contentBytes, makeVault, SparseDisk, withLane } from '../support/vault-kit';
 
 type Op =
@@ -77,6 +77,7 @@ async function live(vault: VaultAccess, sizeBytes: number, steps: readonly Step[
     const made = await backUp(vault, disk, { parent, changed });
     await assertRestores(vault, made.tree, disk, `after ${mode}`);
     await assertReferences(vault, made.folder, parent, made.tree);
+    await assertNamed(vault, made.folder, made.history);
     const full = await backUp(vault, disk);
     assert.deepEqual(await chunkRows(vault, made.tree), await chunkRows(vault, full.tree), 'the rule of chunks depends on content only');
     history.push({ tree: made.tree, content: disk.snapshot() });
@@ -125,6 +126,7 @@ describe('backup of a disk, as a property', () => {
     await assertRestores(vault, first.tree, disk);
     assert.deepEqual([...(await recount(vault, first.tree)).regions.keys()], [0, 1, 2]);
     await assertReferences(vault, first.folder, null, first.tree);
+    await assertNamed(vault, first.folder, first.history);
     const before = disk.snapshot();
 
     await disk.write(Buffer.alloc(20 * BLOCK_BYTES), REGION_BYTES + WINDOW_BYTES);
@@ -132,12 +134,14 @@ describe('backup of a disk, as a property', () => {
     const second = await backUp(vault, disk, { parent: first.tree, changed: [{ offset: REGION_BYTES + WINDOW_BYTES, length: 20 * BLOCK_BYTES }, { offset: 2 * REGION_BYTES - 5 * BLOCK_BYTES, length: 10 * BLOCK_BYTES }] });
     await assertRestores(vault, second.tree, disk);
     await assertReferences(vault, second.folder, first.tree, second.tree);
+    await assertNamed(vault, second.folder, second.history);
 
     disk.resize(WINDOW_BYTES / 16 + 300);
     const third = await backUp(vault, disk, { parent: second.tree });
     assert.equal(third.mode, 'compared');
     await assertRestores(vault, third.tree, disk);
     await assertReferences(vault, third.folder, second.tree, third.tree);
+    await assertNamed(vault, third.folder, third.history);
     await assertRestores(vault, first.tree, before);
   });
 
@@ -180,7 +184,7 @@ describe('backup of a disk, as a property', () => {
     const vault = makeVault();
     const disk = new SparseDisk(8 * BLOCK_BYTES);
     await disk.write(Buffer.alloc(BLOCK_BYTES, 1), 0);
-    const request = { sizeBytes: 7 * BLOCK_BYTES, parent: null, changed: null, referencesFolder: 'references/item/0000000001/0' };
+    const request = { sizeBytes: 7 * BLOCK_BYTES, parent: null, changed: null, references: { folder: 'references/item/0000000001/0-0', lineage: '1.0', parentSequence: null } };
     await assert.rejects(withLane(vault, { source: disk }, (lanes) => backupDisk(vault, lanes, request)), (error) => isHoldfastError(error, 'SOURCE_CHANGED'));
     await assert.rejects(backupDisk(vault, [], request), (error) => isHoldfastError(error, 'INTERNAL'));
   });

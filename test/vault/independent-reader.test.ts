@@ -36,7 +36,7 @@ describe('a reader written from the format document alone', () => {
         await disk.write(data, offset);
         const stamp = `2026112${index}T010000Z`;
         const run = await openRun(vault, runRequest(`owner ${index}`, { stamp }));
-        const made = await backUp(vault, disk, { parent, changed: [{ offset, length: data.length }], folder: `references/item/${String(run.sequence).padStart(10, '0')}/0` });
+        const made = await backUp(vault, disk, { parent, changed: [{ offset, length: data.length }], folder: `references/item/${String(run.sequence).padStart(10, '0')}/0-0` });
         await sealRun(vault, run, makeManifest(run, 'disk', made.tree));
         await commitRun(vault, run, START_MS);
         parent = made.tree;

@@ -48,7 +48,7 @@ describe('transfer threads', function () {
 
   const plan = (source: Spec, threads = 2) => ({ factory, store: { path: storePath }, source: { path: image, ...source }, keys: vault.keys, threads });
   const backUp = (lanes: readonly Lane[]): Promise<BackupDiskOutcome> =>
-    backupDisk(vault, lanes, { sizeBytes: SIZE, parent: null, changed: null, referencesFolder: `references/item/${++folders}/0` });
+    backupDisk(vault, lanes, { sizeBytes: SIZE, parent: null, changed: null, references: { folder: `references/item/${++folders}/0-0`, lineage: '1.0', parentSequence: null } });
 
   it('back up and restore a disk byte for byte', async () => {
     const { root } = await withLanes(plan({}), backUp);
