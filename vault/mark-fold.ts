@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import type { ErrorReport } from '../errors/holdfast-error';
+import { type TreeHistory, treeSchema } from './references';
 
 const instant = z.iso.datetime();
 const common = { version: z.literal(1), at: instant, by: z.string() };
-const treeSchema = z.object({ lineage: z.string(), references: z.string() });
 
 /** A mark of a recovery point (format §10). */
 export const markSchema = z.discriminatedUnion('kind', [
@@ -25,7 +25,7 @@ export interface Tombstone {
   /** SHA-256 of the manifest object, so that the chain of those after it can still be followed; null when it did not open. */
   readonly digest: string | null;
   /** For each disk, in the manifest's order, what the manifest said of its tree (format §8.3). */
-  readonly trees: readonly ({ readonly lineage: string; readonly references: string } | null)[];
+  readonly trees: readonly (TreeHistory | null)[];
 }
 
 export interface Hold {
