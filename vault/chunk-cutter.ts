@@ -3,6 +3,8 @@ import { BLOCK_BYTES, CUT_BELOW, MAX_CHUNK_BLOCKS, MIN_CHUNK_BLOCKS } from './fo
 
 const ZERO_BLOCK = Buffer.alloc(BLOCK_BYTES);
 
+export const isZeroBlock = (block: Buffer): boolean => block[0] === 0 && block.equals(ZERO_BLOCK);
+
 /** A run of blocks between two boundaries: a chunk, or zeros. */
 export interface Piece {
   readonly blocks: number;
@@ -27,7 +29,7 @@ export class ChunkCutter {
 
   /** Offers the next block. `emit` is called for every piece that is complete now, in order: at most two. */
   next(block: Buffer, emit: (piece: Piece) => void): void {
-    const zero = block[0] === 0 && block.equals(ZERO_BLOCK);
+    const zero = isZeroBlock(block);
     if (this.blocks > 0 && zero !== this.zero) this.end(emit);
     this.zero = zero;
     this.blocks++;

@@ -1,6 +1,6 @@
 import type { BlockSource, DiskRange } from './block-source';
 import { type BlobRef, blobId } from './blob';
-import { ChunkCutter, type Piece } from './chunk-cutter';
+import { ChunkCutter, isZeroBlock, type Piece } from './chunk-cutter';
 import { BLOCK_BYTES, BlobKind } from './format';
 import type { VaultKeys } from './keys';
 import { LeafBuilder, LeafMap } from './leaf-map';
@@ -149,9 +149,18 @@ class WindowWork {
       }
       boundary += piece.blocks;
     };
-    for (let at = startBlock; at < startBlock + blocks; at++) {
-      this.cutter.next(buffer.subarray(byteAt(at), byteAt(at + 1)), emit);
-      const reached = at + 1;
+    for (let reached = startBlock; reached < startBlock + blocks;) {
+      const known = this.unchangedChunk(buffer.subarray(byteAt(reached), byteAt(startBlock + blocks)), reached);
+      if (known) {
+        // It follows zeros, or another chunk: then nothing is open.
+        this.cutter.end(emit);
+        chunks.push(known);
+        boundary += known.blocks;
+        reached += known.blocks;
+      } else {
+        this.cutter.next(buffer.subarray(byteAt(reached), byteAt(reached + 1)), emit);
+        reached++;
+      }
       // A chunk also ends where the parent's zeros follow unchanged: no need to read them to know.
       const beforeZeros = this.cutter.openBlocks > 0 && (this.cutter.openIsZero || this.parent.isZero(reached));
       if (reached === this.blocks || (beforeZeros && stop(reached))) this.cutter.end(emit);
@@ -162,6 +171,21 @@ class WindowWork {
     }
     const rest = end === null && !this.cutter.openIsZero ? buffer.subarray(byteAt(boundary), byteAt(startBlock + blocks)) : EMPTY;
     return { chunks, rest, end };
+  }
+
+  /**
+   * The parent's chunk at this block if it is here as it was, so that it need not be cut. What ends a chunk is its own content, or the zeros behind it: those have to be here
+   * too. Only where all is compared: a known change begins at a chunk that is certainly another one.
+   */
+  private unchangedChunk(content: Buffer, at: number): PendingChunk | null {
+    if (this.job.ranges !== null || (this.cutter.openBlocks > 0 && !this.cutter.openIsZero)) return null;
+    const entry = this.parent.startingAt(at);
+    const endsByZeros = entry !== undefined && this.parent.isZero(at + entry.blocks);
+    if (!entry?.chunk || (entry.blocks + (endsByZeros ? 1 : 0)) * BLOCK_BYTES > content.length) return null;
+    const plain = content.subarray(0, entry.blocks * BLOCK_BYTES);
+    if (endsByZeros && !isZeroBlock(content.subarray(plain.length, plain.length + BLOCK_BYTES))) return null;
+    const id = blobId(this.deps.keys, plain);
+    return id.equals(entry.chunk.id) ? { plain, startBlock: at, blocks: entry.blocks, id } : null;
   }
 
   private async store(chunks: readonly PendingChunk[]): Promise<void> {

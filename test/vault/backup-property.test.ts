@@ -160,6 +160,25 @@ describe('backup of a disk, as a property', () => {
     await assertRestores(vault, changed.tree, disk);
   });
 
+  // A chunk of the parent that is found again unchanged is not cut anew, but what ended it must be there too.
+  for (const [what, at] of [['in the middle of a segment', 100], ['at the end of a segment', 254], ['at the start of the window', 0]] as const) {
+    it(`compared: a chunk that only zeros ended grows when they go, ${what}`, async () => {
+      const vault = makeVault();
+      const disk = new SparseDisk(700 * BLOCK_BYTES);
+      await disk.write(contentBytes({ kind: 'noise', seed: 5 }, 2 * BLOCK_BYTES), at * BLOCK_BYTES);
+      await disk.write(contentBytes({ kind: 'noise', seed: 6 }, 40 * BLOCK_BYTES), 400 * BLOCK_BYTES);
+      const first = await backUp(vault, disk);
+      await disk.write(contentBytes({ kind: 'noise', seed: 7 }, BLOCK_BYTES), (at + 2) * BLOCK_BYTES);
+      const second = await backUp(vault, disk, { parent: first.tree });
+      await assertRestores(vault, second.tree, disk);
+      assert.deepEqual(await chunkRows(vault, second.tree), await chunkRows(vault, (await backUp(vault, disk)).tree));
+      assert.notDeepEqual(await chunkRows(vault, second.tree), await chunkRows(vault, first.tree));
+      await disk.write(Buffer.alloc(BLOCK_BYTES), (at + 1) * BLOCK_BYTES);
+      const third = await backUp(vault, disk, { parent: second.tree });
+      assert.deepEqual(await chunkRows(vault, third.tree), await chunkRows(vault, (await backUp(vault, disk)).tree));
+    });
+  }
+
   it('takes up a chunk that lies elsewhere in the window instead of storing it again', async () => {
     const vault = makeVault();
     const disk = new SparseDisk(400 * BLOCK_BYTES);
