@@ -3,6 +3,7 @@ import path from 'node:path';
 import { azuriteObstacle, withAzurite } from './azurite';
 import { type Contender, type Place, storedBytes } from './contender';
 import { type Images, warm } from './images';
+import { differentialCommand } from './holdfast';
 import { BENCH_FOLDER } from './options';
 import { type Command, measure, type Measurement, run } from './process';
 
@@ -15,7 +16,7 @@ export interface CaseResult {
   readonly runs: readonly (Measurement & { readonly addedBytes: number | null })[];
 }
 
-export type CaseName = 'first' | 'second-known' | 'second-compared' | 'restore' | 'azurite-first';
+export type CaseName = 'first' | 'second-known' | 'second-compared' | 'restore' | 'restore-differential' | 'azurite-first';
 
 export const WORK_FOLDER = path.join(BENCH_FOLDER, 'work');
 const DISK = path.join(WORK_FOLDER, 'disk', 'disk.img');
@@ -98,6 +99,7 @@ async function restores(contenders: readonly Contender[], images: Images, result
     for (const way of ways) await timedRestore(contender, target, way, images.changed, results);
   }
   if (!holdfast) return;
+  await differentialRestore(holdfast.contender, holdfast.target, images, results);
   // Proves the compared vault too, untimed.
   const compared = folderPlace(holdfast.contender, 'compared');
   for (const way of holdfast.contender.restores(compared, DISK, holdfast.target)) await restoreAndProve(holdfast.contender, holdfast.target, way, images.changed, run);
@@ -113,11 +115,28 @@ async function restoreAndProve(contender: Contender, target: string, way: Return
   rmSync(target, { recursive: true, force: true });
   mkdirSync(target, { recursive: true });
   await restore(way.command);
+  await prove(way.file, expected, `${contender.name} ${way.name}`);
+  rmSync(target, { recursive: true, force: true });
+}
+
+async function prove(file: string, expected: string, what: string): Promise<void> {
   try {
-    await run({ program: 'cmp', args: [way.file, expected] });
+    await run({ program: 'cmp', args: [file, expected] });
   } catch (cause) {
-    throw new NotIdentical(`${contender.name} ${way.name} gave another image than was backed up`, { cause });
+    throw new NotIdentical(`${what} gave another image than was backed up`, { cause });
   }
+}
+
+/** The image as it was before it changed, made equal to the newest backup. The target lies on the disk, as an image in use does, and in the page cache. */
+async function differentialRestore(contender: Contender, target: string, images: Images, results: Results): Promise<void> {
+  const at = folderPlace(contender);
+  const file = path.join(target, 'disk.img');
+  rmSync(target, { recursive: true, force: true });
+  mkdirSync(target, { recursive: true });
+  await run({ program: 'cp', args: ['--sparse=always', images.base, file] });
+  await warm(file);
+  results.add('restore-differential', contender.name, 'restore', await timed(differentialCommand(at, file)), null);
+  await prove(file, images.changed, `${contender.name} restore --differential`);
   rmSync(target, { recursive: true, force: true });
 }
 

@@ -20,6 +20,9 @@ export const holdfast: Contender = {
   },
 };
 
+/** Makes an image that is there equal to the newest backup. */
+export const differentialCommand = (place: Place, file: string): Command => command(place, ['restore', 'latest', '--to', file, '--differential']);
+
 /** Node runs the program itself, without a shell or npx in between, as `npx holdfast` does in the end. */
 const command = (place: Place, args: readonly string[]): Command => ({
   program: process.execPath,

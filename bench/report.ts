@@ -33,6 +33,7 @@ const CASE_TEXT: Readonly<Record<CaseName, string>> = {
   'second-known': 'second backup, 2 % changed',
   'second-compared': 'second backup, 2 % changed, ranges unknown',
   restore: 'restore to a file',
+  'restore-differential': 'restore of what differs',
   'azurite-first': 'first backup to Azurite',
 };
 

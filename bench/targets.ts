@@ -56,11 +56,20 @@ export function judge({ cases, activity }: BenchOutcome): readonly Target[] {
     ratio('second backup, ranges known: bytes stored', 'second-known', 'addedBytes', { atMost: 0.25 }),
     ratio('second backup, compared: wall', 'second-compared', 'wallSeconds', { atLeast: 3.5 }, 'second-known'),
     ratio('restore to a file: wall', 'restore', 'wallSeconds', { atLeast: 1 }),
+    differential(cases),
     ratio('first backup to Azurite: wall', 'azurite-first', 'wallSeconds', { atLeast: 2 }),
     memoryTarget('peak memory of the process, all cases', 350, cases.filter(({ contender }) => contender === 'holdfast').flatMap(({ runs }) => runs.map(({ peakBytes }) => peakBytes))),
     ...activity.map(({ diskBytes, runs }) =>
       memoryTarget(`peak memory of a transfer activity, disk of ${diskBytes / GIB} GiB`, 256, runs.map(({ peakBytes }) => peakBytes))),
   ];
+}
+
+/** Holdfast against itself: what is different alone, against all of the disk. */
+function differential(cases: readonly CaseResult[]): Target {
+  const [what, wanted] = ['differential restore after a 2 % change: wall', 'at least 5 times as fast as a full one'];
+  const [part, whole] = (['restore-differential', 'restore'] as const).map((name) => fastest(cases, name, 'holdfast')).map((one) => one && medianOf(one, 'wallSeconds'));
+  if (typeof part !== 'number' || typeof whole !== 'number') return unknown(what, wanted);
+  return bounded(what, wanted, whole / part, 5, true, `${(whole / part).toFixed(2)} times`);
 }
 
 /** The largest of all runs counts: a limit on memory is not a matter of medians. */

@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto';
+import { DEFAULT_RECORD_BYTES, writeTar } from './export-tar';
+import { RecordStream, stdoutPut } from './record-stream';
 import { HoldfastError } from '../errors/holdfast-error';
 import { findDisk, resolveRecoveryPoint } from '../vault/catalog';
 import { diskTree, type LoadedManifest, type ManifestDisk } from '../vault/manifest';
+import { proveRestorable } from '../vault/restore-plan';
 import { buildFixedFooter } from '../vault/vhd-footer';
 import type { CommonOptions } from './command-options';
 import { interruptible } from './interrupt';
@@ -19,18 +22,25 @@ export interface ExportOptions extends CommonOptions {
   readonly disk?: string;
   readonly force?: boolean;
   readonly threads?: number;
+  /** Of an archive: what its disks are, and the size of its records in bytes. */
+  readonly diskFormat?: string;
+  readonly blockSize?: number;
 }
 
-/** Writes a disk of a recovery point as a raw image or a fixed VHD, into a file or to stdout. */
+/** Writes a disk of a recovery point as a raw image or a fixed VHD, into a file or to stdout; or all of it as a tar archive to stdout. */
 export async function runExport(recoveryPoint: string, options: ExportOptions, out: Output): Promise<number> {
   const toStdout = options.to === '-';
-  if (options.format !== 'raw' && options.format !== 'vhd') throw new HoldfastError('USAGE', `--format is raw or vhd, not ${JSON.stringify(options.format)}`);
+  if (options.format !== 'raw' && options.format !== 'vhd' && options.format !== 'tar') throw new HoldfastError('USAGE', `--format is raw, vhd or tar, not ${JSON.stringify(options.format)}`);
+  if (options.format !== 'tar' && (options.diskFormat !== undefined || options.blockSize !== undefined)) throw new HoldfastError('USAGE', '--disk-format and --block-size belong to --format tar');
+  if (options.format === 'tar' && !toStdout) throw new HoldfastError('USAGE', `A tar archive goes to stdout: \`holdfast export … --format tar > ${options.to}\``);
   if (toStdout && out.json) throw new HoldfastError('USAGE', '--json and an image cannot both go to stdout: name a file with --to');
   if (toStdout && process.stdout.isTTY) throw new HoldfastError('USAGE', 'An image is not written to a terminal: name a file with --to, or send stdout to a file or a program');
+  if (options.format === 'tar') return exportTar(recoveryPoint, options, out);
   const startedMs = Date.now();
   const { point, disk } = await interruptible((signal) => withVault(options, 'read', async (opened) => {
     const found = await resolveRecoveryPoint(opened.vault, recoveryPoint, options.item);
     const wanted = findDisk(found.manifest, options.disk);
+    await proveRestorable(opened.vault, found.manifest, [wanted], signal);
     await (toStdout ? toStream(opened, found, wanted, options, out, signal) : toFile(opened, found, wanted, options, out, signal));
     return { point: found, disk: wanted };
   }));
@@ -60,6 +70,24 @@ async function toStream({ vault }: OpenedVault, point: LoadedManifest, disk: Man
   } finally {
     progress.end();
   }
+}
+
+async function exportTar(recoveryPoint: string, options: ExportOptions, out: Output): Promise<number> {
+  const diskFormat = options.diskFormat ?? 'raw';
+  if (diskFormat !== 'raw' && diskFormat !== 'vhd') throw new HoldfastError('USAGE', `--disk-format is raw or vhd, not ${JSON.stringify(diskFormat)}`);
+  await interruptible((signal) => withVault(options, 'read', async ({ vault }) => {
+    const point = await resolveRecoveryPoint(vault, recoveryPoint, options.item);
+    const disks = options.disk === undefined ? point.manifest.disks : [findDisk(point.manifest, options.disk)];
+    await proveRestorable(vault, point.manifest, disks, signal);
+    const progress = startProgress(`export of ${point.manifest.id}`, disks.reduce((sum, disk) => sum + streamWindows(diskTree(disk)), 0), out.quiet);
+    try {
+      const records = new RecordStream(options.blockSize ?? DEFAULT_RECORD_BYTES, stdoutPut());
+      await writeTar(vault, records, { point, disks, footerOf: (disk) => footerOf(point, disk, diskFormat), signal, onWindow: (bytes) => progress.advance(1, bytes) });
+    } finally {
+      progress.end();
+    }
+  }));
+  return 0;
 }
 
 /** The same disk of the same recovery point is always the same VHD, also in its id: exports can be compared. */

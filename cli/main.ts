@@ -14,6 +14,8 @@ import type { RestoreOptions } from './restore';
 import type { ShowOptions } from './show';
 
 const MAX_THREADS = 64;
+/** Larger than any tape drive takes. */
+const MAX_RECORD_BYTES = 16 * 1024 * 1024;
 
 /** Runs a command line (without node and script) and answers the exit code. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -106,16 +108,19 @@ function addRestore(program: Command, run: Run): void {
     .option('--item <name>', 'the item that latest is of')
     .option('--disk <disk>', 'which disk, by name or lun')
     .option('--force', 'replace the file when it exists')
+    .option('--differential', 'write only where the existing file differs')
     .option('--threads <n>', 'worker threads; 0 works without', threadCount)
     .action((point: string, _options: unknown, command: Command) => run<RestoreOptions>(command, async (options, out) => (await import('./restore.js')).runRestore(point, options, out)));
-  program.command('export').description('write a disk as a raw image or a fixed VHD, into a file or to stdout')
+  program.command('export').description('write a disk as a raw image or a fixed VHD, into a file or to stdout, or all disks as a tar archive')
     .argument('<recovery-point>', 'its id, or latest')
-    .requiredOption('--format <format>', 'raw or vhd')
+    .requiredOption('--format <format>', 'raw, vhd or tar')
     .option('--to <file>', 'the file, or - for stdout', '-')
     .option('--item <name>', 'the item that latest is of')
     .option('--disk <disk>', 'which disk, by name or lun')
     .option('--force', 'replace the file when it exists')
     .option('--threads <n>', 'worker threads for a file; 0 works without', threadCount)
+    .option('--disk-format <format>', 'what the disks in a tar archive are: raw or vhd')
+    .option('--block-size <bytes>', 'size of a tar archive\'s records, a multiple of 512', recordBytes)
     .action((point: string, _options: unknown, command: Command) => run<ExportOptions>(command, async (options, out) => (await import('./export.js')).runExport(point, options, out)));
 }
 
@@ -130,6 +135,12 @@ function addCheck(program: Command, run: Run): void {
 function threadCount(text: string): number {
   const value = Number(text);
   if (!/^\d+$/.test(text) || value > MAX_THREADS) throw new InvalidArgumentError(`It is a whole number from 0 to ${MAX_THREADS}.`);
+  return value;
+}
+
+function recordBytes(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < 512 || value > MAX_RECORD_BYTES || value % 512 !== 0) throw new InvalidArgumentError(`It is a multiple of 512, from 512 to ${MAX_RECORD_BYTES}.`);
   return value;
 }
 

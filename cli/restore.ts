@@ -1,10 +1,13 @@
+import { HoldfastError } from '../errors/holdfast-error';
 import { findDisk, resolveRecoveryPoint } from '../vault/catalog';
 import { prepareLanes } from '../vault/lanes';
 import { diskTree } from '../vault/manifest';
+import { proveRestorable } from '../vault/restore-plan';
 import type { CommonOptions } from './command-options';
 import { interruptible } from './interrupt';
 import { withVault } from './open-vault';
 import type { Output } from './output';
+import { patchImage } from './patch-image';
 import { showBytes, showRate, showSeconds } from './sizes';
 import { writeImage } from './write-image';
 
@@ -14,24 +17,34 @@ export interface RestoreOptions extends CommonOptions {
   readonly disk?: string;
   readonly force?: boolean;
   readonly threads?: number;
+  readonly differential?: boolean;
 }
 
 /** Writes a disk of a recovery point back as a raw image, byte for byte, with every chunk of it proved. */
 export async function runRestore(recoveryPoint: string, options: RestoreOptions, out: Output): Promise<number> {
+  if (options.differential && options.force) throw new HoldfastError('USAGE', '--force replaces the file and --differential keeps what is right of it: give one of them');
   const startedMs = Date.now();
   prepareLanes(options.threads);
-  const { manifest, disk, totals } = await interruptible((signal) => withVault(options, 'read', async (opened) => {
+  const { manifest, disk, written } = await interruptible((signal) => withVault(options, 'read', async (opened) => {
     const found = await resolveRecoveryPoint(opened.vault, recoveryPoint, options.item);
     const wanted = findDisk(found.manifest, options.disk);
-    const done = await writeImage(opened, {
-      tree: diskTree(wanted), target: options.to, force: options.force ?? false, footer: null, threads: options.threads,
-      label: `restore of ${wanted.name}`, quiet: out.quiet, signal,
-    });
-    return { manifest: found.manifest, disk: wanted, totals: done };
+    const tree = diskTree(wanted);
+    await proveRestorable(opened.vault, found.manifest, [wanted], signal);
+    const request = { tree, target: options.to, threads: options.threads, label: `restore of ${wanted.name}`, quiet: out.quiet, signal };
+    const done = options.differential ? await patchImage(opened, request) : await writeImage(opened, { ...request, force: options.force ?? false, footer: null });
+    return { manifest: found.manifest, disk: wanted, written: done };
   }));
   const seconds = (Date.now() - startedMs) / 1000;
-  const { plainBytes: dataBytes, chunks } = totals;
-  out.result({ recoveryPoint: manifest.id, createdAt: manifest.createdAt, disk: disk.name, lun: disk.lun, file: options.to, sizeBytes: disk.sizeBytes, dataBytes, chunks, seconds }, () => [
+  const report = { recoveryPoint: manifest.id, createdAt: manifest.createdAt, disk: disk.name, lun: disk.lun, file: options.to, sizeBytes: disk.sizeBytes };
+  if ('writtenBytes' in written) {
+    out.result({ ...report, differential: true, ...written, seconds }, () => [
+      `Restored ${disk.name} of ${manifest.id} to ${options.to}${written.resumed ? ', going on with what an earlier restore left' : ''}`,
+      `  ${showBytes(written.comparedBytes)} compared, of it ${showBytes(written.writtenBytes)} were different and written; ${showSeconds(seconds)}, ${showRate(written.comparedBytes, seconds)}`,
+    ]);
+    return 0;
+  }
+  const { plainBytes: dataBytes, chunks } = written;
+  out.result({ ...report, dataBytes, chunks, seconds }, () => [
     `Restored ${disk.name} of ${manifest.id} to ${options.to}`,
     `  ${showBytes(disk.sizeBytes)}, of it ${showBytes(dataBytes)} data in ${chunks} chunks, every one proved; ${showSeconds(seconds)}, ${showRate(dataBytes, seconds)}`,
   ]);

@@ -5,6 +5,7 @@ import type { StoreSpec } from '../vault/store/store-spec';
 import type { TransferFactory } from '../vault/transfer-factory';
 import { discardWrites } from './discard-store';
 import { openFileSink } from './file-sink';
+import { openRawFile } from './raw-file';
 
 /** How the command line tells a thread where the vault is and what it may do there. */
 export interface VaultSpec {
@@ -21,6 +22,6 @@ export async function openSpec({ store: spec, readOnly, discard }: VaultSpec, cr
 
 export const transferFactory: TransferFactory = {
   openStore: (spec) => openSpec(spec as unknown as VaultSpec),
-  openSource: (spec) => openImage(String(spec.path)),
+  openSource: (spec) => (spec.raw === true ? openRawFile(String(spec.path)) : openImage(String(spec.path))),
   openSink: (spec) => openFileSink(String(spec.path)),
 };

@@ -129,7 +129,7 @@ async function finishFile(path: string, { footer, tree }: WriteImageRequest): Pr
 }
 
 /** Without force a link, which fails where a name is taken, also when it was taken a moment ago. */
-async function giveName(partial: string, target: string, force: boolean): Promise<void> {
+export async function giveName(partial: string, target: string, force: boolean): Promise<void> {
   try {
     if (force) await rename(partial, target);
     else await linkOrClaim(partial, target);
@@ -164,5 +164,5 @@ async function withoutPartial(partial: string, error: unknown): Promise<unknown>
   }
 }
 
-const targetFailed = (path: string, cause: unknown): HoldfastError =>
+export const targetFailed = (path: string, cause: unknown): HoldfastError =>
   isHoldfastError(cause) ? cause : new HoldfastError('TARGET_WRITE_FAILED', `${path} cannot be written: ${messageOf(cause)}`, { data: { path }, cause });

@@ -67,6 +67,8 @@ export const catalogue = {
   DISK_AMBIGUOUS: entry('The recovery point has several disks', 'Name one with --disk, by its name or its lun; `holdfast show` lists them.', 400, 2),
   TARGET_EXISTS: entry('The target exists', 'Choose another name, or remove it first: nothing is overwritten unasked.', 409, 2),
   TARGET_WRITE_FAILED: entry('The target cannot be written', 'Check free space and permissions; what was written so far is incomplete and was removed.', 507),
+  TARGET_NOT_VERIFIED: entry('What was written does not read back as it should', 'The target is not to be used. Suspect its disk or the memory of this machine; restore again, to another place if you can.', 500),
+  RESTORE_DAMAGED: entry('The recovery point cannot be restored whole', 'Restore one of the recovery points that the message names; `holdfast check` says what is damaged, and the next backup stores it again where the source still has it.', 409, 4),
   CANCELLED: entry('The run was cancelled', 'Nothing of it is visible; start it again when you like.', 409),
 
   NOTHING_TO_PROTECT: entry('None of the machine\'s disks can be protected', 'The message says why for each disk; change the policy\'s exclusions or the disks.', 409),

@@ -10,8 +10,9 @@ import { ReuseIndex } from './reuse';
 import type { Store } from './store/store';
 import { throttledSource } from './throttled-source';
 import type { TransferFactory } from './transfer-factory';
-import type { Lane, LaneFlush, LaneJob, LaneOptions, LaneReadJob, LaneReadResult, LaneResult, RenewAccess } from './transfer-lane';
+import type { Lane, LaneCompareJob, LaneCompareResult, LaneFlush, LaneJob, LaneOptions, LaneReadJob, LaneReadResult, LaneResult, RenewAccess } from './transfer-lane';
 import { loadLeaf, type VaultAccess } from './tree';
+import { compareWindow } from './window-compare';
 import { readWindow } from './window-restore';
 import { WindowWriter } from './window-writer';
 
@@ -63,6 +64,14 @@ export class LaneWork implements Lane {
     return readWindow(this.vault, job, this.sink, this.collectDamage);
   }
 
+  compare(job: LaneCompareJob): Promise<LaneCompareResult> {
+    // What a restore writes to can often be read as well: then it is compared with itself.
+    const source = this.source ?? (this.sink && isSource(this.sink) ? this.sink : null);
+    if (!source) throw new Error('This lane has nothing to compare');
+    if (job.patch && !this.sink) throw new Error('This lane has no sink to write what differs to');
+    return compareWindow(this.vault, source, job.patch ? this.sink : null, job);
+  }
+
   async flush(): Promise<LaneFlush> {
     // Data before nodes: a node never refers to a pack that is not durable.
     for (const writer of this.packs) await writer.flush();
@@ -78,6 +87,8 @@ export class LaneWork implements Lane {
     await closeAll([this.source, this.sink, this.vault.store].filter((one) => one !== null));
   }
 }
+
+const isSource = (sink: BlockSink): sink is BlockSink & BlockSource => 'readInto' in sink;
 
 interface Closable { close(): Promise<void> }
 

@@ -42,6 +42,24 @@ export interface LaneReadResult {
   readonly damage: readonly ErrorReport[];
 }
 
+/** A window of a target that is compared with a recovery point, and made equal to it where that is asked for. */
+export interface LaneCompareJob {
+  readonly window: number;
+  /** null where all is zeros. */
+  readonly leaf: BlobRefJson | null;
+  readonly diskBytes: number;
+  /** Write what differs to the sink. */
+  readonly patch: boolean;
+}
+
+export interface LaneCompareResult {
+  readonly window: number;
+  readonly comparedBytes: number;
+  /** Found to be other than the recovery point says, before anything was written. */
+  readonly differingBytes: number;
+  readonly writtenBytes: number;
+}
+
 export interface LaneFlush { readonly storedBytes: number; readonly packs: number }
 
 /** How a champion's tree is found by the threads: region nodes of other disks whose chunks may be reused. */
@@ -69,6 +87,8 @@ export interface LaneOptions {
 export interface Lane {
   write(job: LaneJob): Promise<LaneResult>;
   read(job: LaneReadJob): Promise<LaneReadResult>;
+  /** Compares a window of the source, or else of a sink that can be read, with the vault: see compareWindow. */
+  compare(job: LaneCompareJob): Promise<LaneCompareResult>;
   /** Makes everything durable that was written so far. */
   flush(): Promise<LaneFlush>;
   /** Closes what the lane opened. Throws when the target could not be closed: what was written to it may be lost. Closing twice is fine. */
@@ -79,6 +99,7 @@ export type ToLane =
   | { readonly kind: 'open'; readonly options: LaneOptions }
   | { readonly kind: 'write'; readonly job: LaneJob }
   | { readonly kind: 'read'; readonly job: LaneReadJob }
+  | { readonly kind: 'compare'; readonly job: LaneCompareJob }
   | { readonly kind: 'flush' }
   | { readonly kind: 'close' }
   | { readonly kind: 'renewed'; readonly what: 'source' | 'sink'; readonly spec?: Spec; readonly error?: ErrorReport };
@@ -154,6 +175,7 @@ export async function startWorkerLane(options: LaneOptions, renew: RenewAccess):
   return {
     write: (job) => ask({ kind: 'write', job }),
     read: (job) => ask({ kind: 'read', job }),
+    compare: (job) => ask({ kind: 'compare', job }),
     flush: () => ask({ kind: 'flush' }),
     async close() {
       if (closed) return;

@@ -32,6 +32,7 @@ async function answer(message: Exclude<ToLane, { kind: 'renewed' }>): Promise<un
   switch (message.kind) {
     case 'write': return lane.write(message.job);
     case 'read': return lane.read(message.job);
+    case 'compare': return lane.compare(message.job);
     case 'flush': return lane.flush();
     case 'close': return lane.close();
   }

@@ -25,8 +25,9 @@ const MAX_WRITE_BYTES = 1024 * 1024;
 /**
  * Reads a window back: fetches its chunks with few large requests, proves every one (tag, length, id), and writes them to the sink
  * if there is one. Without `collectDamage` the first damage throws; with it, everything is looked at and damage is listed.
+ * `only` names the chunks that are wanted, by the block of the window at which they start.
  */
-export async function readWindow(vault: VaultAccess, job: LaneReadJob, sink: BlockSink | null, collectDamage: boolean): Promise<LaneReadResult> {
+export async function readWindow(vault: VaultAccess, job: LaneReadJob, sink: BlockSink | null, collectDamage: boolean, only?: ReadonlySet<number>): Promise<LaneReadResult> {
   const damage: ErrorReport[] = [];
   const note = (error: unknown): void => {
     if (!collectDamage || !isDamage(error)) throw error;
@@ -35,7 +36,7 @@ export async function readWindow(vault: VaultAccess, job: LaneReadJob, sink: Blo
   const totals = { chunks: 0, plainBytes: 0, storedBytes: 0 };
   let wanted: Wanted[] = [];
   try {
-    wanted = await chunksOf(vault, job);
+    wanted = await chunksOf(vault, job, only);
   } catch (error) {
     note(error);
   }
@@ -84,12 +85,12 @@ function fetchRun(vault: VaultAccess, run: Run): Promise<Buffer> {
   return bytes;
 }
 
-async function chunksOf(vault: VaultAccess, job: LaneReadJob): Promise<Wanted[]> {
+async function chunksOf(vault: VaultAccess, job: LaneReadJob, only: ReadonlySet<number> | undefined): Promise<Wanted[]> {
   const leaf = await loadLeaf(vault, refFromJson(job.leaf), job.window, job.diskBytes);
   const wanted: Wanted[] = [];
   let block = 0;
   for (const entry of leaf.entries) {
-    if (entry.chunk) wanted.push({ chunk: entry.chunk, offset: job.window * WINDOW_BYTES + block * BLOCK_BYTES, bytes: entry.blocks * BLOCK_BYTES });
+    if (entry.chunk && (!only || only.has(block))) wanted.push({ chunk: entry.chunk, offset: job.window * WINDOW_BYTES + block * BLOCK_BYTES, bytes: entry.blocks * BLOCK_BYTES });
     block += entry.blocks;
   }
   return wanted;

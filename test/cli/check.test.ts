@@ -101,11 +101,14 @@ describe('holdfast check', () => {
     await unlink(path);
     const report = await damagedReport();
     assert.deepEqual(report.recoveryPoints.map(({ disks: [found] }) => found?.damage.map(({ code, pack }) => [code, pack])), [[['PACK_MISSING', basename(path)]], [['PACK_MISSING', basename(path)]]]);
-    await home.fails(['restore', first.recoveryPoint, '--to', home.file('x.img')], 'PACK_MISSING', 4);
+    const refused = await home.fails(['restore', first.recoveryPoint, '--to', home.file('x.img')], 'RESTORE_DAMAGED', 4);
+    assert.deepEqual(refused.data, { recoveryPoint: first.recoveryPoint, packs: [basename(path)], others: [] });
     const piped = await home.run(['export', 'latest', '--format', 'raw']);
     assert.equal(piped.code, 4);
     const again = await home.json<BackupReport>(['backup', image, '--full']);
     assert.equal((await home.json<Report>(['check', again.recoveryPoint])).ok, true);
+    const { message } = await home.fails(['restore', first.recoveryPoint, '--to', home.file('x.img')], 'RESTORE_DAMAGED', 4);
+    assert.ok(message.includes(again.recoveryPoint), `it names the one that does without the pack: ${message}`);
   });
 
   it('finds a lost tree, and the next backup stores everything anew by itself', async () => {

@@ -52,6 +52,11 @@ export class CliHome {
     return this.start(args, env).ended;
   }
 
+  /** Runs a command whose standard output is an open file, as a shell's `>` does. */
+  runInto(stdout: number, args: readonly string[]): Promise<Ended> {
+    return new Running(spawn(process.execPath, [bin, ...args], { cwd: this.path, env: this.env(), stdio: ['ignore', stdout, 'pipe'] })).ended;
+  }
+
   /** Runs a command that must succeed and answers its JSON document. */
   async json<T>(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<T> {
     const { code, stdout, stderr } = await this.run([...args, '--json'], env);
