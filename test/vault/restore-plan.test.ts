@@ -8,8 +8,7 @@ import { createMemoryStore } from '../../vault/store/memory-store';
 import type { Store } from '../../vault/store/store';
 import { leafRefs, loadLeaf, regionsOf, type DiskTree, type VaultAccess } from '../../vault/tree';
 import { createDocument } from '../../vault/documents';
-import { emptyStats } from '../../vault/transfer-types';
-import { refToJson } from '../../vault/ref-json';
+import { makeManifest } from '../support/vault-manifests';
 import { backUp, makeVault, noise, SparseDisk } from '../support/vault-kit';
 
 const MiB = 1024 * 1024;
@@ -28,14 +27,7 @@ async function replace(store: Store, name: string, change: (bytes: Buffer) => Bu
   await store.create(name, bytes);
 }
 
-const manifestOf = (tree: DiskTree, sequence: number): Manifest => {
-  const stamp = `20261123T0${sequence}0000Z`;
-  return {
-    format: 'holdfast-recovery-point', version: 1, id: `kit.${stamp}`, itemId: 'kit', stamp, sequence, slot: null, startedAt: '', createdAt: '2026-11-23T01:00:00.000Z', policy: null,
-    consistency: 'crash', warnings: [], source: { kind: 'image', name: 'kit', resourceId: null, model: null }, parent: null, champions: [], stats: emptyStats(),
-    disks: [{ name: 'd', lun: '0', sizeBytes: tree.sizeBytes, logicalSectorBytes: 512, root: tree.root && refToJson(tree.root), source: {}, mode: 'full', stats: emptyStats() }],
-  };
-};
+const manifestOf = (tree: DiskTree, sequence: number): Manifest => makeManifest({ itemId: 'kit', sequence, stamp: `20261123T0${sequence}0000Z` }, 'kit', tree);
 
 describe('what a restore needs, before it writes', () => {
   let vault: VaultAccess;
