@@ -17,7 +17,7 @@ const usualPauseMs = 2000;
 const mostAgreedSizes = 1000;
 
 /** The parts of the SDK's poller that are used. Its serialized state holds the access URL, so it never leaves this file. */
-interface AccessPoller extends Submittable {
+export interface AccessPoller extends Submittable {
   readonly isDone: boolean;
   readonly result: AccessUri | undefined;
   poll(): Promise<unknown>;
@@ -46,8 +46,8 @@ export function accessOperations(context: ArmContext, settings: AccessSettings) 
   return {
     async grantRead(handle: SnapshotHandle, durationSeconds: number): Promise<AccessUrl> {
       const doing = `read access to ${handle.id}`;
-      const url = checkedUrl(await awaitAccess(context, doing, grantPoller(context, handle, durationSeconds)), settings, handle);
-      const blobBytes = await blobSize(context, settings.dataClient, url, handle);
+      const url = checkedUrl(await awaitAccess(context, doing, grantPoller(context, handle, durationSeconds)), settings, handle.id);
+      const blobBytes = await blobSize(context, settings.dataClient, url, handle.id);
       if (agreedBytes.get(handle.id) !== blobBytes) {
         await checkSize(context, handle, blobBytes);
         if (agreedBytes.size >= mostAgreedSizes) agreedBytes.clear();
@@ -55,19 +55,20 @@ export function accessOperations(context: ArmContext, settings: AccessSettings) 
       }
       return { url, sizeBytes: blobBytes - footerBytes };
     },
-    async endAccess(handle: SnapshotHandle): Promise<void> {
-      const revoke = revokePoller(context, handle);
-      try {
-        await revoke().submitted();
-      } catch (error) {
-        // Gone, or no access that could be ended: either way nobody can read through it any more.
-        if (statusOf(error) === 404) return;
-        const failure = cloudError(error, `to end access to ${handle.id}`);
-        if (/^(AccessNotGranted|NoActiveAccess|SasNotActive|SharedAccessNotFound)$/i.test(String(failure.data['serviceCode']))) return;
-        throw failure;
-      }
-    },
+    endAccess: (handle: SnapshotHandle): Promise<void> => endAccessOf(handle.id, revokePoller(context, handle)),
   };
+}
+
+/** Ends access to a resource; that it is gone, or that there was none, is fine: either way nobody can use it any more. */
+export async function endAccessOf(id: string, revoke: () => Submittable): Promise<void> {
+  try {
+    await revoke().submitted();
+  } catch (error) {
+    if (statusOf(error) === 404) return;
+    const failure = cloudError(error, `to end access to ${id}`);
+    if (/^(AccessNotGranted|NoActiveAccess|SasNotActive|SharedAccessNotFound)$/i.test(String(failure.data['serviceCode']))) return;
+    throw failure;
+  }
 }
 
 function grantPoller(context: ArmContext, handle: SnapshotHandle, durationSeconds: number): () => AccessPoller {
@@ -90,7 +91,7 @@ function revokePoller(context: ArmContext, handle: SnapshotHandle): () => Submit
 }
 
 /** Polls at the service's pace, with the injected clock instead of the SDK's, and gives up after some minutes. */
-async function awaitAccess(context: ArmContext, doing: string, start: () => AccessPoller): Promise<AccessUri> {
+export async function awaitAccess(context: ArmContext, doing: string, start: () => AccessPoller): Promise<AccessUri> {
   return asking(doing, () => askedPause.run({ pauseMs: undefined }, async () => {
     const poller = start();
     await poller.submitted();
@@ -106,24 +107,24 @@ async function awaitAccess(context: ArmContext, doing: string, start: () => Acce
   }));
 }
 
-function checkedUrl(access: AccessUri, settings: AccessSettings, handle: SnapshotHandle): string {
+export function checkedUrl(access: AccessUri, settings: AccessSettings, id: string): string {
   const text = access.accessSAS ?? '';
-  if (!URL.canParse(text)) throw new HoldfastError('CLOUD_FAILED', `Azure granted read access to ${handle.id} without an address`, { data: { serviceCode: '' } });
+  if (!URL.canParse(text)) throw new HoldfastError('CLOUD_FAILED', `Azure granted access to ${id} without an address`, { data: { serviceCode: '' } });
   const url = new URL(text);
   if (!isDataPlaneHost(url, settings.armEndpoint, settings.dataPlaneHosts)) {
-    throw new HoldfastError('CLOUD_FAILED', `The access URL of ${handle.id} names the host ${url.host}, which is not one of Azure's disks`, { data: { serviceCode: '', host: url.host } });
+    throw new HoldfastError('CLOUD_FAILED', `The access URL of ${id} names the host ${url.host}, which is not one of Azure's disks`, { data: { serviceCode: '', host: url.host } });
   }
   return text;
 }
 
 /** The length of the blob behind the URL, footer included. */
-async function blobSize(context: ArmContext, client: DataClient, url: string, handle: SnapshotHandle): Promise<number> {
-  const doing = `asking for the size of ${handle.id}`;
+export async function blobSize(context: ArmContext, client: DataClient, url: string, id: string): Promise<number> {
+  const doing = `asking for the size of ${id}`;
   const response = await sendPatiently(client, { method: 'HEAD', url, headers: { 'x-ms-version': serviceVersion }, maxBodyBytes: 0 }, doing, dataPatience, context.waiting);
   if (response.status !== 200) throw dataPlaneError(response, doing);
   const sizeBytes = Number(singleHeader(response.headers, 'content-length'));
   if (!Number.isSafeInteger(sizeBytes) || sizeBytes <= footerBytes || sizeBytes % 512 !== 0) {
-    throw new HoldfastError('CLOUD_FAILED', `The disk service says that ${handle.id} has ${String(singleHeader(response.headers, 'content-length'))} bytes`, { data: { serviceCode: '' } });
+    throw new HoldfastError('CLOUD_FAILED', `The disk service says that ${id} has ${String(singleHeader(response.headers, 'content-length'))} bytes`, { data: { serviceCode: '' } });
   }
   return sizeBytes;
 }
@@ -137,16 +138,16 @@ async function checkSize(context: ArmContext, handle: SnapshotHandle, blobBytes:
   if (handle.kind === 'snapshot') {
     const id = context.ids.parse(handle.id, 'snapshots');
     const { diskSizeBytes } = await asking(`to read the snapshot ${handle.id}`, () => context.clientFor(id.subscriptionId).snapshots.get(id.resourceGroup, id.name));
-    if (diskSizeBytes !== undefined && diskSizeBytes !== dataBytes) throw sizesDisagree(handle, blobBytes, `${String(diskSizeBytes)} bytes`);
+    if (diskSizeBytes !== undefined && diskSizeBytes !== dataBytes) throw sizesDisagree(handle.id, blobBytes, `${String(diskSizeBytes)} bytes`);
     return;
   }
   const id = context.ids.parseDiskRestorePoint(handle.id);
   const point = await asking(`to read the restore point ${id.restorePoint}`, () => context.clientFor(id.subscriptionId).restorePoints.get(id.resourceGroup, id.collection, id.restorePoint));
   const profile = point.sourceMetadata?.storageProfile;
   const disk = [profile?.osDisk, ...(profile?.dataDisks ?? [])].find((candidate) => candidate?.diskRestorePoint?.id?.toLowerCase() === handle.id.toLowerCase());
-  if (disk?.diskSizeGB !== undefined && Math.abs(disk.diskSizeGB * gib - dataBytes) >= gib) throw sizesDisagree(handle, blobBytes, `${String(disk.diskSizeGB)} GiB`);
+  if (disk?.diskSizeGB !== undefined && Math.abs(disk.diskSizeGB * gib - dataBytes) >= gib) throw sizesDisagree(handle.id, blobBytes, `${String(disk.diskSizeGB)} GiB`);
 }
 
-function sizesDisagree(handle: SnapshotHandle, blobBytes: number, told: string): HoldfastError {
-  return new HoldfastError('CLOUD_FAILED', `The blob of ${handle.id} has ${String(blobBytes)} bytes with its footer, but the resource says ${told}`, { data: { serviceCode: 'SizeMismatch' } });
+export function sizesDisagree(id: string, blobBytes: number, told: string): HoldfastError {
+  return new HoldfastError('CLOUD_FAILED', `The blob of ${id} has ${String(blobBytes)} bytes with its footer, but the resource says ${told}`, { data: { serviceCode: 'SizeMismatch' } });
 }

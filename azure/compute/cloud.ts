@@ -1,15 +1,21 @@
 import type { ComputeManagementClient } from '@azure/arm-compute';
 import type { Cloud } from '../../activities/cloud';
+import type { RestoreCloud } from '../../activities/restore-cloud';
 import { HoldfastError } from '../../errors/holdfast-error';
 import { realWaiting, type Waiting } from '../disk/backoff';
 import { createDataClient } from '../disk/data-client';
 import { createRangeLister } from '../disk/ranges';
-import { accessOperations } from './access';
+import { accessOperations, type AccessSettings } from './access';
 import { armPatience, createArmClient, type Credential, parseArmEndpoint } from './arm-client';
 import type { ArmContext } from './context';
+import { ownedOperations } from './owned';
+import { pageBlobOperations, type PageBlobSettings } from './page-blobs';
 import { createResourceIds } from './resource-id';
 import { restorePointOperations } from './restore-points';
+import { restoreVmOperations } from './restore-vms';
+import { skuOperations } from './skus';
 import { snapshotOperations } from './snapshots';
+import { uploadDiskOperations } from './upload-disks';
 import { vmOperations } from './vms';
 
 export interface CloudSettings {
@@ -28,10 +34,41 @@ export interface CloudSettings {
 
 /** Azure Compute as a Cloud, over the genuine SDK for Resource Manager and over plain HTTP for the bytes of disks. */
 export function createCloud(settings: CloudSettings): Cloud {
-  const armEndpoint = parseArmEndpoint(settings.armEndpoint ?? 'https://management.azure.com');
+  const context = armContextOf(settings);
+  const lister = createRangeLister({ waiting: context.waiting });
+  return {
+    ...vmOperations(context),
+    ...restorePointOperations(context),
+    ...snapshotOperations(context),
+    ...accessOperations(context, accessSettingsOf(settings)),
+    listRanges: lister.listRanges,
+    listChangedRanges: lister.listChangedRanges,
+  };
+}
+
+/** What a restore needs beside it. `restoreContainers` are the storage containers that restores may write page blobs to. */
+export function createRestoreCloud(settings: CloudSettings & PageBlobSettings): RestoreCloud {
+  const context = armContextOf(settings);
+  return {
+    ...uploadDiskOperations(context, accessSettingsOf(settings)),
+    ...restoreVmOperations(context),
+    ...skuOperations(context),
+    ...ownedOperations(context),
+    ...pageBlobOperations(settings),
+  };
+}
+
+const armEndpointOf = (settings: CloudSettings): URL => parseArmEndpoint(settings.armEndpoint ?? 'https://management.azure.com');
+
+const accessSettingsOf = (settings: CloudSettings): AccessSettings => ({
+  armEndpoint: armEndpointOf(settings), dataPlaneHosts: settings.dataPlaneHosts ?? [], dataClient: createDataClient({ maxSockets: 8, idleTimeoutMs: 60_000 }),
+});
+
+function armContextOf(settings: CloudSettings): ArmContext {
+  const armEndpoint = armEndpointOf(settings);
   const waiting = loggedWaiting(settings.waiting ?? realWaiting, settings.log);
   const clients = new Map<string, ComputeManagementClient>();
-  const context: ArmContext = {
+  return {
     subscriptionIds: settings.subscriptionIds,
     ids: createResourceIds(settings.subscriptionIds),
     waiting,
@@ -50,16 +87,6 @@ export function createCloud(settings: CloudSettings): Cloud {
       clients.set(subscriptionId.toLowerCase(), made);
       return made;
     },
-  };
-  const lister = createRangeLister({ waiting });
-  const dataClient = createDataClient({ maxSockets: 8, idleTimeoutMs: 60_000 });
-  return {
-    ...vmOperations(context),
-    ...restorePointOperations(context),
-    ...snapshotOperations(context),
-    ...accessOperations(context, { armEndpoint, dataPlaneHosts: settings.dataPlaneHosts ?? [], dataClient }),
-    listRanges: lister.listRanges,
-    listChangedRanges: lister.listChangedRanges,
   };
 }
 

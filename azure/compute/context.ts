@@ -47,7 +47,7 @@ export async function begin(doing: string, submit: () => Submittable, isThere: (
     return 'started';
   } catch (error) {
     if (isUnknownOutcome(error) && (await isThere())) return 'started';
-    if (statusOf(error) === 409 && (await isThere())) return 'exists';
+    if ((statusOf(error) === 409 || statusOf(error) === 412) && (await isThere())) return 'exists';
     throw cloudError(error, doing);
   }
 }

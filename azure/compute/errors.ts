@@ -20,6 +20,10 @@ const mostMessageChars = 2000;
 const quotaCode = /quota|limitexceeded|maxstorageaccounts|exceedslimit|snapshotcount/i;
 const throttleCode = /toomanyrequests|throttl|ratelimit|serverbusy|subscriptionrequests|operationpreemptedbymoreurgent/i;
 const notFoundCode = /^(resource|parentresource|resourcegroup|subscription)?notfound$/i;
+/** Sizes that a region or zone does not offer to this subscription, or has no room for just now (Azure's pages on allocation failures and SKU errors). */
+const skuCode = /^(skunotavailable|(zonal)?allocationfailed|overconstrained(zonal)?allocationrequest|availabilityzonenotsupported|invalidresourcelocation|locationnotavailableforresourcetype)$/i;
+/** A disk that another machine has, or whose upload holds no VHD. */
+const stateCode = /^(conflictinguserinput|invalidvhd)$/i;
 const conflictCode = /^(conflict|anotheroperationinprogress|resourcebeingdeleted|operationnotallowedonbusyresource|attachdiskwhilebeingdetached|.*inprogress)$/i;
 const deniedCode = /^(authorizationfailed|authenticationfailed|linkedauthorizationfailed|invalidauthenticationtoken.*|requestdisallowedbypolicy|expiredauthenticationtoken|forbidden)$/i;
 /** What Node and undici call a connection that failed; the SDK adds its own two, and a time-out is an AbortError. */
@@ -54,6 +58,8 @@ function codeOf(failure: Failure, error: unknown): ErrorCode {
   if (limitOfAccess.test(message) && (httpStatus === 0 || httpStatus === 400 || httpStatus === 409)) return 'CLOUD_ACCESS_LIMIT';
   if (httpStatus === 429 || throttleCode.test(serviceCode)) return 'CLOUD_THROTTLED';
   if (quotaCode.test(serviceCode) || (/^operationnotallowed$/i.test(serviceCode) && /quota|limit/i.test(message))) return 'CLOUD_QUOTA';
+  if (skuCode.test(serviceCode)) return 'CLOUD_SKU_UNAVAILABLE';
+  if (stateCode.test(serviceCode)) return 'CLOUD_STATE_WRONG';
   if (httpStatus === 404 || notFoundCode.test(serviceCode)) return 'CLOUD_NOT_FOUND';
   if (httpStatus === 401 || httpStatus === 403 || deniedCode.test(serviceCode)) return 'CLOUD_ACCESS_DENIED';
   if (httpStatus === 409 || httpStatus === 412 || conflictCode.test(serviceCode)) return 'CLOUD_CONFLICT';

@@ -20,6 +20,11 @@ export interface ResourceIds {
   /** The id of a VM, disk or snapshot. Throws CLOUD_ID_INVALID, CLOUD_ACCESS_DENIED. */
   parse(id: string, type: 'virtualMachines' | 'disks' | 'snapshots'): ResourceId;
   parseDiskRestorePoint(id: string): DiskRestorePointId;
+  /**
+   * Checks an id that a request's body is to hold, for instance of Microsoft.Network/networkInterfaces: with the backup's identity, a machine could else be
+   * put into a network of which its user knows no more than a name. Throws CLOUD_ID_INVALID, CLOUD_ACCESS_DENIED.
+   */
+  checkReference(id: string, provider: string, types: readonly string[]): void;
   /** Checks names that come apart. */
   check(parts: { readonly subscriptionId: string; readonly resourceGroup: string }, names: readonly string[]): void;
 }
@@ -45,30 +50,34 @@ export function createResourceIds(subscriptionIds: readonly string[]): ResourceI
   };
   return {
     parse: (id, type) => {
-      const [subscriptionId, resourceGroup, name] = captures(id, [type]);
+      const [subscriptionId, resourceGroup, name] = captures(id, 'Microsoft.Compute', [type]);
       check({ subscriptionId, resourceGroup }, [name], id);
       return { subscriptionId, resourceGroup, name };
     },
     parseDiskRestorePoint: (id) => {
-      const [subscriptionId, resourceGroup, collection, restorePoint = '', name = ''] = captures(id, ['restorePointCollections', 'restorePoints', 'diskRestorePoints']);
+      const [subscriptionId, resourceGroup, collection, restorePoint = '', name = ''] = captures(id, 'Microsoft.Compute', ['restorePointCollections', 'restorePoints', 'diskRestorePoints']);
       check({ subscriptionId, resourceGroup }, [collection, restorePoint, name], id);
       return { subscriptionId, resourceGroup, collection, restorePoint, name };
+    },
+    checkReference: (id, provider, types) => {
+      const [subscriptionId, resourceGroup, ...names] = captures(id, provider, types);
+      check({ subscriptionId, resourceGroup }, names, id);
     },
     check: (parts, names) => check(parts, names, `${parts.subscriptionId}/${parts.resourceGroup}/${names.join('/')}`),
   };
 }
 
 /** Subscription, group, then a name for each type. The fixed words are compared without case, as Azure does. */
-function captures(id: string, types: readonly string[]): [string, string, string, ...string[]] {
+function captures(id: string, provider: string, types: readonly string[]): [string, string, string, ...string[]] {
   const segments = id.length > 1000 ? [] : id.split('/');
-  const fixed = ['', 'subscriptions', undefined, 'resourcegroups', undefined, 'providers', 'microsoft.compute', ...types.flatMap((type) => [type.toLowerCase(), undefined])];
-  if (segments.length !== fixed.length || !fixed.every((word, index) => word === undefined || word === segments[index]?.toLowerCase())) throw invalid(id, types);
+  const fixed = ['', 'subscriptions', undefined, 'resourcegroups', undefined, 'providers', provider.toLowerCase(), ...types.flatMap((type) => [type.toLowerCase(), undefined])];
+  if (segments.length !== fixed.length || !fixed.every((word, index) => word === undefined || word === segments[index]?.toLowerCase())) throw invalid(id, provider, types);
   const [subscriptionId = '', resourceGroup = '', name = '', ...rest] = segments.filter((_, index) => fixed[index] === undefined);
   return [subscriptionId, resourceGroup, name, ...rest];
 }
 
-function invalid(shown: string, types: readonly string[] = []): HoldfastError {
-  const wanted = types.length === 0 ? 'a valid resource id' : `the id of a resource of the type Microsoft.Compute/${types.join('/')}`;
+function invalid(shown: string, provider = '', types: readonly string[] = []): HoldfastError {
+  const wanted = types.length === 0 ? 'a valid resource id' : `the id of a resource of the type ${provider}/${types.join('/')}`;
   return new HoldfastError('CLOUD_ID_INVALID', `${JSON.stringify(shown.slice(0, 300))} is not ${wanted}`, { data: { serviceCode: '' } });
 }
 
