@@ -1,6 +1,7 @@
 import type { VaultAccess } from '../vault/tree';
 import type { Spec } from '../vault/transfer-factory';
 import type { Cloud, OpenSnapshotSource } from './cloud';
+import type { OpenPageTarget, RestoreCloud } from './restore-cloud';
 
 /** What activities are made with. The composition root supplies it; nothing here knows which home it is. */
 export interface ActivityDeps {
@@ -8,6 +9,8 @@ export interface ActivityDeps {
   readonly vault: () => Promise<VaultAccess>;
   readonly cloud: Cloud;
   readonly openSnapshotSource: OpenSnapshotSource;
+  readonly restoreCloud: RestoreCloud;
+  readonly openPageTarget: OpenPageTarget;
   readonly transfer: {
     /** Absolute path of the module with the TransferFactory for the threads. */
     readonly factory: string;

@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createCredential } from '../azure/credential';
-import { createCloud } from '../azure/compute/cloud';
+import { createCloud, createRestoreCloud } from '../azure/compute/cloud';
 import { openSnapshotSource } from '../azure/disk/snapshot-source';
 import { openStore } from '../azure/open-store';
+import { openPageTarget } from '../azure/page-target';
 import { HoldfastError } from '../errors/holdfast-error';
 import { type KeyProvider, keyFileProvider, openKeyProvider, parseKeyFile } from '../vault/key-providers';
 import { parseVaultAddress } from '../vault/store/store-spec';
@@ -17,6 +18,7 @@ export function compose(env: NodeJS.ProcessEnv): Services {
   const settings = readSettings(env);
   const spec = parseVaultAddress(settings.vault);
   const credential = createCredential(settings.credential);
+  const cloudSettings = { subscriptionIds: settings.subscriptionIds, credential, ...(settings.armEndpoint ? { armEndpoint: settings.armEndpoint } : {}) };
   return {
     http: settings,
     schedulerCron: settings.schedulerCron,
@@ -25,8 +27,10 @@ export function compose(env: NodeJS.ProcessEnv): Services {
         const store = await openStore(spec, env, { credential });
         return openVault(store, await keyProvider(settings));
       }),
-      cloud: createCloud({ subscriptionIds: settings.subscriptionIds, credential, ...(settings.armEndpoint ? { armEndpoint: settings.armEndpoint } : {}) }),
+      cloud: createCloud(cloudSettings),
       openSnapshotSource,
+      restoreCloud: createRestoreCloud({ ...cloudSettings, restoreContainers: settings.restoreContainers, env }),
+      openPageTarget,
       transfer: { factory: path.join(__dirname, '..', 'azure', 'transfer-factory.js'), store: { ...spec }, threads: settings.transferThreads },
       nowMs: () => Date.now(),
       log: (message, fields) => console.warn(JSON.stringify({ message, ...fields })),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { HoldfastError } from '../errors/holdfast-error';
+import { parseContainerUrl } from '../vault/store/store-spec';
 
 /** Every setting of the app, from the environment alone. docs/settings.md explains each. */
 export interface Settings {
@@ -11,6 +12,8 @@ export interface Settings {
   readonly armEndpoint: string | undefined;
   readonly credential: string;
   readonly transferThreads: number | undefined;
+  /** Addresses of the containers that restores may write page blobs to. */
+  readonly restoreContainers: readonly string[];
   /** When the scheduler looks for due slots: NCRONTAB with seconds, UTC. */
   readonly schedulerCron: string;
   /** 'function' asks callers for a key; 'anonymous' is for a host that only this machine reaches. */
@@ -26,9 +29,20 @@ const schema = z.object({
   HOLDFAST_ARM_ENDPOINT: z.url('expects the URL of Azure Resource Manager').optional(),
   HOLDFAST_AZURE_CREDENTIAL: z.string().default('default'),
   HOLDFAST_TRANSFER_THREADS: z.coerce.number('expects a whole number').int('expects a whole number').min(0, 'expects 0 to 16').max(16, 'expects 0 to 16').optional(),
+  HOLDFAST_RESTORE_CONTAINERS: z.string().default('').transform((text) => text.split(',').map((one) => one.trim()).filter((one) => one !== ''))
+    .refine((urls) => urls.every(isContainerUrl), 'expects addresses of blob containers, separated by commas'),
   HOLDFAST_SCHEDULER_CRON: z.string().default('0 * * * * *'),
   HOLDFAST_HTTP_AUTH_LEVEL: z.enum(['anonymous', 'function', 'admin'], { error: 'expects anonymous, function or admin' }).default('function'),
 });
+
+function isContainerUrl(text: string): boolean {
+  try {
+    parseContainerUrl(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** The names of all settings, as docs/settings.md lists them. */
 export const settingNames: readonly string[] = Object.keys(schema.shape);
@@ -44,7 +58,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
   const { data } = parsed;
   return {
     vault: data.HOLDFAST_VAULT, keyFile: data.HOLDFAST_KEY, subscriptionIds: data.AZURE_SUBSCRIPTION_IDS, armEndpoint: data.HOLDFAST_ARM_ENDPOINT,
-    credential: data.HOLDFAST_AZURE_CREDENTIAL, transferThreads: data.HOLDFAST_TRANSFER_THREADS, schedulerCron: data.HOLDFAST_SCHEDULER_CRON,
+    credential: data.HOLDFAST_AZURE_CREDENTIAL, transferThreads: data.HOLDFAST_TRANSFER_THREADS, restoreContainers: data.HOLDFAST_RESTORE_CONTAINERS, schedulerCron: data.HOLDFAST_SCHEDULER_CRON,
     httpAuthLevel: data.HOLDFAST_HTTP_AUTH_LEVEL,
   };
 }

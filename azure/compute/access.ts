@@ -55,7 +55,9 @@ export function accessOperations(context: ArmContext, settings: AccessSettings) 
       }
       return { url, sizeBytes: blobBytes - footerBytes };
     },
-    endAccess: (handle: SnapshotHandle): Promise<void> => endAccessOf(handle.id, revokePoller(context, handle)),
+    async endAccess(handle: SnapshotHandle): Promise<void> {
+      await endAccessOf(handle.id, revokePoller(context, handle));
+    },
   };
 }
 

@@ -19,6 +19,8 @@ export interface DataPlaneCounters {
   diffs: number;
   writes: number;
   bytesWritten: number;
+  /** By Put Page From URL. */
+  bytesCopied: number;
   refused: number;
 }
 
@@ -49,5 +51,5 @@ export class CallLog {
 }
 
 function noData(): DataPlaneCounters {
-  return { reads: 0, bytesRead: 0, pageLists: 0, diffs: 0, writes: 0, bytesWritten: 0, refused: 0 };
+  return { reads: 0, bytesRead: 0, pageLists: 0, diffs: 0, writes: 0, bytesWritten: 0, bytesCopied: 0, refused: 0 };
 }

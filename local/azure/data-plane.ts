@@ -96,6 +96,8 @@ export class DataPlane {
     const range = pageRange(request, file.sizeBytes);
     const kind = header(request, 'x-ms-page-write');
     const body = await readBody(request, maxPageWriteBytes);
+    const copySource = header(request, 'x-ms-copy-source');
+    if (copySource !== undefined) return this.copyPages(request, response, { file, range, kind, copySource });
     if (kind !== 'update' && kind !== 'clear') throw new BlobError(400, 'InvalidHeaderValue', 'The value for one of the HTTP headers is not in the correct format.', { 'x-ms-header': 'x-ms-page-write' });
     if (body.length !== (kind === 'update' ? range.end - range.start : 0)) throw new BlobError(400, 'InvalidHeaderValue', 'The body does not have the length of the range.');
     const md5 = header(request, 'content-md5');
@@ -103,8 +105,43 @@ export class DataPlane {
     if (kind === 'update') await file.write(body, range.start);
     else await clearRange(file, range);
     const { data } = this.world.calls;
-    data.writes++;
     data.bytesWritten += range.end - range.start;
+    this.wrote(response, file);
+  }
+
+  /** Put Page From URL: the service reads the pages itself. It takes sources that show access of their own, which are this stand-in's alone. */
+  private async copyPages(request: IncomingMessage, response: ServerResponse, copy: { readonly file: BlobFile; readonly range: ByteRange; readonly kind: string | undefined; readonly copySource: string }): Promise<void> {
+    const { file, range, kind, copySource } = copy;
+    if (kind !== 'update') throw new BlobError(400, 'InvalidHeaderValue', 'The value for one of the HTTP headers is not in the correct format.', { 'x-ms-header': 'x-ms-page-write' });
+    const asked = /^bytes=(\d+)-(\d+)$/.exec(header(request, 'x-ms-source-range') ?? '');
+    const start = Number(asked?.[1]);
+    if (asked === null || Number(asked[2]) + 1 - start !== range.end - range.start) throw new BlobError(400, 'InvalidHeaderValue', 'The source range does not have the length of the range.', { 'x-ms-header': 'x-ms-source-range' });
+    const source = await this.openCopySource(copySource);
+    try {
+      if (start + range.end - range.start > source.sizeBytes) throw new BlobError(416, 'InvalidRange', 'The source range is beyond the source.');
+      const pages = Buffer.alloc(range.end - range.start);
+      await source.readInto(pages, start);
+      await file.write(pages, range.start);
+    } finally {
+      await source.close();
+    }
+    this.world.calls.data.bytesCopied += range.end - range.start;
+    this.wrote(response, file);
+  }
+
+  private async openCopySource(address: string): Promise<BlobFile> {
+    const url = URL.parse(address);
+    const refused = new BlobError(403, 'CannotVerifyCopySource', 'The copy source could not be verified.');
+    if (url === null || url.origin !== this.world.baseUrl) throw refused;
+    try {
+      return await BlobFile.open(this.world, authenticate(this.world, url.pathname.split('/')[2] ?? '', url.searchParams), this.versions);
+    } catch (error) {
+      throw error instanceof BlobError ? refused : error;
+    }
+  }
+
+  private wrote(response: ServerResponse, file: BlobFile): void {
+    this.world.calls.data.writes++;
     const version = (this.versions.get(file.fileName) ?? this.world.firstBlobVersion) + 1;
     this.versions.set(file.fileName, version);
     response.writeHead(201, { etag: etagOf(file.fileName, version), 'last-modified': new Date().toUTCString(), 'x-ms-blob-sequence-number': '0', 'x-ms-request-server-encrypted': 'true', 'content-length': '0' });

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { mkdir, open, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { createCloud } from '../../azure/compute/cloud';
+import { createCloud, createRestoreCloud } from '../../azure/compute/cloud';
 import { openSnapshotSource } from '../../azure/disk/snapshot-source';
 import { openStore } from '../../azure/open-store';
+import { openPageTarget } from '../../azure/page-target';
 import { registerApp } from '../../functions/app';
 import type { JobView } from '../../functions/job-view';
 import type { Services } from '../../functions/services';
@@ -65,6 +66,8 @@ export interface HomeOptions {
   readonly startMs?: number;
   readonly standIn?: Partial<Parameters<typeof createAzureStandIn>[0]>;
   readonly schedulerCron?: string;
+  /** Containers, of Azurite for instance, that restores may write page blobs to. */
+  readonly restoreContainers?: readonly string[];
 }
 
 export const HOME_START_MS = Date.UTC(2026, 10, 23, 10, 30);
@@ -86,16 +89,19 @@ export async function startHome(fill: (disksFolder: string) => Promise<void>, op
   const store = options.wrapStore?.(plain) ?? plain;
   homeStores.set(temp.path, store);
   const logs: string[] = [];
+  const cloudSettings = {
+    subscriptionIds: [standIn.subscriptionId], armEndpoint: standIn.url, credential: { getToken: () => Promise.reject(new Error('no token is needed on loopback')) },
+    waiting: { wait: () => Promise.resolve(), random: () => 0.5, now: () => clock.now() }, log: (line: string) => logs.push(line),
+  };
   const services: Services = {
     http: { httpAuthLevel: 'anonymous' },
     schedulerCron: options.schedulerCron ?? '0 */5 * * * *',
     deps: {
       vault: () => options.openVault?.(store) ?? Promise.resolve({ ...vault, store }),
-      cloud: createCloud({
-        subscriptionIds: [standIn.subscriptionId], armEndpoint: standIn.url, credential: { getToken: () => Promise.reject(new Error('no token is needed on loopback')) },
-        waiting: { wait: () => Promise.resolve(), random: () => 0.5, now: () => clock.now() }, log: (line) => logs.push(line),
-      }),
+      cloud: createCloud(cloudSettings),
       openSnapshotSource,
+      restoreCloud: createRestoreCloud({ ...cloudSettings, restoreContainers: options.restoreContainers ?? [] }),
+      openPageTarget,
       transfer: { factory: path.join(__dirname, 'home-transfer-factory.js'), store: { home: temp.path }, threads: 0 },
       nowMs: () => clock.now(),
       log: (message, fields) => logs.push(JSON.stringify({ message, ...fields })),
