@@ -1,3 +1,4 @@
+import type { KeyProvider } from '../vault/key-providers';
 import type { VaultAccess } from '../vault/tree';
 import type { Spec } from '../vault/transfer-factory';
 import type { Cloud, OpenSnapshotSource } from './cloud';
@@ -7,6 +8,8 @@ import type { OpenPageTarget, RestoreCloud } from './restore-cloud';
 export interface ActivityDeps {
   /** Opens the vault once and keeps it open. Throws KEY_REFUSED and its like before anything is written. */
   readonly vault: () => Promise<VaultAccess>;
+  /** The keys that this app opens the vault with, made ready anew: what the scheduled test of keys tries. */
+  readonly keys: () => Promise<readonly KeyProvider[]>;
   readonly cloud: Cloud;
   readonly openSnapshotSource: OpenSnapshotSource;
   readonly restoreCloud: RestoreCloud;

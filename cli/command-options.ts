@@ -2,6 +2,11 @@
 export interface CommonOptions {
   readonly vault?: string;
   readonly key?: string;
+  /** True with --passphrase: ask for it. */
+  readonly passphrase?: boolean;
+  readonly passphraseFile?: string;
+  /** Id of a key in Azure Key Vault. */
+  readonly keyVault?: string;
   readonly json?: boolean;
   readonly quiet?: boolean;
 }

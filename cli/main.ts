@@ -8,9 +8,11 @@ import type { CommonOptions } from './command-options';
 import type { ExportOptions } from './export';
 import type { InitOptions } from './init';
 import { signalExitCode } from './interrupt';
+import { addKeyCommands } from './key-grammar';
 import type { ListOptions } from './list';
 import { Output } from './output';
 import type { RestoreOptions } from './restore';
+import type { Run } from './run';
 import type { ShowOptions } from './show';
 
 const MAX_THREADS = 64;
@@ -51,6 +53,9 @@ function buildProgram(onDone: (exitCode: number) => void): Command {
     .version('0.1.0')
     .option('--vault <address>', 'the vault: a folder, or the address of a blob container (or HOLDFAST_VAULT)')
     .option('--key <file>', 'the key file (or HOLDFAST_KEY; otherwise the one in your configuration folder)')
+    .option('--passphrase', 'open the vault with a passphrase, which is asked for')
+    .option('--passphrase-file <file>', 'file with the passphrase (or the passphrase itself in HOLDFAST_PASSPHRASE)')
+    .option('--key-vault <id>', 'open the vault with this key in Azure Key Vault (or HOLDFAST_KEY_VAULT)')
     .option('--json', 'one JSON document on stdout, also for errors')
     .option('--quiet', 'no progress and no report, only answers and errors')
     .configureHelp({ showGlobalOptions: true })
@@ -66,13 +71,12 @@ function buildProgram(onDone: (exitCode: number) => void): Command {
   addLists(program, run);
   addRestore(program, run);
   addCheck(program, run);
+  addKeyCommands(program, run);
   return program;
 }
 
-type Run = <T extends CommonOptions>(command: Command, work: (options: T, out: Output) => Promise<number>) => Promise<void>;
-
 function addInit(program: Command, run: Run): void {
-  program.command('init').description('make a vault and its key file')
+  program.command('init').description('make a vault and its key: a key file, or what --passphrase or --key-vault say')
     .option('--no-encryption', 'store everything in the clear')
     .action((_options: unknown, command: Command) => run<InitOptions>(command, async (options, out) => (await import('./init.js')).runInit(options, out)));
 }

@@ -1,13 +1,10 @@
-import { access } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import { HoldfastError, isHoldfastError } from '../errors/holdfast-error';
-import { type KeyProvider, keyFileProvider, openKeyProvider } from '../vault/key-providers';
 import type { Store } from '../vault/store/store';
 import { parseVaultAddress, type StoreSpec } from '../vault/store/store-spec';
 import type { VaultAccess } from '../vault/tree';
-import { openVault, opensWithoutKey, readVaultInfo } from '../vault/vault';
+import { openVault, readVaultInfo } from '../vault/vault';
 import type { CommonOptions } from './command-options';
-import { defaultKeyPath, readKeyFile } from './key-file';
+import { openingProvider } from './keys-at-hand';
 import { openSpec, type VaultSpec } from './transfer-factory';
 
 export interface OpenedVault {
@@ -23,36 +20,20 @@ export function namedVault(options: CommonOptions): StoreSpec {
   return parseVaultAddress(address);
 }
 
-/** The key's place from --key or HOLDFAST_KEY, when one of them names it. */
-export function namedKey(options: CommonOptions): string | undefined {
-  const path = options.key ?? process.env['HOLDFAST_KEY'] ?? '';
-  return path === '' ? undefined : resolve(path);
-}
-
 /** Opens the vault with its key, gives it to `use`, and closes it whatever happens. */
 export async function withVault<T>(options: CommonOptions, mode: 'read' | 'write' | 'dry-run', use: (opened: OpenedVault) => Promise<T>): Promise<T> {
+  return withStore(options, mode, async (store, spec) => use({ vault: await openVault(store, await openingProvider(store, options)), spec }));
+}
+
+/** Opens the vault's place without its key. */
+export async function withStore<T>(options: CommonOptions, mode: 'read' | 'write' | 'dry-run', use: (store: Store, spec: OpenedVault['spec']) => Promise<T>): Promise<T> {
   const spec = { store: namedVault(options), readOnly: mode === 'read', discard: mode === 'dry-run' };
   const store = await openSpec(spec);
   try {
-    const vault = await openVault(store, await providerOf(store, namedKey(options)));
-    return await use({ vault, spec });
+    return await use(store, spec);
   } finally {
     await store.close();
   }
-}
-
-async function providerOf(store: Store, keyPath: string | undefined): Promise<KeyProvider> {
-  const { vaultId } = await readVaultInfo(store);
-  if (keyPath !== undefined) {
-    const secret = await readKeyFile(keyPath);
-    // A key was named, so the vault is thought to be encrypted: writing to one that is not would be a surprise.
-    if (await opensWithoutKey(store)) throw new HoldfastError('KEY_REFUSED', `A key was named, and the vault in ${store.description} was made without encryption: leave --key and HOLDFAST_KEY away`);
-    return keyFileProvider(secret);
-  }
-  const path = defaultKeyPath(vaultId);
-  const isThere = await access(path).then(() => true, () => false);
-  if (!isThere && (await opensWithoutKey(store))) return openKeyProvider;
-  return keyFileProvider(await readKeyFile(path));
 }
 
 /** The id of the vault in a store, or undefined when there definitely is none. */

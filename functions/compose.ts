@@ -2,11 +2,15 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createCredential } from '../azure/credential';
 import { createCloud, createRestoreCloud } from '../azure/compute/cloud';
+import { parseKeyId } from '../azure/keyvault/key-id';
+import { createKeyVaultKeys } from '../azure/keyvault/remote-keys';
 import { openSnapshotSource } from '../azure/disk/snapshot-source';
 import { openStore } from '../azure/open-store';
 import { openPageTarget } from '../azure/page-target';
 import { HoldfastError } from '../errors/holdfast-error';
 import { type KeyProvider, keyFileProvider, openKeyProvider, parseKeyFile } from '../vault/key-providers';
+import { passphraseProvider } from '../vault/passphrase';
+import { remoteKeyProvider } from '../vault/remote-key';
 import { parseVaultAddress } from '../vault/store/store-spec';
 import type { VaultAccess } from '../vault/tree';
 import { openVault } from '../vault/vault';
@@ -19,15 +23,17 @@ export function compose(env: NodeJS.ProcessEnv): Services {
   const spec = parseVaultAddress(settings.vault);
   const credential = createCredential(settings.credential);
   const cloudSettings = { subscriptionIds: settings.subscriptionIds, credential, ...(settings.armEndpoint ? { armEndpoint: settings.armEndpoint } : {}) };
+  if (settings.keyVault !== '') parseKeyId(settings.keyVault);
   return {
     http: settings,
     schedulerCron: settings.schedulerCron,
     deps: {
       vault: once(async () => {
         const store = await openStore(spec, env, { credential });
-        return openVault(store, await keyProvider(settings));
+        return openVault(store, await keyProvider(settings, credential));
       }),
       cloud: createCloud(cloudSettings),
+      keys: async () => [await keyProvider(settings, credential)],
       openSnapshotSource,
       restoreCloud: createRestoreCloud({ ...cloudSettings, restoreContainers: settings.restoreContainers, env }),
       openPageTarget,
@@ -38,7 +44,9 @@ export function compose(env: NodeJS.ProcessEnv): Services {
   };
 }
 
-async function keyProvider(settings: Settings): Promise<KeyProvider> {
+async function keyProvider(settings: Settings, credential: ReturnType<typeof createCredential>): Promise<KeyProvider> {
+  if (settings.keyVault !== '') return remoteKeyProvider(createKeyVaultKeys({ key: settings.keyVault, credential }));
+  if (settings.passphrase !== '') return passphraseProvider(settings.passphrase);
   if (settings.keyFile === '') return openKeyProvider;
   try {
     return keyFileProvider(parseKeyFile(await readFile(settings.keyFile, 'utf8'), settings.keyFile));

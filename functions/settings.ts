@@ -6,8 +6,12 @@ import { parseContainerUrl } from '../vault/store/store-spec';
 export interface Settings {
   /** Address of the vault: a folder or a blob container URL. */
   readonly vault: string;
-  /** Path of the key file; empty for a vault that was made without encryption. */
+  /** Path of the key file; empty where another key is named, or for a vault that was made without encryption. */
   readonly keyFile: string;
+  /** Secret. */
+  readonly passphrase: string;
+  /** Id of the key in Azure Key Vault, with or without a version; empty where none is used. */
+  readonly keyVault: string;
   readonly subscriptionIds: readonly string[];
   readonly armEndpoint: string | undefined;
   readonly credential: string;
@@ -23,6 +27,8 @@ export interface Settings {
 const schema = z.object({
   HOLDFAST_VAULT: z.string({ error: 'expects the address of the vault: a folder or a blob container URL' }).min(1, 'expects the address of the vault'),
   HOLDFAST_KEY: z.string().default(''),
+  HOLDFAST_PASSPHRASE: z.string().default(''),
+  HOLDFAST_KEY_VAULT: z.url({ protocol: /^https$/, error: 'expects the id of a key in Azure Key Vault' }).optional(),
   AZURE_SUBSCRIPTION_IDS: z.string({ error: 'expects the ids of the subscriptions to protect, separated by commas' })
     .transform((text) => text.split(',').map((id) => id.trim()).filter((id) => id !== ''))
     .refine((ids) => ids.length > 0 && ids.every((id) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id)), 'expects subscription ids such as 00000000-0000-0000-0000-000000000000, separated by commas'),
@@ -56,8 +62,10 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     throw new HoldfastError('SETTING_INVALID', `Settings are missing or wrong:\n  ${lines.join('\n  ')}`, { data: { settings: lines } });
   }
   const { data } = parsed;
+  const keys = (['HOLDFAST_KEY', 'HOLDFAST_PASSPHRASE', 'HOLDFAST_KEY_VAULT'] as const).filter((name) => (data[name] ?? '') !== '');
+  if (keys.length > 1) throw new HoldfastError('SETTING_INVALID', `${keys.join(' and ')} each name a key of the vault; the app takes one`, { data: { settings: keys } });
   return {
-    vault: data.HOLDFAST_VAULT, keyFile: data.HOLDFAST_KEY, subscriptionIds: data.AZURE_SUBSCRIPTION_IDS, armEndpoint: data.HOLDFAST_ARM_ENDPOINT,
+    vault: data.HOLDFAST_VAULT, keyFile: data.HOLDFAST_KEY, passphrase: data.HOLDFAST_PASSPHRASE, keyVault: data.HOLDFAST_KEY_VAULT ?? '', subscriptionIds: data.AZURE_SUBSCRIPTION_IDS, armEndpoint: data.HOLDFAST_ARM_ENDPOINT,
     credential: data.HOLDFAST_AZURE_CREDENTIAL, transferThreads: data.HOLDFAST_TRANSFER_THREADS, restoreContainers: data.HOLDFAST_RESTORE_CONTAINERS, schedulerCron: data.HOLDFAST_SCHEDULER_CRON,
     httpAuthLevel: data.HOLDFAST_HTTP_AUTH_LEVEL,
   };

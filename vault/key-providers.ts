@@ -1,38 +1,26 @@
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
-import { z } from 'zod';
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { HoldfastError } from '../errors/holdfast-error';
 import { KEY_BYTES, NONCE_BYTES, TAG_BYTES } from './format';
+import type { KeyDocument, WrappedKey } from './key-document';
 import { derive } from './keys';
 
-/** What opens a vault: a key file here, Azure Key Vault later. Returns the master key or throws KEY_REFUSED. */
+/**
+ * What opens a vault: a key file, a passphrase, a key in Azure Key Vault. Each leads to 32 secret bytes, and those wrap the master key
+ * in the same way (format §4).
+ */
 export interface KeyProvider {
   /** The type of key documents that this provider can open. */
   readonly type: string;
-  wrap(masterKey: Buffer, context: Buffer): Promise<Readonly<Record<string, string>>>;
+  /**
+   * False where anybody can make a document that this provider opens: a public key wraps for everyone. Such a document is believed
+   * only because the vault says which master key is its own (`keyCheck` in vault.json).
+   */
+  readonly provesOrigin: boolean;
+  /** How many documents of this type are tried at most, the oldest first; for providers whose every try costs much. */
+  readonly maxTries?: number;
+  wrap(masterKey: Buffer, context: Buffer): Promise<WrappedKey>;
+  /** The master key. Throws KEY_REFUSED when this document is not for this provider; anything else says that it could not be tried. */
   unwrap(document: KeyDocument, context: Buffer): Promise<Buffer>;
-}
-
-const keyDocumentSchema = z.looseObject({
-  version: z.literal(1),
-  keyId: z.string().regex(/^[0-9a-f]{16}$/),
-  type: z.string(),
-  createdAt: z.string(),
-  label: z.string(),
-  nonce: z.string().optional(),
-  wrapped: z.string(),
-});
-export type KeyDocument = z.infer<typeof keyDocumentSchema>;
-
-/** What a wrapped key is bound to: this vault and the very bytes of its vault.json. */
-export const wrapContext = (vaultId: Buffer, vaultJson: Buffer): Buffer =>
-  Buffer.concat([vaultId, createHash('sha256').update(vaultJson).digest()]);
-
-export function parseKeyDocument(name: string, bytes: Buffer): KeyDocument {
-  try {
-    return keyDocumentSchema.parse(JSON.parse(bytes.toString('utf8')));
-  } catch (cause) {
-    throw new HoldfastError('VAULT_DAMAGED', `The key document ${name} is not what it should be`, { cause, data: { name } });
-  }
 }
 
 const KEY_LINE = /^holdfast-key-v1:([A-Za-z0-9_-]{43})$/;
@@ -66,28 +54,34 @@ export const keyFileProvider = (secret: Buffer): KeyProvider => secretProvider('
 export const openKeyProvider: KeyProvider = secretProvider('none', Buffer.alloc(KEY_BYTES));
 
 function secretProvider(type: string, secret: Buffer): KeyProvider {
-  const aad = (context: Buffer): Buffer => Buffer.concat([Buffer.from('holdfast wrap v1|'), context]);
-  const kek = (context: Buffer): Buffer => derive(secret, context.subarray(0, 16), 'holdfast wrap v1');
   return {
     type,
-    wrap(masterKey, context) {
-      const nonce = randomBytes(NONCE_BYTES);
-      const cipher = createCipheriv('aes-256-gcm', kek(context), nonce).setAAD(aad(context));
-      const wrapped = Buffer.concat([cipher.update(masterKey), cipher.final(), cipher.getAuthTag()]);
-      return Promise.resolve({ nonce: nonce.toString('base64url'), wrapped: wrapped.toString('base64url') });
-    },
-    unwrap(document, context) {
-      return Promise.resolve().then(() => {
-        const wrapped = Buffer.from(document.wrapped, 'base64url');
-        const nonce = Buffer.from(document.nonce ?? '', 'base64url');
-        try {
-          const decipher = createDecipheriv('aes-256-gcm', kek(context), nonce, { authTagLength: TAG_BYTES }).setAAD(aad(context));
-          decipher.setAuthTag(wrapped.subarray(KEY_BYTES));
-          return Buffer.concat([decipher.update(wrapped.subarray(0, KEY_BYTES)), decipher.final()]);
-        } catch (cause) {
-          throw new HoldfastError('KEY_REFUSED', 'The key does not open this vault, or vault.json was changed', { cause });
-        }
-      });
-    },
+    provesOrigin: true,
+    wrap: (masterKey, context) => Promise.resolve(wrapUnder(secret, masterKey, context)),
+    unwrap: (document, context) => Promise.resolve().then(() => unwrapUnder(secret, document, context)),
   };
+}
+
+const aad = (context: Buffer): Buffer => Buffer.concat([Buffer.from('holdfast wrap v1|'), context]);
+const wrappingKey = (secret: Buffer, context: Buffer): Buffer => derive(secret, context.subarray(0, 16), 'holdfast wrap v1');
+
+/** The common end of every provider: AES-256-GCM under a key that is derived from the provider's 32 secret bytes. */
+export function wrapUnder(secret: Buffer, masterKey: Buffer, context: Buffer): { readonly nonce: string; readonly wrapped: string } {
+  const nonce = randomBytes(NONCE_BYTES);
+  const cipher = createCipheriv('aes-256-gcm', wrappingKey(secret, context), nonce).setAAD(aad(context));
+  const wrapped = Buffer.concat([cipher.update(masterKey), cipher.final(), cipher.getAuthTag()]);
+  return { nonce: nonce.toString('base64url'), wrapped: wrapped.toString('base64url') };
+}
+
+export function unwrapUnder(secret: Buffer, document: KeyDocument, context: Buffer): Buffer {
+  const wrapped = Buffer.from(document.wrapped, 'base64url');
+  const nonce = Buffer.from(document.nonce ?? '', 'base64url');
+  try {
+    if (wrapped.length !== KEY_BYTES + TAG_BYTES || nonce.length !== NONCE_BYTES) throw new Error('a field has the wrong length');
+    const decipher = createDecipheriv('aes-256-gcm', wrappingKey(secret, context), nonce, { authTagLength: TAG_BYTES }).setAAD(aad(context));
+    decipher.setAuthTag(wrapped.subarray(KEY_BYTES));
+    return Buffer.concat([decipher.update(wrapped.subarray(0, KEY_BYTES)), decipher.final()]);
+  } catch (cause) {
+    throw new HoldfastError('KEY_REFUSED', 'The key does not open this vault, or vault.json was changed', { cause });
+  }
 }

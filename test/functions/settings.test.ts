@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { compose } from '../../functions/compose';
 import { readSettings, settingNames } from '../../functions/settings';
 import { isHoldfastError } from '../../errors/holdfast-error';
 
@@ -25,7 +26,8 @@ describe('settings', () => {
   });
 
   it('take every example of docs/settings.md', () => {
-    readSettings(Object.fromEntries(rows.map(({ name, example }) => [name, example])));
+    const keys = ['HOLDFAST_KEY', 'HOLDFAST_PASSPHRASE', 'HOLDFAST_KEY_VAULT'];
+    for (const key of keys) readSettings(Object.fromEntries(rows.filter(({ name }) => name === key || !keys.includes(name)).map(({ name, example }) => [name, example])));
   });
 
   it('have the defaults that docs/settings.md states', () => {
@@ -44,6 +46,14 @@ describe('settings', () => {
     assert.match(message, /HOLDFAST_TRANSFER_THREADS: expects 0 to 16; it is "99"/);
     assert.match(message, /HOLDFAST_HTTP_AUTH_LEVEL: .*; it is "none"/);
     assert.match(message, /HOLDFAST_ARM_ENDPOINT: .*; it is "azure"/);
+  });
+
+  it('name one key at most, and a passphrase is never repeated in a message', () => {
+    assert.match(refused({ ...needed, HOLDFAST_KEY: '/k', HOLDFAST_PASSPHRASE: 'correct horse' }), /HOLDFAST_KEY and HOLDFAST_PASSPHRASE each name a key/);
+    assert.ok(!refused({ ...needed, HOLDFAST_PASSPHRASE: 'correct horse', HOLDFAST_KEY_VAULT: 'https://a.vault.azure.net/keys/b' }).includes('correct horse'));
+    refused({ ...needed, HOLDFAST_KEY_VAULT: 'backup-key' });
+    assert.throws(() => compose({ ...needed, HOLDFAST_KEY_VAULT: 'https://example.com/keys/b' }), (error) => isHoldfastError(error, 'KEY_VAULT_ID'));
+    compose({ ...needed, HOLDFAST_KEY_VAULT: 'https://acme.vault.azure.net/keys/b' });
   });
 
   it('that are empty count as not given', () => {

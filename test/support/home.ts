@@ -98,6 +98,7 @@ export async function startHome(fill: (disksFolder: string) => Promise<void>, op
     schedulerCron: options.schedulerCron ?? '0 */5 * * * *',
     deps: {
       vault: () => options.openVault?.(store) ?? Promise.resolve({ ...vault, store }),
+      keys: () => Promise.resolve([keyFileProvider(HOME_KEY)]),
       cloud: createCloud(cloudSettings),
       openSnapshotSource,
       restoreCloud: createRestoreCloud({ ...cloudSettings, restoreContainers: options.restoreContainers ?? [] }),

@@ -3,12 +3,18 @@
  * the document or the code is wrong. Node's crypto, zlib and fs only. Keeps a whole disk in memory: for small test disks.
  */
 import assert from 'node:assert/strict';
-import { createDecipheriv, createHash, createHmac, hkdfSync } from 'node:crypto';
+import { constants, createDecipheriv, createHash, createHmac, hkdfSync, type KeyObject, privateDecrypt, scryptSync } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { crc32, zstdDecompressSync } from 'node:zlib';
 
 interface Ref { id: string; pack: string; offset: number; length: number }
+interface KeyDocument {
+  version: number; type: string; nonce: string; wrapped: string;
+  scrypt?: { salt: string; logN: number; r: number; p: number }; keyVault?: { key: string; algorithm: string; secret: string };
+}
+/** A Key Vault key is here its private half, by the full id that a document names. */
+export type IndependentKey = string | null | { readonly passphrase: string } | { readonly keyVault: string; readonly privateKey: KeyObject };
 export interface IndependentDisk { readonly name: string; readonly bytes: Buffer }
 
 export class IndependentReader {
@@ -17,22 +23,20 @@ export class IndependentReader {
   readonly #master: Buffer;
   readonly #packs = new Map<string, Buffer>();
 
-  /** `keyFile` is the text of a key file, or null for a vault without encryption. */
-  constructor(folder: string, keyFile: string | null) {
+  /** `key` opens the vault: the text of a key file, null for a vault without encryption, or one of the others of §4.1. */
+  constructor(folder: string, key: IndependentKey) {
     this.#folder = folder;
     const vaultJson = readFileSync(path.join(folder, 'vault.json'));
-    const vault = JSON.parse(vaultJson.toString('utf8')) as { format: string; version: number; vaultId: string };
+    const vault = JSON.parse(vaultJson.toString('utf8')) as { format: string; version: number; vaultId: string; keyCheck?: string };
     assert.equal(vault.format, 'holdfast-vault');
     assert.equal(vault.version, 1);
     this.#vaultId = Buffer.from(vault.vaultId, 'hex');
-    const line = keyFile?.split(/\r?\n/).find((one) => one.startsWith('holdfast-key-v1:'));
-    const secret = line ? Buffer.from(line.slice('holdfast-key-v1:'.length).trim(), 'base64url') : Buffer.alloc(32);
     const aad = Buffer.concat([Buffer.from('holdfast wrap v1|', 'ascii'), this.#vaultId, createHash('sha256').update(vaultJson).digest()]);
-    const kek = derive(secret, this.#vaultId, 'holdfast wrap v1');
-    const type = line ? 'key-file' : 'none';
-    const opened = readdirSync(path.join(folder, 'keys')).map((file) => JSON.parse(readFileSync(path.join(folder, 'keys', file), 'utf8')) as { type: string; nonce: string; wrapped: string })
-      .filter((document) => document.type === type)
-      .flatMap(({ nonce, wrapped }) => attempt(() => decrypt(kek, Buffer.from(nonce, 'base64url'), Buffer.from(wrapped, 'base64url'), aad)));
+    const type = key === null ? 'none' : typeof key === 'string' ? 'key-file' : 'passphrase' in key ? 'passphrase' : 'key-vault';
+    const opened = readdirSync(path.join(folder, 'keys')).flatMap((file) => attempt(() => JSON.parse(readFileSync(path.join(folder, 'keys', file), 'utf8')) as KeyDocument))
+      .filter((document) => document.version === 1 && document.type === type)
+      .flatMap((document) => attempt(() => decrypt(derive(secretOf(document, key), this.#vaultId, 'holdfast wrap v1'), Buffer.from(document.nonce, 'base64url'), Buffer.from(document.wrapped, 'base64url'), aad)))
+      .filter((master) => vault.keyCheck === undefined ? type !== 'key-vault' : derive(master, this.#vaultId, 'holdfast key check v1').toString('hex') === vault.keyCheck);
     assert.ok(opened[0], 'no key document opens');
     this.#master = opened[0];
   }
@@ -150,6 +154,22 @@ function decrypt(key: Buffer, nonce: Buffer, sealed: Buffer, aad: Buffer): Buffe
   decipher.setAAD(aad);
   decipher.setAuthTag(sealed.subarray(-16));
   return Buffer.concat([decipher.update(sealed.subarray(0, -16)), decipher.final()]);
+}
+
+/** §4.1 to §4.3 */
+function secretOf(document: KeyDocument, key: IndependentKey): Buffer {
+  if (key === null) return Buffer.alloc(32);
+  if (typeof key === 'string') {
+    const line = key.split(/\r?\n/).find((one) => one.startsWith('holdfast-key-v1:')) ?? '';
+    return Buffer.from(line.slice('holdfast-key-v1:'.length).trim(), 'base64url');
+  }
+  if ('passphrase' in key) {
+    assert.ok(document.scrypt && document.scrypt.logN >= 14 && document.scrypt.logN <= 18 && document.scrypt.r === 8 && document.scrypt.p <= 2);
+    const N = 2 ** document.scrypt.logN;
+    return scryptSync(Buffer.from(key.passphrase.normalize('NFC'), 'utf8'), Buffer.from(document.scrypt.salt, 'base64url'), 32, { N, r: 8, p: document.scrypt.p, maxmem: 2 ** 29 });
+  }
+  assert.ok(document.keyVault && document.keyVault.algorithm === 'RSA-OAEP-256' && document.keyVault.key === key.keyVault);
+  return privateDecrypt({ key: key.privateKey, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' }, Buffer.from(document.keyVault.secret, 'base64url'));
 }
 
 function attempt<T>(step: () => T): T[] {

@@ -1,0 +1,27 @@
+import { HoldfastError } from '../errors/holdfast-error';
+import { testKeys } from '../vault/key-ring';
+import { activity, type Outcome } from './outcome';
+import type { ActivityDeps } from './deps';
+
+export interface TestKeysResult {
+  /** Of the keys of the vault that this app could try, those that opened it. */
+  readonly opened: readonly string[];
+  readonly notTried: number;
+}
+
+/**
+ * Proves that the app's own key still opens the vault, by unwrapping it anew: the app that runs keeps its master key in memory, so a key that was
+ * disabled or deleted would else be noticed at the next restart, or at the restore. Fails with KEY_TEST_FAILED, or with why a key could not be asked.
+ */
+export const createTestKeys = (deps: Pick<ActivityDeps, 'vault' | 'keys'>): (() => Promise<Outcome<TestKeysResult>>) => {
+  const step = activity(async () => {
+    const report = await testKeys(await deps.vault(), await deps.keys());
+    const tried = report.keys.filter(({ outcome }) => outcome !== 'not-tried');
+    if (!report.ok) {
+      const why = tried.map(({ keyId, type, outcome, message }) => `${keyId} (${type}): ${outcome}${message === null ? '' : `, ${message}`}`).slice(0, 8);
+      throw new HoldfastError('KEY_TEST_FAILED', `The key of this app opens none of the vault's key documents: ${why.join('; ') || 'there is none of its type'}`, { data: { keys: tried.map(({ keyId }) => keyId).slice(0, 32) } });
+    }
+    return { opened: tried.filter(({ outcome }) => outcome === 'opens').map(({ keyId }) => keyId), notTried: report.keys.length - tried.length };
+  });
+  return () => step({});
+};
