@@ -2,7 +2,7 @@ import { catalogue, type CatalogueEntry } from '../../errors/catalogue';
 
 /** Codes by what they are about: the beginning of the code decides, the first group that takes it counts. */
 const GROUPS: readonly { readonly title: string; readonly about: string; readonly codes: RegExp }[] = [
-  { title: 'Keys', about: 'The vault does not open, or its key could not be made.', codes: /^KEY_/ },
+  { title: 'Keys', about: 'The vault does not open, or its key could not be made.', codes: /^(KEY|PASSPHRASE)_/ },
   { title: 'The vault', about: 'What is wrong with the vault as a whole, or with what lies in it.', codes: /^(VAULT|DOCUMENT|PACK|NODE_DAMAGED|HISTORY|WRITE)/ },
   { title: 'The storage beneath the vault', about: 'The folder or the container did not do what was asked.', codes: /^STORE_/ },
   { title: 'Disks and images', about: 'What is backed up cannot be read as it should be.', codes: /^(SOURCE|IMAGE|RANGES)/ },

@@ -117,5 +117,5 @@ describe('several keys of one vault', () => {
 
 /** The store as a plain object, so that single operations can be replaced. */
 const bound = (store: Store): Store => ({
-  description: store.description, create: store.create.bind(store), read: store.read.bind(store), stat: store.stat.bind(store), list: store.list.bind(store), delete: store.delete.bind(store), close: store.close.bind(store),
+  description: store.description, create: store.create.bind(store), read: store.read.bind(store), stat: store.stat.bind(store), list: store.list.bind(store), delete: store.delete.bind(store), serverTimeMs: store.serverTimeMs.bind(store), close: store.close.bind(store),
 });
