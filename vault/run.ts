@@ -199,15 +199,22 @@ async function runStates(vault: VaultAccess, itemId: string): Promise<Map<number
   return states;
 }
 
+/** How a run began, or undefined when that is not there. */
+export const findOpen = (vault: VaultAccess, itemId: string, sequence: number): Promise<RunOpen | undefined> =>
+  findDocument(vault, `${runFolder(itemId, sequence)}/open`, openSchema);
+
 async function readOpen(vault: VaultAccess, itemId: string, sequence: number): Promise<RunOpen> {
   const name = `${runFolder(itemId, sequence)}/open`;
-  const open = await findDocument(vault, name, openSchema);
+  const open = await findOpen(vault, itemId, sequence);
   if (!open) throw new HoldfastError('VAULT_DAMAGED', `The run ${itemId}/${sequence} has no ${name}`, { data: { name } });
   return open;
 }
 
-const readVerdict = (vault: VaultAccess, run: RunRef): Promise<z.infer<typeof verdictSchema> | undefined> =>
-  findDocument(vault, `${runFolder(run.itemId, run.sequence)}/verdict`, verdictSchema);
+/** What was decided about a run, or undefined while nothing was. */
+export const findVerdict = (vault: VaultAccess, itemId: string, sequence: number): Promise<z.infer<typeof verdictSchema> | undefined> =>
+  findDocument(vault, `${runFolder(itemId, sequence)}/verdict`, verdictSchema);
+
+const readVerdict = (vault: VaultAccess, run: RunRef): ReturnType<typeof findVerdict> => findVerdict(vault, run.itemId, run.sequence);
 
 const abandonedError = (run: RunRef, why: string | undefined): HoldfastError =>
   new HoldfastError('RUN_ABANDONED', `Run ${run.sequence} of ${run.itemId} cannot be committed: ${why ?? 'unknown'}`, { data: { itemId: run.itemId, sequence: run.sequence } });

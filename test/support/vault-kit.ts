@@ -122,11 +122,11 @@ export function withLane<T>(vault: VaultAccess, plan: Plan, use: (lanes: readonl
 
 let runs = 0;
 export interface Backup extends BackupDiskOutcome { readonly tree: DiskTree; readonly folder: string; readonly history: TreeHistory }
-export interface BackupOptions { readonly parent?: DiskTree | null; readonly changed?: readonly DiskRange[] | null; readonly champions?: readonly DiskTree[]; readonly folder?: string; readonly from?: TreeParent; readonly signal?: AbortSignal }
+export interface BackupOptions { readonly parent?: DiskTree | null; readonly changed?: readonly DiskRange[] | null; readonly champions?: readonly DiskTree[]; readonly folder?: string; readonly from?: TreeParent | undefined; readonly lineage?: string; readonly signal?: AbortSignal }
 
 export async function backUp(vault: VaultAccess, disk: SparseDisk, options: BackupOptions = {}): Promise<Backup> {
   const folder = options.folder ?? referencesFolder({ itemId: 'kit', sequence: ++runs }, 0);
-  const place: ReferencesPlace = { folder, lineage: options.from?.lineage ?? `${Number(folder.split('/')[2])}.0`, parentSequence: options.from?.sequence ?? null };
+  const place: ReferencesPlace = { folder, lineage: options.from?.lineage ?? options.lineage ?? `${Number(folder.split('/')[2])}.0`, parentSequence: options.from?.sequence ?? null };
   const outcome = await withLane(vault, { source: disk, champions: options.champions ?? [] }, (lanes) => backupDisk(vault, lanes, {
     sizeBytes: disk.sizeBytes, parent: options.parent ?? null, changed: options.changed ?? null, references: place, ...(options.signal ? { signal: options.signal } : {}),
   }));
