@@ -4,6 +4,7 @@ import { catalogue } from '../errors/catalogue';
 import { HoldfastError, isHoldfastError, messageOf } from '../errors/holdfast-error';
 import type { BackupOptions } from './backup-plan';
 import type { CheckOptions } from './check';
+import type { CollectCommandOptions } from './collect';
 import type { CommonOptions } from './command-options';
 import type { ExportOptions } from './export';
 import type { InitOptions } from './init';
@@ -71,6 +72,7 @@ function buildProgram(onDone: (exitCode: number) => void): Command {
   addLists(program, run);
   addRestore(program, run);
   addCheck(program, run);
+  addCollect(program, run);
   addKeyCommands(program, run);
   return program;
 }
@@ -134,6 +136,13 @@ function addCheck(program: Command, run: Run): void {
     .option('--item <name>', 'the item that latest is of')
     .option('--threads <n>', 'worker threads; 0 works without', threadCount)
     .action((what: string, _options: unknown, command: Command) => run<CheckOptions>(command, async (options, out) => (await import('./check.js')).runCheck(what, options, out)));
+}
+
+function addCollect(program: Command, run: Run): void {
+  program.command('collect').description('delete what no recovery point needs any more')
+    .option('--dry-run', 'only say what would go, and why')
+    .option('--approve <token>', 'carry out the unusual plan that a dry run showed, and no other')
+    .action((_options: unknown, command: Command) => run<CollectCommandOptions>(command, async (options, out) => (await import('./collect.js')).runCollect(options, out)));
 }
 
 function threadCount(text: string): number {

@@ -74,7 +74,6 @@ export const catalogue = {
   RECOVERY_POINT_HELD: entry('This recovery point is under a legal hold', 'It stays until each hold is released: `holdfast release RECOVERY-POINT --label LABEL`.', 409),
   COLLECTION_REFUSED: entry('Nothing was deleted, because it is not certain what is needed', 'The message says what does not fit. Run `holdfast check`; until it is clear, the vault only grows, and nothing is lost.', 409, 4),
   COLLECTION_ABNORMAL: entry('A plan that would delete unusually much waits for a person', 'Look at it with `holdfast collect --dry-run`. If it is right, repeat the collection with `--approve` and the token that the message names.', 409),
-  STORE_IMMUTABLE: entry('The vault does not let go of an object yet', 'Nothing to do: its immutability policy holds it, and a later collection deletes it.', 409),
   RECOVERY_POINT_NOT_DUE: entry('This recovery point is not due to go', 'Nothing to do: it stays until its time in the bin is over.', 409),
   HOLD_NOT_FOUND: entry('The recovery point has no such hold', '`holdfast show` names its holds; a hold is released by its own label.', 404, 3),
   CLOCK_WRONG: entry('The clock of this machine is wrong', 'Set it by the network (NTP). Backups go on; what deletes by age refuses until the clock agrees with the vault\'s.', 409),

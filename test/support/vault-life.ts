@@ -14,7 +14,8 @@ import type { Store } from '../../vault/store/store';
 import { emptyStats } from '../../vault/transfer-types';
 import { type DiskTree, leafRefs, loadLeaf, loadRegion, loadRoot, type VaultAccess } from '../../vault/tree';
 import { listRecoveryPoints } from '../../vault/catalog';
-import { assertRestores, backUp, SparseDisk, START_MS, testKeys } from './vault-kit';
+import type { SparseDisk} from './vault-kit';
+import { assertRestores, backUp, START_MS, testKeys } from './vault-kit';
 
 export const DAY_MS = 24 * 3_600_000;
 /** After so long, what nothing needs may go. */
