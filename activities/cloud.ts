@@ -22,6 +22,8 @@ export interface Cloud {
   startRestorePoint(request: RestorePointRequest): Promise<'started' | 'exists'>;
   /** undefined when there is none of that name. `restorePointId` is what startRestorePoint's names amount to. */
   getRestorePoint(ref: RestorePointRef): Promise<RestorePointStatus | undefined>;
+  /** The restore points of a collection; none when the collection is gone. `createdAt` is ISO 8601, null while the service tells none. */
+  listRestorePoints(collection: Omit<RestorePointRef, 'name'>): Promise<readonly { readonly name: string; readonly createdAt: string | null }[]>;
   startDeleteRestorePoint(ref: RestorePointRef): Promise<'started' | 'absent'>;
 
   startSnapshot(request: SnapshotRequest): Promise<'started' | 'exists'>;

@@ -6,6 +6,7 @@ import { parseVmResourceId } from '../policy/resource-id';
 import type { RunInput } from './types';
 import { recordItem } from '../vault/items';
 import { latestCommitted } from '../vault/run';
+import type { VaultAccess } from '../vault/tree';
 import type { VmDescription, VmDisk } from './cloud';
 import type { ActivityDeps } from './deps';
 import { activity } from './outcome';
@@ -26,7 +27,7 @@ export const createPlanBackup = (deps: ActivityDeps) => activity(async (input: P
   if (!policy) throw new HoldfastError('POLICY_NOT_FOUND', `There is no policy "${input.policy}"`);
   const plan = await remember(vault, records.plan(input), planSchema, async () => {
     const parent = await latestCommitted(vault, input.itemId);
-    const plan = planOf(await deps.cloud.getVm(input.vmId), policy, input, vault.keys.vaultId.toString('hex').slice(0, 8), deps.nowMs());
+    const plan = planOf(await deps.cloud.getVm(input.vmId), policy, input, vaultTagOf(vault), deps.nowMs());
     return { ...plan, parent: parent ? { id: parent.manifest.id, stamp: parent.manifest.stamp, sequence: parent.manifest.sequence, digest: parent.digest } : null };
   });
   return {
@@ -81,18 +82,26 @@ function unfitForRestorePoint(disk: VmDisk, crashConsistent: boolean): string | 
   return null;
 }
 
+/** The beginning of the vault's id, for the names of snapshots. */
+export const vaultTagOf = (vault: VaultAccess): string => vault.keys.vaultId.toString('hex').slice(0, 8);
+
+/** What the snapshots of a run are called; a snapshot's name goes on with the LUN. The sweep knows ours by them. */
+export const madeNames = (itemId: string, stamp: string, vaultTag: string): { snapshotPrefix: string; collection: string; restorePoint: string } =>
+  ({ snapshotPrefix: `hf-${vaultTag}-${itemId}-${stamp}-`, collection: `holdfast-${vaultTag}-${itemId}`, restorePoint: `hf-${stamp}` });
+
 /**
  * Names follow from the vault, the item and the run's stamp alone, so that a step that runs again finds what the first one made
  * (fault 1), and never adopts what another vault or an earlier run made.
  */
 const snapshotId = (vm: VmDescription, run: RunInput, vaultTag: string, lun: string): string => {
   const { subscriptionId, resourceGroup } = placeOf(vm);
-  return `/subscriptions/${subscriptionId}/resourceGroups/${resourceGroup}/providers/Microsoft.Compute/snapshots/hf-${vaultTag}-${run.itemId}-${run.stamp}-${lun}`;
+  return `/subscriptions/${subscriptionId}/resourceGroups/${resourceGroup}/providers/Microsoft.Compute/snapshots/${madeNames(run.itemId, run.stamp, vaultTag).snapshotPrefix}${lun}`;
 };
 
 function makes(vm: VmDescription, run: RunInput, vaultTag: string, driver: RunPlan['driver'], disks: RunPlan['disks']): MadeSnapshot {
+  const { collection, restorePoint } = madeNames(run.itemId, run.stamp, vaultTag);
   if (driver === 'diskSnapshot') return { kind: 'snapshots', ids: disks.map(({ snapshotId: id }) => id ?? '') };
-  return { kind: 'restorePoint', ref: { ...placeOf(vm), collection: `holdfast-${vaultTag}-${run.itemId}`, name: `hf-${run.stamp}` } };
+  return { kind: 'restorePoint', ref: { ...placeOf(vm), collection, name: restorePoint } };
 }
 
 function placeOf(vm: VmDescription): { subscriptionId: string; resourceGroup: string } {

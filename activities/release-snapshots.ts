@@ -17,8 +17,10 @@ const MAX_LOOK_BACK = 16;
  * policy keeps none; after a failure this run's own; and what runs before could not delete. Run again until nothing is pending; then that is
  * recorded, so that the runs after it need not look further back.
  */
-export const createReleaseSnapshots = (deps: ActivityDeps) => activity(async (run: RunInput): Promise<ReleaseResult> => {
-  const vault = await deps.vault();
+export const createReleaseSnapshots = (deps: ActivityDeps) => activity(async (run: RunInput): Promise<ReleaseResult> => releaseRun(deps, await deps.vault(), run));
+
+/** The step itself, for the sweep and the reconciler, which do it for runs that no longer can. */
+export async function releaseRun(deps: Pick<ActivityDeps, 'cloud' | 'nowMs'>, vault: VaultAccess, run: RunInput): Promise<ReleaseResult> {
   const plan = await findDocument(vault, records.plan(run), planSchema);
   if (!plan) return { pending: 0 };
   const committed = (await runEnd(vault, run))?.outcome === 'committed';
@@ -26,10 +28,10 @@ export const createReleaseSnapshots = (deps: ActivityDeps) => activity(async (ru
   const before = await leftBefore(vault, run);
   await endAccess(deps.cloud, [...await handlesOf(vault, run), ...before.handles], parent ?? null);
   let pending = 0;
-  for (const made of superseded(plan, parent ?? null, committed, before.made)) pending += await remove(deps.cloud, made);
+  for (const made of superseded(plan, parent ?? null, committed, before.made)) pending += await removeMade(deps.cloud, made);
   if (pending === 0) await createDocument(vault, records.released(run), { version: 1, at: new Date(deps.nowMs()).toISOString() } satisfies z.infer<typeof releasedSchema>);
   return { pending };
-});
+}
 
 /** Everything that may be there, but what the next run needs as its base: this run's own when it is committed, else the recovery point's before it. */
 function superseded(plan: RunPlan, parent: Manifest | null, committed: boolean, before: readonly MadeSnapshot[]): MadeSnapshot[] {
@@ -68,7 +70,7 @@ async function endAccess(cloud: Cloud, opened: readonly SnapshotHandle[], parent
 }
 
 /** Starts the deletion and answers how many are still there. */
-async function remove(cloud: Cloud, made: MadeSnapshot): Promise<number> {
+export async function removeMade(cloud: Cloud, made: MadeSnapshot): Promise<number> {
   if (made.kind === 'restorePoint') return await cloud.startDeleteRestorePoint(made.ref) === 'absent' ? 0 : 1;
   let left = 0;
   for (const id of made.ids) if (await cloud.startDeleteSnapshot(id) !== 'absent') left++;

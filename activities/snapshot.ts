@@ -7,9 +7,13 @@ import { activity } from './outcome';
 import type { RunInput, SnapshotStatusResult } from './types';
 import { assertRunOpen, planSchema, recall, records, remember, type RunPlan, type RunSnapshot, snapshotSchema } from './work';
 
+export const VAULT_TAG = 'holdfast-vault';
+export const ITEM_TAG = 'holdfast-item';
+export const RUN_TAG = 'holdfast-run';
+
 /** Tags that let the sweep tell ours from others'. */
 export const tagsOf = (vault: VaultAccess, run: RunInput): Record<string, string> => ({
-  'holdfast-vault': vault.keys.vaultId.toString('hex'), 'holdfast-item': run.itemId, 'holdfast-run': String(run.sequence),
+  [VAULT_TAG]: vault.keys.vaultId.toString('hex'), [ITEM_TAG]: run.itemId, [RUN_TAG]: String(run.sequence),
 });
 
 /** Step 3a: asks for the snapshots. Their names are in the run's plan, written before, so running it again adopts what is there. */

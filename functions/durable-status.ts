@@ -1,4 +1,5 @@
 import type { DurableClient, DurableOrchestrationStatus } from 'durable-functions';
+import type { OwnerState } from '../activities/reconcile';
 import { messageOf } from '../errors/holdfast-error';
 import { parseBackupInstanceId } from '../orchestrations/names';
 
@@ -16,8 +17,14 @@ const ENDED = ['Completed', 'Failed', 'Canceled', 'Terminated'];
 
 export const isActive = (status: DurableOrchestrationStatus): boolean => !ENDED.includes(status.runtimeStatus);
 
+/** What is known of the owner of a run; see activities/reconcile.ts. */
+export async function ownerState(client: DurableClient, owner: string): Promise<OwnerState> {
+  if (!parseBackupInstanceId(owner)) return 'foreign';
+  const status = await findStatus(client, owner);
+  return status === undefined ? 'unknown' : isActive(status) ? 'active' : 'ended';
+}
+
 /** True when `owner` is a backup of this app that has ended, however it ended. Of an owner that is not known here nothing can be said. */
 export async function hasEnded(client: DurableClient, owner: string): Promise<boolean> {
-  const status = parseBackupInstanceId(owner) ? await findStatus(client, owner) : undefined;
-  return status !== undefined && !isActive(status);
+  return await ownerState(client, owner) === 'ended';
 }

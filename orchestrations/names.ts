@@ -24,6 +24,13 @@ export const ACTIVITIES = {
   selectItems: 'selectItems',
 } as const;
 
+/** Housekeeping: what is done for the vault and the cloud as a whole. */
+export const HOUSEKEEPING = { sweepCloud: 'sweepCloud', sweepItems: 'sweepItems', reconcileRuns: 'reconcileRuns', reconcileItems: 'reconcileItems' } as const;
+
+export const RECONCILE_INSTANCE_ID = 'reconcile';
+export const sweepInstanceId = (stamp: string): string => `sweep.${stamp}`;
+export const isSweepInstanceId = (id: string): boolean => /^sweep\.\d{8}T\d{6}(\d{3})?Z$/.test(id);
+
 const BACKUP = 'backup.';
 
 /**

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type ErrorReport, HoldfastError } from '../errors/holdfast-error';
+import { type ErrorReport, HoldfastError, isHoldfastError } from '../errors/holdfast-error';
 import { createDocument, findDocument } from './documents';
 import { readMarksOf } from './marks';
 import { findManifest, type LoadedManifest, type Manifest, manifestName, manifestSchema, recoveryPointId } from './manifest';
@@ -81,8 +81,26 @@ export async function openRun(vault: VaultAccess, request: OpenRunRequest): Prom
 const slotTaken = (itemId: string, stamp: string, how: string): HoldfastError =>
   new HoldfastError('SLOT_TAKEN', `The recovery point ${recoveryPointId(itemId, stamp)} ${how}`, { data: { recoveryPoint: recoveryPointId(itemId, stamp) } });
 
+/**
+ * Brings an item's last run to its end when its time is over or its owner is gone: what is sealed is committed, anything else given up. 'alive' when it
+ * may still be at work, 'none' when there is nothing to close.
+ */
+export async function closeLostRun(vault: VaultAccess, itemId: string, isOwnerGone: (owner: string, startedAtMs: number) => Promise<boolean>, nowMs: number): Promise<{ state: 'none' | 'alive' } | { state: 'closed'; run: RunRef; outcome: 'committed' | 'abandoned' }> {
+  const last = await lastRun(vault, itemId);
+  if (!last || last.ended) return { state: 'none' };
+  const open = await readOpen(vault, itemId, last.sequence);
+  try {
+    await settle(vault, open, { nowMs, isOwnerGone: (owner) => isOwnerGone(owner, Date.parse(open.startedAt)) });
+  } catch (error) {
+    if (isHoldfastError(error, 'RUN_IN_PROGRESS')) return { state: 'alive' };
+    throw error;
+  }
+  const run: RunRef = { itemId, sequence: open.sequence, stamp: open.stamp };
+  return { state: 'closed', run, outcome: (await runEnd(vault, run))?.outcome ?? 'abandoned' };
+}
+
 /** Brings an earlier run to its end, or throws RUN_IN_PROGRESS when it may still be alive. */
-async function settle(vault: VaultAccess, open: RunOpen, request: OpenRunRequest): Promise<void> {
+async function settle(vault: VaultAccess, open: RunOpen, request: Pick<OpenRunRequest, 'nowMs' | 'isOwnerGone'>): Promise<void> {
   const run: RunRef = open;
   const verdict = await readVerdict(vault, run);
   if (verdict?.verdict === 'sealed') {
@@ -187,6 +205,15 @@ async function lastRun(vault: VaultAccess, itemId: string): Promise<{ sequence: 
   for (const number of states.keys()) sequence = Math.max(sequence, number);
   return sequence === 0 ? undefined : { sequence, ended: states.get(sequence)?.has('end') ?? false };
 }
+
+/** The runs of an item by number, and which of them have ended. */
+export async function listRuns(vault: VaultAccess, itemId: string): Promise<ReadonlyMap<number, { readonly ended: boolean }>> {
+  return new Map([...await runStates(vault, itemId)].map(([sequence, state]) => [sequence, { ended: state.has('end') }]));
+}
+
+/** How a run was opened, or undefined when there is no such run. */
+export const findRunOpen = (vault: VaultAccess, itemId: string, sequence: number): Promise<RunOpen | undefined> =>
+  findDocument(vault, `${runFolder(itemId, sequence)}/open`, openSchema);
 
 async function runStates(vault: VaultAccess, itemId: string): Promise<Map<number, Set<string>>> {
   const states = new Map<number, Set<string>>();

@@ -38,6 +38,12 @@ export function restorePointOperations(context: ArmContext) {
       const point = await find(ref);
       return point === undefined ? undefined : statusOfPoint(context, point);
     },
+    async listRestorePoints(ref: Omit<RestorePointRef, 'name'>): Promise<{ name: string; createdAt: string | null }[]> {
+      context.ids.check(ref, [ref.collection]);
+      const collection = await askingIfThere(`to list the restore points of ${ref.resourceGroup}/${ref.collection}`, () =>
+        context.clientFor(ref.subscriptionId).restorePointCollections.get(ref.resourceGroup, ref.collection, { expand: 'restorePoints' }));
+      return (collection?.restorePoints ?? []).map(({ name, timeCreated }) => ({ name: name ?? '', createdAt: timeCreated?.toISOString() ?? null }));
+    },
     async startDeleteRestorePoint(ref: RestorePointRef): Promise<'started' | 'absent'> {
       context.ids.check(ref, [ref.collection, ref.name]);
       return beginDelete(

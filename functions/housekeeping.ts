@@ -1,0 +1,70 @@
+import { app, type HttpHandler, type InvocationContext } from '@azure/functions';
+import * as df from 'durable-functions';
+import type { DurableClient } from 'durable-functions';
+import { z } from 'zod';
+import { createReconcile, type ReconcileInput } from '../activities/reconcile';
+import { withinLimit } from '../activities/step-limit';
+import { createSweep } from '../activities/sweep';
+import { HoldfastError } from '../errors/holdfast-error';
+import { HOUSEKEEPING, isSweepInstanceId, RECONCILE_INSTANCE_ID, sweepInstanceId } from '../orchestrations/names';
+import { reconcile } from '../orchestrations/reconcile';
+import { sweep, type SweepJobInput, type SweepJobResult } from '../orchestrations/sweep';
+import { formatStamp } from '../policy/slot';
+import { findStatus, isActive, ownerState } from './durable-status';
+import { guarded, json, readJson } from './problem';
+import type { Services } from './services';
+
+/** Sweeps and the reconciler: their workflows, steps, timers and routes. */
+export function registerHousekeeping(services: Services): void {
+  const { deps } = services;
+  df.app.orchestration(HOUSEKEEPING.sweepCloud, sweep);
+  df.app.orchestration(HOUSEKEEPING.reconcileRuns, reconcile);
+  df.app.activity(HOUSEKEEPING.sweepItems, { handler: withinLimit(HOUSEKEEPING.sweepItems, createSweep(deps)) });
+  df.app.activity(HOUSEKEEPING.reconcileItems, {
+    extraInputs: [df.input.durableClient()],
+    handler: (input: ReconcileInput, context: InvocationContext) => withinLimit(HOUSEKEEPING.reconcileItems, createReconcile(deps, (owner) => ownerState(df.getClient(context), owner)))(input),
+  });
+  const timer = (name: string, schedule: string, start: (client: DurableClient) => Promise<unknown>): void =>
+    app.timer(name, { schedule, extraInputs: [df.input.durableClient()], handler: async (_timer, context) => { await start(df.getClient(context)); } });
+  timer('reconciler', services.housekeeping.reconcileCron, startReconcile);
+  timer('sweeper', services.housekeeping.sweepCron, (client) => startSweep(client, false, deps.nowMs()));
+  const route = (name: string, method: 'GET' | 'POST', path: string, handler: HttpHandler): void =>
+    app.http(name, { methods: [method], route: path, authLevel: services.http.httpAuthLevel, extraInputs: [df.input.durableClient()], handler: guarded(handler) });
+  route('startSweep', 'POST', 'vault/sweeps', postSweep(services));
+  route('getSweep', 'GET', 'vault/sweeps/{id}', getSweep);
+}
+
+/** One reconciler at a time: a second start while it runs is none. */
+async function startReconcile(client: DurableClient): Promise<void> {
+  const before = await findStatus(client, RECONCILE_INSTANCE_ID);
+  if (!before || !isActive(before)) await client.startNew(HOUSEKEEPING.reconcileRuns, { instanceId: RECONCILE_INSTANCE_ID });
+}
+
+async function startSweep(client: DurableClient, dryRun: boolean, nowMs: number): Promise<string> {
+  const instanceId = sweepInstanceId(formatStamp(nowMs));
+  if (!await findStatus(client, instanceId)) await client.startNew(HOUSEKEEPING.sweepCloud, { instanceId, input: { dryRun } satisfies SweepJobInput });
+  return instanceId;
+}
+
+const bodySchema = z.strictObject({ dryRun: z.boolean({ error: 'expects true or false' }).default(true) }).default({ dryRun: true });
+
+/** Starts a sweep; a dry run unless the body says `{"dryRun": false}`. 202 with its address. */
+const postSweep = ({ deps }: Services): HttpHandler => async (request, context) => {
+  const parsed = bodySchema.safeParse(await readJson(request));
+  if (!parsed.success) {
+    const fields = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`);
+    throw new HoldfastError('REQUEST_INVALID', `The body is wrong: ${fields.join('; ')}`, { data: { fields } });
+  }
+  const id = await startSweep(df.getClient(context), parsed.data.dryRun, deps.nowMs());
+  const location = `/api/vault/sweeps/${id}`;
+  return json({ id, dryRun: parsed.data.dryRun, state: 'queued', location }, { status: 202, headers: { location } });
+};
+
+const getSweep: HttpHandler = async (request, context) => {
+  const id = request.params.id ?? '';
+  const status = isSweepInstanceId(id) ? await findStatus(df.getClient(context), id) : undefined;
+  if (!status) throw new HoldfastError('JOB_NOT_FOUND', `There is no sweep "${id.slice(0, 120)}"`);
+  const result = (status.runtimeStatus === 'Completed' ? status.output : null) as unknown as SweepJobResult | null;
+  const failed = result ? result.error !== null : !isActive(status);
+  return json({ id, state: failed ? 'failed' : result ? 'succeeded' : 'running', ...(result ?? (status.customStatus as object | null) ?? {}) });
+};
