@@ -3,7 +3,6 @@ import { itemIds } from '../vault/items';
 import { closeLostRun } from '../vault/run';
 import type { ActivityDeps } from './deps';
 import { activity } from './outcome';
-import { releaseRun } from './release-snapshots';
 
 const PAGE = 200;
 const MAX_SHOWN = 40;
@@ -20,13 +19,13 @@ export interface ReconcileResult {
   readonly alive: number;
   readonly committed: number;
   readonly abandoned: number;
-  readonly closed: readonly { readonly itemId: string; readonly sequence: number; readonly outcome: 'committed' | 'abandoned' }[];
+  readonly closed: readonly { readonly itemId: string; readonly sequence: number; readonly stamp: string; readonly outcome: 'committed' | 'abandoned' }[];
   readonly next: string | null;
 }
 
 /**
  * Closes the runs of one page of items whose orchestration is gone, whatever became of it (fault 35): what is sealed is committed, anything else
- * given up, and their snapshots are released. A run whose owner is not of this app is left alone until its time is over.
+ * given up; their snapshots are released by the orchestration. A run whose owner is not of this app is left alone until its time is over.
  */
 export const createReconcile = (deps: ActivityDeps, ownerState: (owner: string) => Promise<OwnerState>) => activity(async ({ after }: ReconcileInput): Promise<ReconcileResult> => {
   const vault = await deps.vault();
@@ -46,10 +45,8 @@ export const createReconcile = (deps: ActivityDeps, ownerState: (owner: string) 
     if (closed.state === 'alive') result.alive++;
     if (closed.state !== 'closed') continue;
     result[closed.outcome]++;
-    result.closed.push({ itemId, sequence: closed.run.sequence, outcome: closed.outcome });
+    result.closed.push({ ...closed.run, outcome: closed.outcome });
     deps.log('A run whose orchestration is gone was closed', { item: itemId, run: closed.run.sequence, outcome: closed.outcome });
-    // What is still being deleted after this is the business of the item's next run, or of the sweep.
-    await releaseRun(deps, vault, closed.run);
   }
   return { ...result, closed: result.closed.slice(0, MAX_SHOWN), next: rest.length > PAGE ? page.at(-1) ?? null : null };
 });

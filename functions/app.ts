@@ -20,6 +20,7 @@ import { backupVm } from '../orchestrations/backup-vm';
 import { ACTIVITIES, ORCHESTRATIONS } from '../orchestrations/names';
 import { policyLane, runPolicy } from '../orchestrations/run-policy';
 import { hasEnded } from './durable-status';
+import { registerHousekeeping } from './housekeeping';
 import { cancelJob, getJob, listJobs } from './http-jobs';
 import { getItem, listItems, listItemRecoveryPoints, startBackup } from './http-items';
 import { deletePolicyHandler, getPolicy, listPoliciesHandler, putPolicy } from './http-policies';
@@ -32,6 +33,7 @@ import type { Services } from './services';
 export function registerApp(services: Services): void {
   registerSteps(services);
   registerRoutes(services);
+  registerHousekeeping(services);
   app.timer('scheduler', {
     schedule: services.schedulerCron,
     extraInputs: [df.input.durableClient()],

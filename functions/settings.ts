@@ -20,6 +20,9 @@ export interface Settings {
   readonly restoreContainers: readonly string[];
   /** When the scheduler looks for due slots: NCRONTAB with seconds, UTC. */
   readonly schedulerCron: string;
+  /** When runs whose orchestration is gone are closed, and when the cloud is swept: NCRONTAB with seconds, UTC. */
+  readonly reconcileCron: string;
+  readonly sweepCron: string;
   /** 'function' asks callers for a key; 'anonymous' is for a host that only this machine reaches. */
   readonly httpAuthLevel: 'anonymous' | 'function' | 'admin';
 }
@@ -38,6 +41,8 @@ const schema = z.object({
   HOLDFAST_RESTORE_CONTAINERS: z.string().default('').transform((text) => text.split(',').map((one) => one.trim()).filter((one) => one !== ''))
     .refine((urls) => urls.every(isContainerUrl), 'expects addresses of blob containers, separated by commas'),
   HOLDFAST_SCHEDULER_CRON: z.string().default('0 * * * * *'),
+  HOLDFAST_RECONCILE_CRON: z.string().default('0 7 * * * *'),
+  HOLDFAST_SWEEP_CRON: z.string().default('0 37 3 * * *'),
   HOLDFAST_HTTP_AUTH_LEVEL: z.enum(['anonymous', 'function', 'admin'], { error: 'expects anonymous, function or admin' }).default('function'),
 });
 
@@ -67,6 +72,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
   return {
     vault: data.HOLDFAST_VAULT, keyFile: data.HOLDFAST_KEY, passphrase: data.HOLDFAST_PASSPHRASE, keyVault: data.HOLDFAST_KEY_VAULT ?? '', subscriptionIds: data.AZURE_SUBSCRIPTION_IDS, armEndpoint: data.HOLDFAST_ARM_ENDPOINT,
     credential: data.HOLDFAST_AZURE_CREDENTIAL, transferThreads: data.HOLDFAST_TRANSFER_THREADS, restoreContainers: data.HOLDFAST_RESTORE_CONTAINERS, schedulerCron: data.HOLDFAST_SCHEDULER_CRON,
+    reconcileCron: data.HOLDFAST_RECONCILE_CRON, sweepCron: data.HOLDFAST_SWEEP_CRON,
     httpAuthLevel: data.HOLDFAST_HTTP_AUTH_LEVEL,
   };
 }

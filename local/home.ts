@@ -68,6 +68,8 @@ export async function startLocalHome(options: HomeOptions, print: (line: string)
     tell(print, { url: host.url, disks, vaultAddress, keyFile: vault.keyFile, isNew: vault.isNew, policies: vault.policies });
     // The timer looks once a minute; a person who just started the app need not wait for it.
     await host.runTimer('scheduler');
+    // What a lost state folder or a crash left open is closed at once, and not in an hour.
+    await host.runTimer('reconciler');
     return stop;
   } catch (error) {
     await stop();

@@ -31,7 +31,7 @@ export function* sweep(context: OrchestrationContext): Steps<SweepJobResult> {
     // 1
     const first: Outcome<SweepResult> = yield* step<SweepResult>(context, HOUSEKEEPING.sweepItems, { dryRun, after });
     if (!first.ok) return { ...total, error: first.error };
-    const { value } = first;
+    const value: SweepResult = first.value;
     total = {
       dryRun, orphans: total.orphans + value.orphans, accessEnded: total.accessEnded + value.accessEnded, kept: total.kept + value.kept,
       unknown: total.unknown + value.unknown, failed: total.failed + value.failed, shown: [...total.shown, ...value.shown].slice(0, MAX_SHOWN), error: null,

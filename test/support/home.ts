@@ -68,6 +68,7 @@ export interface HomeOptions {
   readonly schedulerCron?: string;
   /** Containers, of Azurite for instance, that restores may write page blobs to. */
   readonly restoreContainers?: readonly string[];
+  readonly housekeeping?: Partial<Services['housekeeping']>;
 }
 
 export const HOME_START_MS = Date.UTC(2026, 10, 23, 10, 30);
@@ -96,6 +97,8 @@ export async function startHome(fill: (disksFolder: string) => Promise<void>, op
   const services: Services = {
     http: { httpAuthLevel: 'anonymous' },
     schedulerCron: options.schedulerCron ?? '0 */5 * * * *',
+    // Once a year: what does not ask for them is not slowed down by them.
+    housekeeping: { reconcileCron: '0 0 0 1 1 *', sweepCron: '0 0 0 1 1 *', ...options.housekeeping },
     deps: {
       vault: () => options.openVault?.(store) ?? Promise.resolve({ ...vault, store }),
       keys: () => Promise.resolve([keyFileProvider(HOME_KEY)]),
