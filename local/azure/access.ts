@@ -90,8 +90,10 @@ async function grantTarget(world: World, id: string, mode: 'Read' | 'Write'): Pr
   const disk = world.state.disks[keyOf(id)];
   if (disk === undefined) {
     if ((await world.findFolderDisk(id)) === undefined) throw notFound(id);
-    throw new ArmError(409, 'OperationNotAllowed', `The disk ${id} is attached to a running VM: access to its data is not allowed.`);
+    throw new ArmError(409, 'OperationNotAllowed', `The disk ${id} is an image in the folder: the stand-in gives access to snapshots of it only.`);
   }
+  const owner = await world.ownerOf(id);
+  if (owner !== undefined) throw new ArmError(409, 'OperationNotAllowed', `The disk ${id} is attached to ${world.vmResourceId(owner)}: access to its data is not allowed.`);
   if (disk.state !== 'Succeeded') throw new ArmError(409, 'OperationNotAllowed', `The disk ${id} is ${disk.state}.`);
   if (mode === 'Write' && disk.diskState !== 'ReadyToUpload' && disk.diskState !== 'ActiveUpload') {
     throw new ArmError(409, 'OperationNotAllowed', `Write access is given to a disk that is ready for upload; ${id} is ${disk.diskState}.`);

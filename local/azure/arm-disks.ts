@@ -3,11 +3,13 @@ import { constants } from 'node:fs';
 import { copyFile, open, rm, truncate } from 'node:fs/promises';
 import { vhdFooterBytes } from '../../vault/vhd-footer';
 import { openAccess } from './access';
-import { folderDiskJson, sizeGB } from './arm-vms';
+import { checkDiskOffer } from './arm-skus';
+import { attachment, folderDiskJson, sizeGB } from './arm-vms';
 import { appendFooter } from './copies';
 import { look } from './operations';
 import type { CreatedDisk } from './state';
-import { ArmError, numberAt, objectAt, stringAt, tagsOf, type ArmReply, type JsonObject } from './wire';
+import type { LocalVm } from './subscription-folder';
+import { ArmError, numberAt, objectAt, stringAt, tagsOf, zoneOf, type ArmReply, type JsonObject } from './wire';
 import { keyOf, notFound, sameId, type Snapshotlike, type World } from './world';
 
 const gibibyte = 1024 ** 3;
@@ -23,12 +25,13 @@ export async function putDisk(world: World, id: string, body: JsonObject, apiVer
   if (existing !== undefined) return updateExisting(world, existing, createOption, body);
   const source = sourceOf(world, createOption, creation);
   const dataBytes = dataBytesOf(world, createOption, creation, properties, source);
+  checkDiskOffer(stringAt(body, 'location') ?? 'local', stringAt(objectAt(body, 'sku'), 'name') ?? 'Standard_LRS', zoneOf(body));
   const record: CreatedDisk = {
     id, name: id.split('/').at(-1) ?? '', location: stringAt(body, 'location') ?? 'local', uniqueId: randomUUID(), createOption,
     sourceResourceId: source?.record.id ?? null, dataBytes, sku: stringAt(objectAt(body, 'sku'), 'name') ?? 'Standard_LRS',
     osType: stringAt(properties, 'osType') ?? null, hyperVGeneration: stringAt(properties, 'hyperVGeneration') ?? null,
     logicalSectorSize: numberAt(creation, 'logicalSectorSize') ?? 512, createdAtMs: world.now(), file: `disk-${randomUUID()}.vhd`,
-    tags: tagsOf(body), state: 'Creating', failure: null, diskState: createOption === 'Upload' ? 'ReadyToUpload' : 'Unattached',
+    tags: tagsOf(body), state: 'Creating', failure: null, zone: zoneOf(body), securityType: stringAt(objectAt(properties, 'securityProfile'), 'securityType') ?? null, diskState: createOption === 'Upload' ? 'ReadyToUpload' : 'Unattached',
   };
   world.state.disks[keyOf(id)] = record;
   const operation = await world.briefly(world.startOperation('createDisk', id, { work: () => diskWork(world, record) }));
@@ -58,22 +61,24 @@ export async function diskWork(world: World, record: CreatedDisk): Promise<void>
 
 export async function getDisk(world: World, id: string): Promise<ArmReply> {
   const found = await world.findFolderDisk(id);
-  if (found !== undefined) return { status: 200, body: folderDiskJson(world, found.vm, found.disk) };
+  if (found !== undefined) return { status: 200, body: folderDiskJson(world, found.vm, found.disk, await world.ownerOf(id)) };
   await look(world, id);
   const record = world.state.disks[keyOf(id)];
   if (record === undefined) throw notFound(id);
-  return { status: 200, body: createdDiskJson(world, record) };
+  return { status: 200, body: createdDiskJson(world, record, await world.ownerOf(id)) };
 }
 
 export async function listDisks(world: World, underId: string): Promise<ArmReply> {
   const value: JsonObject[] = [];
+  const owners = await world.vms();
+  const ownerOf = (diskId: string): LocalVm | undefined => owners.find((one) => one.disks.some((disk) => sameId(world.diskResourceId(disk), diskId)));
   for (const vm of await world.folder.list()) {
-    for (const disk of vm.disks) if (keyOf(world.diskResourceId(disk)).startsWith(`${keyOf(underId)}/`)) value.push(folderDiskJson(world, vm, disk));
+    for (const disk of vm.disks) if (keyOf(world.diskResourceId(disk)).startsWith(`${keyOf(underId)}/`)) value.push(folderDiskJson(world, vm, disk, ownerOf(world.diskResourceId(disk))));
   }
   for (const record of Object.values(world.state.disks)) {
     if (!keyOf(record.id).startsWith(`${keyOf(underId)}/`)) continue;
     await look(world, record.id);
-    if (world.state.disks[keyOf(record.id)] !== undefined) value.push(createdDiskJson(world, record));
+    if (world.state.disks[keyOf(record.id)] !== undefined) value.push(createdDiskJson(world, record, ownerOf(record.id)));
   }
   return { status: 200, body: { value } };
 }
@@ -83,15 +88,17 @@ export async function patchDisk(world: World, id: string, body: JsonObject): Pro
   if (record === undefined) throw (await world.findFolderDisk(id)) === undefined ? notFound(id) : new ArmError(409, 'OperationNotAllowed', `The disk ${id} is an image in the folder.`);
   record.tags = tagsOf(body);
   world.store.save();
-  return { status: 200, body: createdDiskJson(world, record) };
+  return { status: 200, body: createdDiskJson(world, record, await world.ownerOf(id)) };
 }
 
 export async function deleteDisk(world: World, id: string, apiVersion: string): Promise<ArmReply> {
-  if ((await world.findFolderDisk(id)) !== undefined) throw new ArmError(409, 'OperationNotAllowed', `Disk ${id} is attached to a VM.`);
+  if ((await world.findFolderDisk(id)) !== undefined) throw new ArmError(409, 'OperationNotAllowed', `The disk ${id} is an image in the folder: the stand-in never deletes it.`);
   await look(world, id);
   const record = world.state.disks[keyOf(id)];
   if (record === undefined) return { status: 204 };
   if (record.state === 'Creating') throw new ArmError(409, 'OperationNotAllowed', `The disk ${record.name} is still being created.`);
+  const owner = await world.ownerOf(id);
+  if (owner !== undefined) throw new ArmError(409, 'OperationNotAllowed', `Disk ${record.name} is attached to VM ${world.vmResourceId(owner)}.`);
   if (openAccess(world, id) !== undefined) {
     throw new ArmError(409, 'OperationNotAllowed', `There is an active shared access signature outstanding for disk ${record.name}. Call EndGetAccess before deleting the disk.`);
   }
@@ -99,17 +106,21 @@ export async function deleteDisk(world: World, id: string, apiVersion: string): 
   return world.accepted(world.startOperation('delete', id), apiVersion, 202);
 }
 
-function createdDiskJson(world: World, record: CreatedDisk): JsonObject {
+function createdDiskJson(world: World, record: CreatedDisk, owner?: LocalVm): JsonObject {
+  const { diskState, ...managed } = attachment(world, owner);
   return {
     name: record.name,
     id: record.id,
     type: 'Microsoft.Compute/disks',
     location: record.location,
     tags: record.tags,
+    ...managed,
+    ...(record.zone ? { zones: [record.zone] } : {}),
     sku: { name: record.sku, tier: record.sku.split('_')[0] ?? record.sku },
     properties: {
       ...(record.osType === null ? {} : { osType: record.osType }),
       ...(record.hyperVGeneration === null ? {} : { hyperVGeneration: record.hyperVGeneration }),
+      ...(record.securityType ? { securityProfile: { securityType: record.securityType } } : {}),
       creationData: {
         createOption: record.createOption,
         logicalSectorSize: record.logicalSectorSize,
@@ -121,7 +132,7 @@ function createdDiskJson(world: World, record: CreatedDisk): JsonObject {
       uniqueId: record.uniqueId,
       timeCreated: new Date(record.createdAtMs).toISOString(),
       provisioningState: record.state,
-      diskState: currentDiskState(world, record),
+      diskState: diskState ?? currentDiskState(world, record),
       maxShares: 1,
       networkAccessPolicy: 'AllowAll',
       publicNetworkAccess: 'Enabled',
@@ -163,6 +174,10 @@ function dataBytesOf(world: World, createOption: string, creation: JsonObject, p
 
 function updateExisting(world: World, existing: CreatedDisk, createOption: string, body: JsonObject): ArmReply {
   const sourceId = stringAt(objectAt(objectAt(body, 'properties'), 'creationData'), 'sourceResourceId');
+  const uploadBytes = numberAt(objectAt(objectAt(body, 'properties'), 'creationData'), 'uploadSizeBytes');
+  if ((uploadBytes !== undefined && uploadBytes !== existing.dataBytes + vhdFooterBytes) || (stringAt(body, 'location') ?? existing.location) !== existing.location) {
+    throw new ArmError(409, 'PropertyChangeNotAllowed', "Changing property 'creationData' or 'location' is not allowed for existing disk.");
+  }
   if (existing.createOption !== createOption || (sourceId !== undefined && !sameId(sourceId, existing.sourceResourceId ?? ''))) {
     throw new ArmError(409, 'PropertyChangeNotAllowed', "Changing property 'creationData' is not allowed for existing disk.");
   }

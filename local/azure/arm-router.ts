@@ -3,8 +3,11 @@ import { deleteCollection, findCollection, getCollection, listCollections, patch
 import { deleteDisk, getDisk, listDisks, patchDisk, putDisk } from './arm-disks';
 import { deleteRestorePoint, getDiskRestorePoint, getRestorePoint, listDiskRestorePoints, putRestorePoint } from './arm-restore-points';
 import { deleteSnapshot, getSnapshot, listSnapshots, patchSnapshot, putSnapshot } from './arm-snapshots';
+import { listSkus } from './arm-skus';
+import { attachDetach, deleteVm, patchVm, setPower } from './arm-vm-changes';
+import { putVm } from './arm-vm-create';
 import { vmJson } from './arm-vms';
-import { operationResult, operationStatus } from './operations';
+import { look, operationResult, operationStatus } from './operations';
 import { localLocation, localResourceGroup } from './subscription-folder';
 import { ArmError, type ArmReply, type JsonObject } from './wire';
 import { keyOf, notFound, sameId, type World } from './world';
@@ -15,6 +18,8 @@ export interface ArmRequest {
   readonly path: string;
   readonly query: URLSearchParams;
   readonly apiVersion: string;
+  readonly ifMatch: string | undefined;
+  readonly ifNoneMatch: string | undefined;
   readonly body: JsonObject;
 }
 
@@ -27,7 +32,7 @@ interface ComputePath {
   readonly action: string | undefined;
 }
 
-const actions = ['begingetaccess', 'endgetaccess', 'instanceview'];
+const actions = ['begingetaccess', 'endgetaccess', 'instanceview', 'deallocate', 'start', 'attachdetachdatadisks'];
 
 /** Answers one Resource Manager request, or throws the ArmError that it deserves. */
 export async function routeArm(world: World, request: ArmRequest): Promise<ArmReply> {
@@ -41,6 +46,7 @@ export async function routeArm(world: World, request: ArmRequest): Promise<ArmRe
   if (at < 0) return resourceGroups(world, segments);
   if (keyOf(segments[at + 1] ?? '') !== 'microsoft.compute') throw new ArmError(404, 'InvalidResourceNamespace', `The resource namespace '${segments[at + 1] ?? ''}' is invalid.`);
   const rest = segments.slice(at + 2);
+  if (keyOf(rest[0] ?? '') === 'skus' && rest.length === 1) return only(request, { GET: () => listSkus(world, request.query.get('$filter')) });
   if (keyOf(rest[0] ?? '') === 'locations') return operations(world, rest, request);
   return compute(world, request, parsePath(segments, at, rest));
 }
@@ -63,7 +69,7 @@ async function compute(world: World, request: ArmRequest, path: ComputePath): Pr
   checkNames(path.names);
   switch (path.types.join('/')) {
     case 'virtualmachines':
-      return isList ? listVms(world, request, path) : getVm(world, request, path);
+      return isList ? listVms(world, request, path) : vm(world, request, path);
     case 'disks':
       return isList ? only(request, { GET: () => listDisks(world, path.scopeId) }) : disk(world, request, path);
     case 'snapshots':
@@ -139,12 +145,25 @@ function access(world: World, request: ArmRequest, id: string, action: string): 
 
 async function listVms(world: World, request: ArmRequest, path: ComputePath): Promise<ArmReply> {
   if (request.method !== 'GET') return only(request, {});
-  const vms = (await world.folder.list()).filter((vm) => keyOf(world.vmResourceId(vm)).startsWith(`${keyOf(path.scopeId)}/`));
+  const vms = (await world.vms()).filter((vm) => keyOf(world.vmResourceId(vm)).startsWith(`${keyOf(path.scopeId)}/`));
   return { status: 200, body: { value: vms.map((vm) => vmJson(world, vm, false)) } };
 }
 
+async function vm(world: World, request: ArmRequest, path: ComputePath): Promise<ArmReply> {
+  const { id, action } = path;
+  const { body, apiVersion, ifMatch, ifNoneMatch } = request;
+  if (action === 'deallocate' || action === 'start') return only(request, { POST: () => setPower(world, id, action === 'start' ? 'running' : 'deallocated', apiVersion) });
+  if (action === 'attachdetachdatadisks') return only(request, { POST: () => attachDetach(world, id, body, apiVersion) });
+  return only(request, {
+    GET: () => getVm(world, request, path),
+    ...(action === undefined ? {
+      PUT: () => putVm(world, id, body, apiVersion, ifNoneMatch), PATCH: () => patchVm(world, id, body, apiVersion, ifMatch), DELETE: () => deleteVm(world, id, apiVersion),
+    } : {}),
+  });
+}
+
 async function getVm(world: World, request: ArmRequest, path: ComputePath): Promise<ArmReply> {
-  if (request.method !== 'GET') return only(request, {});
+  await look(world, path.id);
   const vm = await world.findVm(path.id);
   if (vm === undefined) throw notFound(path.id);
   const json = vmJson(world, vm, path.action === 'instanceview' || keyOf(request.query.get('$expand') ?? '') === 'instanceview');
@@ -172,8 +191,8 @@ function resourceGroups(world: World, segments: readonly string[]): ArmReply {
     location: localLocation, properties: { provisioningState: 'Succeeded' },
   });
   if (segments[3] !== undefined) return { status: 200, body: groupJson(segments[3]) };
-  const { snapshots, collections, disks } = world.state;
-  const names = [...Object.values(snapshots), ...Object.values(collections), ...Object.values(disks)].map((record) => record.id.split('/')[4] ?? localResourceGroup);
+  const { snapshots, collections, disks, vms } = world.state;
+  const names = [...Object.values(snapshots), ...Object.values(collections), ...Object.values(disks), ...Object.values(vms)].map((record) => record.id.split('/')[4] ?? localResourceGroup);
   return { status: 200, body: { value: [...new Set([localResourceGroup, ...names])].map(groupJson) } };
 }
 

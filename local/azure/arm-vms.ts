@@ -1,4 +1,5 @@
 import type { LocalDisk, LocalVm } from './subscription-folder';
+import type { VmRecord } from './vm-state';
 import { localLocation } from './subscription-folder';
 import type { JsonObject } from './wire';
 import type { World } from './world';
@@ -11,16 +12,21 @@ export function sizeGB(bytes: number): number {
 }
 
 export function vmJson(world: World, vm: LocalVm, withInstanceView: boolean): JsonObject {
-  const [osDisk, ...dataDisks] = vm.disks;
+  const osDisk = vm.disks.find((disk) => disk.lun === 'os');
+  const dataDisks = vm.disks.filter((disk) => disk.lun !== 'os');
+  const made = vm.record?.made ?? undefined;
   return {
     name: vm.name,
     id: world.vmResourceId(vm),
     type: 'Microsoft.Compute/virtualMachines',
-    location: localLocation,
+    location: made?.location ?? localLocation,
     tags: { ...vm.tags },
+    etag: etagOf(vm.record),
+    ...(made?.zone ? { zones: [made.zone] } : {}),
+    ...(made?.plan ? { plan: made.plan } : {}),
     properties: {
       vmId: vm.vmId,
-      provisioningState: 'Succeeded',
+      provisioningState: vm.record?.state ?? 'Succeeded',
       timeCreated: new Date(vm.createdAtMs).toISOString(),
       hardwareProfile: { vmSize: vm.vmSize },
       storageProfile: {
@@ -28,8 +34,9 @@ export function vmJson(world: World, vm: LocalVm, withInstanceView: boolean): Js
         dataDisks: dataDisks.map((disk) => ({ lun: Number(disk.lun), toBeDetached: false, ...attachedDisk(world, disk) })),
         diskControllerType: 'SCSI',
       },
-      osProfile: { computerName: vm.name, adminUsername: 'local', secrets: [] },
-      networkProfile: { networkInterfaces: [] },
+      ...(made === undefined
+        ? { osProfile: { computerName: vm.name, adminUsername: 'local', secrets: [] }, networkProfile: { networkInterfaces: [] } }
+        : { ...made.properties, networkProfile: { networkInterfaces: made.nicIds.map((id, index) => ({ id, properties: { primary: index === 0 } })) } }),
       ...(withInstanceView ? { instanceView: instanceView(vm) } : {}),
     },
   };
@@ -57,21 +64,46 @@ function instanceView(vm: LocalVm): JsonObject {
     hyperVGeneration: vm.hyperVGeneration,
     ...(ready ? { vmAgent: { vmAgentVersion: '1.0', statuses: [{ code: 'ProvisioningState/succeeded', level: 'Info', displayStatus: 'Ready' }], extensionHandlers: [] } } : {}),
     statuses: [
-      { code: 'ProvisioningState/succeeded', level: 'Info', displayStatus: 'Provisioning succeeded' },
-      { code: 'PowerState/running', level: 'Info', displayStatus: 'VM running' },
+      provisioningStatus(vm.record),
+      { code: `PowerState/${powerOf(vm.record)}`, level: 'Info', displayStatus: `VM ${powerOf(vm.record)}` },
     ],
   };
 }
 
-/** The managed disk behind an image in the folder: always attached to its VM. */
-export function folderDiskJson(world: World, vm: LocalVm, disk: LocalDisk): JsonObject {
+/** Names the state of a machine's JSON, for If-Match. */
+export const etagOf = (record: VmRecord | null): string => `"${String(record?.version ?? 0)}"`;
+
+function provisioningStatus(record: VmRecord | null): JsonObject {
+  const failure = record?.failure ?? null;
+  if (failure !== null) return { code: `ProvisioningState/failed/${failure.code}`, level: 'Error', displayStatus: 'Provisioning failed', message: failure.message };
+  if (record?.state === 'Updating' || record?.state === 'Creating') return { code: 'ProvisioningState/updating', level: 'Info', displayStatus: 'Updating' };
+  return { code: 'ProvisioningState/succeeded', level: 'Info', displayStatus: 'Provisioning succeeded' };
+}
+
+export function powerOf(record: VmRecord | null): 'running' | 'deallocated' | 'starting' | 'deallocating' {
+  if (record === null) return 'running';
+  const { power } = record.now;
+  const isChanging = record.state === 'Creating' || (record.before !== null && record.before.power !== power);
+  if (!isChanging) return power;
+  return power === 'running' ? 'starting' : 'deallocating';
+}
+
+/** What a disk tells of the machine that has it: Reserved is what Azure calls a disk of a deallocated one. */
+export function attachment(world: World, owner: LocalVm | undefined): { readonly managedBy?: string; readonly diskState: string | null } {
+  if (owner === undefined) return { diskState: null };
+  return { managedBy: world.vmResourceId(owner), diskState: powerOf(owner.record) === 'deallocated' ? 'Reserved' : 'Attached' };
+}
+
+/** The managed disk behind an image in the folder: attached to its VM, unless it was taken off it through the API. */
+export function folderDiskJson(world: World, vm: LocalVm, disk: LocalDisk, owner: LocalVm | undefined): JsonObject {
+  const { diskState, ...managed } = attachment(world, owner);
   return {
     name: disk.name,
     id: world.diskResourceId(disk),
     type: 'Microsoft.Compute/disks',
     location: localLocation,
     tags: {},
-    managedBy: world.vmResourceId(vm),
+    ...managed,
     sku: { name: disk.sku, tier: disk.sku.split('_')[0] ?? disk.sku },
     properties: {
       ...(disk.lun === 'os' ? { osType: vm.osType, hyperVGeneration: vm.hyperVGeneration } : {}),
@@ -81,7 +113,7 @@ export function folderDiskJson(world: World, vm: LocalVm, disk: LocalDisk): Json
       uniqueId: disk.uniqueId,
       timeCreated: new Date(disk.createdAtMs).toISOString(),
       provisioningState: 'Succeeded',
-      diskState: 'Attached',
+      diskState: diskState ?? 'Unattached',
       maxShares: disk.maxShares,
       networkAccessPolicy: disk.networkAccessPolicy,
       publicNetworkAccess: disk.networkAccessPolicy === 'AllowAll' ? 'Enabled' : 'Disabled',

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { routeArm } from './arm-router';
 import type { ArmThrottle } from './arm-throttle';
-import { sendBlobError } from './blob-http';
+import { header, sendBlobError } from './blob-http';
 import type { DataPlane } from './data-plane';
 import { faultSchema } from './faults';
 import { ArmError, BlobError, maxBodyBytes, parseJsonObject, readBody, sendJson, type ArmReply, type Json, type JsonObject } from './wire';
@@ -94,7 +94,7 @@ export class Frontend {
     if (!/^\d{4}-\d{2}-\d{2}(-preview)?$/.test(apiVersion)) {
       throw new ArmError(400, 'MissingApiVersionParameter', 'The api-version query parameter (?api-version=) is required for all requests.');
     }
-    return routeArm(this.world, { method: request.method ?? 'GET', path, query: url.searchParams, apiVersion, body });
+    return routeArm(this.world, { method: request.method ?? 'GET', path, query: url.searchParams, apiVersion, ifMatch: header(request, 'if-match'), ifNoneMatch: header(request, 'if-none-match'), body });
   }
 
   /** /_standin/faults (GET, POST, DELETE) and /_standin/calls (GET, DELETE): for tests in other processes. */

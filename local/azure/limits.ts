@@ -11,6 +11,8 @@ export interface StandInLimits {
   readonly maxAccessSeconds: number;
   readonly snapshotsPerDisk: number;
   readonly restorePointsPerVm: number;
+  /** How many machines may be made through the API: a quota, as one of cores. null for none. */
+  readonly machinesMade: number | null;
   readonly snapshotsPerDiskPer5Minutes: number | null;
   readonly restorePointsPerVmPerHour: number | null;
   /** Ranges in one answer to a page-list or diff request; the rest needs a marker. */
@@ -38,6 +40,7 @@ export const quickLimits: StandInLimits = {
   maxAccessSeconds: 60 * 24 * 60 * 60,
   snapshotsPerDisk: 500,
   restorePointsPerVm: 500,
+  machinesMade: null,
   snapshotsPerDiskPer5Minutes: null,
   restorePointsPerVmPerHour: null,
   pageRangesPerAnswer: 10_000,

@@ -31,7 +31,7 @@ export async function look(world: World, targetId: string): Promise<void> {
 
 async function applyOutcome(world: World, operation: OperationRecord): Promise<void> {
   const key = keyOf(operation.targetId);
-  const { snapshots, restorePoints, disks, collections } = world.state;
+  const { snapshots, restorePoints, disks, collections, vms } = world.state;
   switch (operation.kind) {
     case 'createSnapshot':
     case 'createRestorePoint':
@@ -47,8 +47,18 @@ async function applyOutcome(world: World, operation: OperationRecord): Promise<v
       return;
     case 'revoke':
       return;
+    case 'changeVm': {
+      const record = vms[key];
+      if (record === undefined) return;
+      record.failure = operation.failure;
+      if (operation.failure !== null && record.before !== null) record.now = record.before;
+      record.before = null;
+      record.version += 1;
+      record.state = operation.failure === null ? 'Succeeded' : 'Failed';
+      return;
+    }
     case 'delete': {
-      const record = snapshots[key] ?? restorePoints[key] ?? disks[key] ?? collections[key];
+      const record = snapshots[key] ?? restorePoints[key] ?? disks[key] ?? collections[key] ?? vms[key];
       if (record === undefined) return;
       if (operation.failure !== null) record.state = 'failure' in record && record.failure !== null ? 'Failed' : 'Succeeded';
       else await removeResource(world, key);
@@ -70,6 +80,7 @@ async function removeResource(world: World, key: string): Promise<void> {
   delete snapshots[key];
   delete disks[key];
   delete collections[key];
+  delete world.state.vms[key];
 }
 
 /** The Azure-AsyncOperation answer: always 200, with the state in the body. */

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { HoldfastError, messageOf } from '../../errors/holdfast-error';
+import type { VmRecord } from './vm-state';
 
 export type Lun = 'os' | number;
 export type ProvisioningState = 'Creating' | 'Succeeded' | 'Failed' | 'Deleting';
@@ -110,6 +111,9 @@ export interface CreatedDisk {
   state: ProvisioningState;
   failure: Failure | null;
   diskState: 'ReadyToUpload' | 'ActiveUpload' | 'ActiveSAS' | 'Unattached';
+  /** Neither is there in a state of before 0.2. */
+  readonly zone?: string | null;
+  readonly securityType?: string | null;
 }
 
 export interface AccessRecord {
@@ -123,7 +127,7 @@ export interface AccessRecord {
   endedAtMs: number | null;
 }
 
-export type OperationKind = 'createRestorePoint' | 'createSnapshot' | 'createDisk' | 'grant' | 'revoke' | 'delete';
+export type OperationKind = 'createRestorePoint' | 'createSnapshot' | 'createDisk' | 'grant' | 'revoke' | 'delete' | 'changeVm';
 
 export interface OperationRecord {
   readonly id: string;
@@ -151,6 +155,7 @@ export interface StateContent {
   collections: Record<string, CollectionRecord>;
   restorePoints: Record<string, RestorePointRecord>;
   disks: Record<string, CreatedDisk>;
+  vms: Record<string, VmRecord>;
   operations: Record<string, OperationRecord>;
   accesses: Record<string, AccessRecord>;
   /** Folders of VMs that a fault deleted. */
@@ -225,8 +230,9 @@ function load(path: string): StateContent {
     throw new HoldfastError('STANDIN_STATE_BROKEN', `${path} cannot be read`, { cause: error });
   }
   try {
-    const parsed = JSON.parse(text) as StateContent;
-    if (parsed.version === 1) return parsed;
+    const parsed = JSON.parse(text) as StateContent & { vms?: StateContent['vms'] };
+    // Machines came after the first version of this file.
+    if (parsed.version === 1) return { ...parsed, vms: parsed.vms ?? {} };
     throw new Error(`its version is ${String(parsed.version)}`);
   } catch (error) {
     throw new HoldfastError('STANDIN_STATE_BROKEN', `${path} is not the state of this stand-in: ${messageOf(error)}`, { cause: error });
@@ -236,7 +242,7 @@ function load(path: string): StateContent {
 function emptyState(): StateContent {
   return {
     version: 1, seed: randomUUID(), subscriptionId: randomUUID(), port: null, sequence: 0,
-    snapshots: {}, collections: {}, restorePoints: {}, disks: {}, operations: {}, accesses: {}, deletedVms: [], replacedDisks: {},
+    snapshots: {}, collections: {}, restorePoints: {}, disks: {}, vms: {}, operations: {}, accesses: {}, deletedVms: [], replacedDisks: {},
   };
 }
 

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { HoldfastError, isHoldfastError, messageOf } from '../../errors/holdfast-error';
 import { openImage, type ImageFormat } from '../images/open-image';
 import type { Lun } from './state';
+import type { VmRecord } from './vm-state';
 
 export const localResourceGroup = 'local';
 export const localLocation = 'local';
@@ -34,6 +35,8 @@ const vmSettings = z.strictObject({
 type VmSettings = z.infer<typeof vmSettings>;
 
 export interface LocalDisk {
+  /** Of a disk that was made through the API; null for an image, whose id follows from its name. */
+  readonly resourceId: string | null;
   readonly lun: Lun;
   readonly name: string;
   readonly uniqueId: string;
@@ -52,6 +55,8 @@ export interface LocalDisk {
 }
 
 export interface LocalVm {
+  /** What was changed of a machine of the folder, or the whole of one that was made through the API. */
+  readonly record: VmRecord | null;
   readonly name: string;
   readonly folderName: string;
   readonly vmId: string;
@@ -129,7 +134,7 @@ export class SubscriptionFolder {
       return undefined;
     }
     return {
-      name, folderName,
+      record: null, name, folderName,
       vmId: this.identity('vm', folderName, stats),
       createdAtMs: createdAtMs(stats),
       tags: settings.tags ?? {},
@@ -149,6 +154,7 @@ export class SubscriptionFolder {
       const overrides = settings.disks?.[image.fileName] ?? {};
       const replaced = this.options.replacedDisks[`${folderName}/${image.fileName}`] ?? 0;
       return {
+        resourceId: null,
         lun: index === 0 ? 'os' : index - 1,
         name: names.get(image.fileName) ?? image.fileName,
         uniqueId: this.identity('disk', `${folderName}/${image.fileName}#${replaced}`, image.stats),

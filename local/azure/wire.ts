@@ -81,6 +81,15 @@ export function numberAt(value: JsonObject, member: string): number | undefined 
   return typeof found === 'number' ? found : undefined;
 }
 
+/** The one zone of a resource, or null. Azure takes no more than one for machines and locally redundant disks. */
+export function zoneOf(value: JsonObject): string | null {
+  const zones = value['zones'];
+  if (zones === undefined || (Array.isArray(zones) && zones.length === 0)) return null;
+  const [zone] = Array.isArray(zones) ? zones : [];
+  if (!Array.isArray(zones) || zones.length !== 1 || typeof zone !== 'string') throw new ArmError(400, 'InvalidParameter', 'Exactly one zone can be given.');
+  return zone;
+}
+
 /** The `tags` of a resource: only texts. */
 export function tagsOf(value: JsonObject): Record<string, string> {
   return Object.fromEntries(Object.entries(objectAt(value, 'tags')).filter((pair): pair is [string, string] => typeof pair[1] === 'string'));

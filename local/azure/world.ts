@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { CallLog } from './calls';
 import { FaultPlan, type Fault } from './faults';
 import type { StandInLimits } from './limits';
+import { listMachines } from './machines';
 import type { DiskRestorePointRecord, OperationKind, OperationRecord, RestorePointRecord, SnapshotRecord, StateStore } from './state';
 import { localResourceGroup, type LocalDisk, type LocalVm, type SubscriptionFolder } from './subscription-folder';
 import { ArmError, type ArmReply, type JsonObject } from './wire';
@@ -37,17 +38,28 @@ export class World {
   }
 
   vmResourceId(vm: LocalVm): string {
-    return this.computeId(localResourceGroup, `virtualMachines/${vm.name}`);
+    return vm.record?.id ?? this.computeId(localResourceGroup, `virtualMachines/${vm.name}`);
   }
 
   diskResourceId(disk: LocalDisk): string {
-    return this.computeId(localResourceGroup, `disks/${disk.name}`);
+    return disk.resourceId ?? this.computeId(localResourceGroup, `disks/${disk.name}`);
   }
 
   async findVm(id: string): Promise<LocalVm | undefined> {
-    return (await this.folder.list()).find((vm) => sameId(this.vmResourceId(vm), id));
+    return (await this.vms()).find((vm) => sameId(this.vmResourceId(vm), id));
   }
 
+  /** Every machine, as it is now: those of the folder and those that were made through the API. */
+  vms(): Promise<readonly LocalVm[]> {
+    return listMachines(this);
+  }
+
+  /** The machine that has the disk, whether it runs or not. */
+  async ownerOf(diskId: string): Promise<LocalVm | undefined> {
+    return (await this.vms()).find((vm) => vm.disks.some((disk) => sameId(this.diskResourceId(disk), diskId)));
+  }
+
+  /** An image of the folder, whichever machine has it now; `vm` is the one in whose folder it lies. */
   async findFolderDisk(id: string): Promise<{ readonly vm: LocalVm; readonly disk: LocalDisk } | undefined> {
     for (const vm of await this.folder.list()) {
       const disk = vm.disks.find((candidate) => sameId(this.diskResourceId(candidate), id));

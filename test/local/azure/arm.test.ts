@@ -86,7 +86,8 @@ describe('stand-in: virtual machines and disks', () => {
     assert.equal(missing.body.error?.code, 'ResourceNotFound');
     await assert.rejects(bench.compute.virtualMachines.get('local', 'nobody'), (error: { statusCode?: number; code?: string }) => error.statusCode === 404 && error.code === 'ResourceNotFound');
     assert.equal((await bench.arm('GET', '/subscriptions/00000000-0000-0000-0000-000000000000')).body.error?.code, 'SubscriptionNotFound');
-    assert.equal((await bench.arm('DELETE', bench.vmId('web'))).status, 405);
+    assert.equal((await bench.arm('POST', bench.vmId('web'))).status, 405);
+    assert.deepEqual([(await bench.arm('DELETE', bench.vmId('web'))).status, (await bench.arm('PUT', bench.vmId('web'), { location: 'local' })).status], [409, 409], 'a folder of images is never deleted or made anew');
     assert.equal((await bench.arm('GET', bench.id('local', 'galleries/x'))).body.error?.code, 'InvalidResourceType');
     assert.equal((await (await fetch(`${bench.standIn.url}${bench.vmId('web')}`)).json() as { error: { code: string } }).error.code, 'MissingApiVersionParameter');
     const broken = await fetch(`${bench.standIn.url}${bench.id('rg', 'snapshots/s')}?api-version=2026-03-02`, { method: 'PUT', body: '{' });
