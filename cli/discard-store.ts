@@ -1,4 +1,4 @@
-import type { Store } from '../vault/store/store';
+import type { ObjectRetention, Store } from '../vault/store/store';
 
 /**
  * A store that answers every write as done and keeps nothing, for a dry run: all is read, compared, compressed and
@@ -13,6 +13,13 @@ export function discardWrites(store: Store): Store {
     stat: (name) => store.stat(name),
     list: (prefix) => store.list(prefix),
     serverTimeMs: () => store.serverTimeMs(),
+    ...(store.retention && { retention: discardHolds(store.retention) }),
     close: () => store.close(),
   };
 }
+
+const discardHolds = (retention: ObjectRetention): ObjectRetention => ({
+  until: (name) => retention.until(name),
+  list: (prefix) => retention.list(prefix),
+  extend: async (name, untilMs) => Math.max(await retention.until(name) ?? 0, untilMs),
+});

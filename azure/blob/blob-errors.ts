@@ -59,9 +59,12 @@ export function saysTaken(failure: BlobFailure): boolean {
     failure.status === 412 ||
     // What else stands in the way only of an object that is there: a signature that may not overwrite, and a WORM policy.
     (failure.status === 403 && failure.code === 'UnauthorizedBlobOverwrite') ||
-    (failure.status === 409 && /Immutab/i.test(failure.code))
+    saysHeld(failure)
   );
 }
+
+/** True when a WORM policy or a legal hold of the container or the blob stands against it. */
+export const saysHeld = (failure: BlobFailure): boolean => failure.status === 409 && /Immutab/i.test(failure.code);
 
 /** True only when the service itself said that this blob is not there: a 404 of a proxy or of a missing container proves nothing. */
 export function saysAbsent(failure: BlobFailure): boolean {
@@ -80,7 +83,7 @@ function codeOf(failure: BlobFailure): ErrorCode {
   if (isBroken(failure.status, failure.code)) return 'STORE_FAILED';
   if (failure.isTransient || failure.status === 404) return 'STORE_UNREACHABLE';
   if (failure.status === 401 || failure.status === 403) return 'STORE_ACCESS_DENIED';
-  if (failure.status === 409 && /Immutab/i.test(failure.code)) return 'STORE_READ_ONLY';
+  if (saysHeld(failure)) return 'STORE_READ_ONLY';
   return 'STORE_FAILED';
 }
 

@@ -4,10 +4,12 @@ import type { TokenCredential } from '@azure/identity';
 import { AnonymousCredential, type BlobItem, ContainerClient, newPipeline, StorageSharedKeyCredential } from '@azure/storage-blob';
 import { HoldfastError } from '../../errors/holdfast-error';
 import { assertByteRange, assertNamePrefix, assertObjectName, isObjectName } from '../../vault/store/object-names';
-import type { ByteRange, ObjectInfo, Store } from '../../vault/store/store';
-import { objectNotFound, rangePastEnd } from '../../vault/store/store-errors';
+import type { ByteRange, ObjectInfo, ObjectRetention, Store } from '../../vault/store/store';
+import { objectHeld, objectNotFound, rangePastEnd } from '../../vault/store/store-errors';
 import { parseContainerUrl } from '../../vault/store/store-spec';
-import { BrokenAnswer, failureOf, saysAbsent, saysTaken } from './blob-errors';
+import { BrokenAnswer, failureOf, saysAbsent, saysHeld, saysTaken } from './blob-errors';
+import { infoOf } from './blob-info';
+import { createBlobRetention } from './blob-retention';
 import { defaultRetryPolicy, retrying, type RetryPolicy } from './retry';
 
 export interface BlobStoreOptions {
@@ -53,6 +55,7 @@ function credentialOf(options: BlobStoreOptions): StorageSharedKeyCredential | A
 
 class BlobStore implements Store {
   readonly description: string;
+  readonly retention: ObjectRetention;
   readonly #client: ContainerClient;
   readonly #policy: RetryPolicy;
   readonly #pageSize: number;
@@ -64,6 +67,10 @@ class BlobStore implements Store {
     this.#policy = policy;
     this.#pageSize = pageSize;
     this.#timeoutMs = timeoutMs;
+    this.retention = createBlobRetention({
+      client, description, clock: policy.clock,
+      retrying: (action, attempt) => this.#retrying(action, attempt), deadline: () => this.#deadline(0), list: (prefix) => this.#list(prefix, true),
+    });
   }
 
   /**
@@ -125,15 +132,19 @@ class BlobStore implements Store {
 
   async *list(prefix: string): AsyncGenerator<ObjectInfo> {
     assertNamePrefix(prefix);
+    for await (const { name, properties } of this.#list(prefix, false)) yield infoOf(name, properties.contentLength, properties.lastModified);
+  }
+
+  async *#list(prefix: string, withRetention: boolean): AsyncGenerator<BlobItem> {
     let continuationToken: string | undefined;
     let last = '';
     do {
-      const page = await this.#retrying(`list ${prefix}`, () => this.#page(prefix, continuationToken));
+      const page = await this.#retrying(`list ${prefix}`, () => this.#page(prefix, continuationToken, withRetention));
       for (const item of page.items) {
         // The callers' merges rely on the order; an account with a hierarchical namespace lists by folders, in another.
         if (item.name <= last) throw new HoldfastError('STORE_FAILED', `${this.description} listed ${item.name} after ${last}; accounts with a hierarchical namespace cannot hold a vault`);
         last = item.name;
-        if (isObjectName(item.name)) yield infoOf(item.name, item.properties.contentLength, item.properties.lastModified);
+        if (isObjectName(item.name)) yield item;
       }
       continuationToken = page.continuationToken;
     } while (continuationToken !== undefined);
@@ -146,7 +157,9 @@ class BlobStore implements Store {
         await this.#client.getBlobClient(name).delete({ abortSignal: this.#deadline(0), deleteSnapshots: 'include' });
         return 'deleted';
       } catch (error) {
-        if (saysAbsent(failureOf(error, this.#policy.clock()))) return triesBefore > 0 ? 'deleted' : 'absent';
+        const failure = failureOf(error, this.#policy.clock());
+        if (saysAbsent(failure)) return triesBefore > 0 ? 'deleted' : 'absent';
+        if (saysHeld(failure)) throw objectHeld(this.description, name, await this.#heldUntil(name), failure.cause);
         throw error;
       }
     });
@@ -181,6 +194,12 @@ class BlobStore implements Store {
       if (saysAbsent(failureOf(error, this.#policy.clock()))) return undefined;
       throw error;
     }
+  }
+
+  /** Only for the message of a delete that was refused: the refusal stands whatever becomes of this question. */
+  async #heldUntil(name: string): Promise<number | null> {
+    const found = await this.#properties(name).catch(() => undefined);
+    return found?.immutabilityPolicyExpiresOn?.getTime() ?? null;
   }
 
   /** Who made the object that has the name: this write (by its marker, and its content as the proof), another, or nobody. */
@@ -226,9 +245,9 @@ class BlobStore implements Store {
     if (first !== range.offset || last !== range.offset + range.length - 1) throw new BrokenAnswer(`the answer for a range of ${name} is another range: ${String(contentRange)}`);
   }
 
-  async #page(prefix: string, continuationToken: string | undefined): Promise<{ items: readonly BlobItem[]; continuationToken: string | undefined }> {
+  async #page(prefix: string, continuationToken: string | undefined, includeImmutabilityPolicy: boolean): Promise<{ items: readonly BlobItem[]; continuationToken: string | undefined }> {
     const pages = this.#client
-      .listBlobsFlat({ abortSignal: this.#deadline(0), ...(prefix !== '' && { prefix }) })
+      .listBlobsFlat({ abortSignal: this.#deadline(0), ...(prefix !== '' && { prefix }), ...(includeImmutabilityPolicy && { includeImmutabilityPolicy }) })
       .byPage({ maxPageSize: this.#pageSize, ...(continuationToken !== undefined && { continuationToken }) });
     const { value, done } = await pages.next().catch((error: unknown) => {
       // The SDK reads a listing out of any answer, such as the sign-in page of a network, and stumbles over what is missing in it.
@@ -238,11 +257,6 @@ class BlobStore implements Store {
     // An empty NextMarker is the end (List Blobs).
     return { items: value.segment.blobItems, continuationToken: value.continuationToken || undefined };
   }
-}
-
-function infoOf(name: string, sizeBytes: number | undefined, modifiedAt: Date | undefined): ObjectInfo {
-  if (sizeBytes === undefined || modifiedAt === undefined) throw new BrokenAnswer(`the size or the time of ${name} is missing from the answer`);
-  return { name, sizeBytes, modifiedAtMs: modifiedAt.getTime() };
 }
 
 async function collectExactly(body: NodeJS.ReadableStream, length: number, name: string): Promise<Buffer> {

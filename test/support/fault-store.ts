@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import type { ErrorCode } from '../../errors/catalogue';
 import { HoldfastError } from '../../errors/holdfast-error';
-import type { ByteRange, ObjectInfo, Store } from '../../vault/store/store';
+import type { ByteRange, ObjectInfo, ObjectRetention, Store } from '../../vault/store/store';
 
 export type Operation = 'create' | 'read' | 'stat' | 'list' | 'delete';
 
@@ -141,6 +141,11 @@ class FaultyStore implements FaultStore {
       given += 1;
     }
     if (fault?.kind === 'tornList' || fault?.kind === 'fail') throw injected(fault.code, 'list', prefix);
+  }
+
+  /** Not among the operations that faults are planned for. */
+  get retention(): ObjectRetention | undefined {
+    return this.#inner.retention;
   }
 
   serverTimeMs(): Promise<number> {

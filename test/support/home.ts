@@ -233,6 +233,7 @@ function timedStore(inner: Store, clock: Clock): Store {
     },
     delete: (name) => inner.delete(name),
     serverTimeMs: () => Promise.resolve(clock.now()),
+    ...(inner.retention && { retention: inner.retention }),
     close: () => inner.close(),
   };
 }

@@ -9,12 +9,16 @@ export interface ContractSubject {
   readonly store: Store;
   /** A second store on the same place, as another process would open it; absent where nothing outlives the store. */
   reopen?(): Promise<Store>;
+  /** For a store under a WORM policy: moves its clock past everything that is held, so that what was written may be deleted. */
+  expire?(): void;
   dispose(): Promise<void>;
 }
 
 export interface ContractOptions {
   /** Names of the long list: more than one page of a store that lists by pages. */
   readonly manyNames?: number;
+  /** The store is under a WORM policy for each object: it has `retention`, and new objects are held. */
+  readonly worm?: boolean;
 }
 
 const mebibyte = 1024 * 1024;
@@ -49,6 +53,7 @@ export function storeContract(name: string, open: () => Promise<ContractSubject>
 
       it('may create a deleted name again', async () => {
         await store.create('bin/a', Buffer.from('first'));
+        subject.expire?.();
         await store.delete('bin/a');
         assert.equal(await store.create('bin/a', Buffer.from('second')), 'created');
         assert.equal((await store.read('bin/a')).toString(), 'second');
@@ -225,6 +230,7 @@ export function storeContract(name: string, open: () => Promise<ContractSubject>
         const meddle = async () => {
           for (let i = 0; listing; i += 1) {
             await store.create(`s/${String(i % 40).padStart(3, '0')}-x`, Buffer.from('y'));
+            subject.expire?.();
             await store.delete(`s/${String((i * 7) % 40).padStart(3, '0')}-x`);
           }
         };
@@ -252,6 +258,7 @@ export function storeContract(name: string, open: () => Promise<ContractSubject>
     describe('delete', () => {
       it('removes, once', async () => {
         await store.create('a/b', Buffer.from('x'));
+        subject.expire?.();
         assert.equal(await store.delete('a/b'), 'deleted');
         assert.equal(await store.delete('a/b'), 'absent');
         assert.equal(await store.stat('a/b'), undefined);
@@ -267,10 +274,68 @@ export function storeContract(name: string, open: () => Promise<ContractSubject>
 
       it('lets one of many concurrent deleters say that it removed the object', async () => {
         await store.create('a', Buffer.from('x'));
+        subject.expire?.();
         const outcomes = await Promise.all(Array.from({ length: 8 }, () => store.delete('a')));
         assert.equal(outcomes.filter((outcome) => outcome === 'deleted').length, 1);
       });
     });
+
+    if (options.worm === true) {
+      describe('retention', () => {
+        const retention = () => store.retention ?? assert.fail('the store has no retention');
+        const held = (error: unknown) => isHoldfastError(error, 'STORE_IMMUTABLE');
+
+        it('fault 39: refuses a delete before the time is over, says until when, and leaves the object as it was', async () => {
+          await store.create('packs/a', Buffer.from('first'));
+          const untilMs = await retention().until('packs/a');
+          assert.ok(untilMs !== null && untilMs > await store.serverTimeMs());
+          await assert.rejects(store.delete('packs/a'), (error) => isHoldfastError(error, 'STORE_IMMUTABLE') && error.data['untilMs'] === untilMs);
+          assert.equal(await store.create('packs/a', Buffer.from('second')), 'exists');
+          assert.equal((await store.read('packs/a')).toString(), 'first');
+          subject.expire?.();
+          assert.equal(await store.create('packs/a', Buffer.from('second')), 'exists', 'what is no longer held is not overwritten either');
+          assert.equal(await store.delete('packs/a'), 'deleted');
+          assert.equal(await store.delete('packs/a'), 'absent');
+        });
+
+        it('holds an object longer, never shorter', async () => {
+          await store.create('packs/a', Buffer.from('x'));
+          const untilMs = await retention().until('packs/a') ?? 0;
+          const laterMs = untilMs + 86_400_000;
+          assert.equal(await retention().extend('packs/a', untilMs - 10_000), untilMs);
+          assert.equal(await retention().extend('packs/a', laterMs), laterMs);
+          assert.equal(await retention().extend('packs/a', laterMs), laterMs);
+          assert.equal(await retention().extend('packs/a', untilMs), laterMs);
+          assert.equal(await retention().until('packs/a'), laterMs);
+          await assert.rejects(store.delete('packs/a'), held);
+        });
+
+        it('may hold an object again whose time is over', async () => {
+          await store.create('packs/a', Buffer.from('x'));
+          subject.expire?.();
+          const untilMs = await store.serverTimeMs() + 3_600_000;
+          assert.equal(await retention().extend('packs/a', untilMs), untilMs);
+          await assert.rejects(store.delete('packs/a'), held);
+        });
+
+        it('lists what the list lists, each with its time', async () => {
+          for (const each of ['a', 'b/c', 'b/d']) await store.create(each, Buffer.from(each));
+          const laterMs = await store.serverTimeMs() + 400 * 86_400_000;
+          await retention().extend('b/d', laterMs);
+          for (const prefix of ['', 'b/']) {
+            const listed = await collect(retention().list(prefix));
+            assert.deepEqual(listed.map(({ name: each, sizeBytes, modifiedAtMs }) => ({ name: each, sizeBytes, modifiedAtMs })), await collect(store.list(prefix)));
+            assert.equal((listed.at(-1) as { untilMs?: number } | undefined)?.untilMs, laterMs);
+          }
+        });
+
+        it('says that a missing object is missing', async () => {
+          const missing = (error: unknown) => isHoldfastError(error, 'STORE_OBJECT_NOT_FOUND');
+          await assert.rejects(retention().until('none'), missing);
+          await assert.rejects(retention().extend('none', Date.now() + 1e9), missing);
+        });
+      });
+    }
 
     it('tells the time by the clock of its objects, and leaves nothing behind', async () => {
       await store.create('a', Buffer.from('x'));

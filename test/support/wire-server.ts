@@ -10,6 +10,7 @@ export interface WireRequest {
   readonly query: URLSearchParams;
   readonly headers: http.IncomingHttpHeaders;
   readonly body: string;
+  readonly raw: Buffer;
 }
 
 export interface WireReply {
@@ -39,10 +40,10 @@ export async function startWireServer(handler: WireHandler): Promise<WireServer>
   const requests: WireRequest[] = [];
   const log: string[] = [];
   const server = http.createServer((incoming, outgoing) => {
-    void readAll(incoming).then(async (body) => {
+    void readAll(incoming).then(async (raw) => {
       const target = incoming.url ?? '/';
       const url = new URL(target, 'http://wire');
-      const request = { method: incoming.method ?? '', target, path: decodeURIComponent(url.pathname), query: url.searchParams, headers: incoming.headers, body };
+      const request = { method: incoming.method ?? '', target, path: decodeURIComponent(url.pathname), query: url.searchParams, headers: incoming.headers, body: raw.toString('utf8'), raw };
       requests.push(request);
       log.push(`${request.method} ${request.path}`);
       reply(outgoing, request.method, await answerOf(handler, request));
@@ -88,10 +89,10 @@ function reply(outgoing: http.ServerResponse, method: string, answer: WireAnswer
   else outgoing.write(body.subarray(0, answer.tornAfter), () => outgoing.destroy());
 }
 
-async function readAll(incoming: http.IncomingMessage): Promise<string> {
+async function readAll(incoming: http.IncomingMessage): Promise<Buffer> {
   const parts: Buffer[] = [];
   for await (const part of incoming) parts.push(part as Buffer);
-  return Buffer.concat(parts).toString('utf8');
+  return Buffer.concat(parts);
 }
 
 /** A clock that never waits and writes down how long it would have. */

@@ -14,3 +14,9 @@ export function rangePastEnd(description: string, name: string, range: ByteRange
     { data: { name, offset: range.offset, length: range.length, sizeBytes } },
   );
 }
+
+/** The answer of every store for a delete that a WORM policy does not allow yet. `untilMs` is null where that is not known. */
+export function objectHeld(description: string, name: string, untilMs: number | null, cause?: unknown): HoldfastError {
+  const until = untilMs === null ? 'by a WORM policy' : `by a WORM policy until ${new Date(untilMs).toISOString()}`;
+  return new HoldfastError('STORE_IMMUTABLE', `${name} in ${description} is held against deletion ${until}`, { data: { name, untilMs }, cause });
+}

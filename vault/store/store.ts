@@ -37,7 +37,10 @@ export interface Store {
    */
   list(prefix: string): AsyncIterable<ObjectInfo>;
 
-  /** Removes an object, durably. Idempotent. When an applied delete was answered by an error, its retry answers 'deleted'. */
+  /**
+   * Removes an object, durably. Idempotent. When an applied delete was answered by an error, its retry answers 'deleted'. Throws STORE_IMMUTABLE where a
+   * WORM policy holds the object, with `untilMs` in its data (null where the store does not say): nothing is gained by asking again before.
+   */
   delete(name: string): Promise<'deleted' | 'absent'>;
 
   /**
@@ -46,8 +49,33 @@ export interface Store {
    */
   serverTimeMs(): Promise<number>;
 
+  /** Present where objects can be held against deletion one by one. Whether the place really does so is the owner's choice: see ObjectRetention. */
+  readonly retention?: ObjectRetention;
+
   /** Releases sockets and handles. The store is not used afterwards. */
   close(): Promise<void>;
+}
+
+/**
+ * WORM for each object (in Azure: version-level immutability). All times are milliseconds since 1970 by the store's clock. How long a new object is held is a setting of the
+ * place and not of Holdfast; it can only be made longer.
+ */
+export interface ObjectRetention {
+  /** Until when the object can be neither changed nor deleted; null when nothing holds it. A time may be past. Throws STORE_OBJECT_NOT_FOUND. */
+  until(name: string): Promise<number | null>;
+
+  /** As Store.list, with the time of each object. */
+  list(prefix: string): AsyncIterable<HeldObject>;
+
+  /**
+   * Holds the object until `untilMs` at least; an earlier time than it has changes nothing. Idempotent. Answers the time that holds then. Throws
+   * STORE_OBJECT_NOT_FOUND, STORE_ACCESS_DENIED where the identity may not, STORE_FAILED where the place holds no single objects.
+   */
+  extend(name: string, untilMs: number): Promise<number>;
+}
+
+export interface HeldObject extends ObjectInfo {
+  readonly untilMs: number | null;
 }
 
 export interface ByteRange {

@@ -301,9 +301,9 @@ describe('blob store, when the service or the network fails', () => {
       played('DELETE', 'DELETE');
     });
 
-    it('answers STORE_READ_ONLY under a WORM policy', async () => {
+    it('answers STORE_IMMUTABLE under a WORM policy', async () => {
       proxy.plan({ method: 'DELETE', act: answering(409, 'BlobImmutableDueToPolicy') });
-      await assert.rejects(store.delete('a'), hasCode('STORE_READ_ONLY'));
+      await assert.rejects(store.delete('a'), hasCode('STORE_IMMUTABLE'));
     });
   });
 
