@@ -1,4 +1,5 @@
 import type { BlockSource, DiskRange } from '../vault/block-source';
+import type { BlobDiskCloud } from './guest-cloud';
 
 /**
  * What the activities need of a cloud that runs virtual machines. azure/ implements it over @azure/arm-compute and
@@ -13,7 +14,7 @@ import type { BlockSource, DiskRange } from '../vault/block-source';
  * service's own code in data.serviceCode, data.retryAfterMs where the service asked for a longer pause than
  * a step should sleep through), CLOUD_ID_INVALID for an id that does not parse. No message holds an access URL.
  */
-export interface Cloud {
+export interface Cloud extends BlobDiskCloud {
   /** Every VM of the subscriptions that the app may look at, without disks' details. */
   listVms(): Promise<readonly VmSummary[]>;
   /** One VM with its disks. Throws CLOUD_NOT_FOUND when it is gone. */
@@ -56,14 +57,21 @@ export interface AccessUrl {
   readonly url: string;
   /** Data bytes without the VHD footer. */
   readonly sizeBytes: number;
+  /** The time that names a snapshot of a plain page blob: such snapshots are compared by it, and not by their URLs. */
+  readonly blobSnapshot?: string;
 }
 
 /** Opens a snapshot for reading; `renew` is asked for a new URL when the service says that access has expired (403). */
 export type OpenSnapshotSource = (access: AccessUrl, renew: () => Promise<AccessUrl>) => BlockSource;
 
+export const SNAPSHOT_KINDS = ['diskRestorePoint', 'snapshot', 'blobSnapshot'] as const;
+export type SnapshotKind = (typeof SNAPSHOT_KINDS)[number];
+
+export const isSnapshotKind = (kind: unknown): kind is SnapshotKind => SNAPSHOT_KINDS.some((known) => known === kind);
+
 export interface SnapshotHandle {
-  readonly kind: 'diskRestorePoint' | 'snapshot';
-  /** Full resource id. */
+  readonly kind: SnapshotKind;
+  /** Full resource id; for a blob snapshot the blob's address with `?snapshot=TIME` and nothing else: no secret. */
   readonly id: string;
 }
 
@@ -92,6 +100,8 @@ export interface VmDisk {
   readonly id: string;
   /** False for a page blob in a storage account (retired): it has no resource id and no restore point covers it. */
   readonly managed: boolean;
+  /** The page blob of an unmanaged disk, as the service tells it, without a query; null for a managed one. */
+  readonly blobUrl: string | null;
   /** properties.uniqueId of the disk: changes when a disk is replaced under the same name. Empty when unmanaged or ephemeral. */
   readonly uniqueId: string;
   readonly sizeBytes: number;

@@ -7,6 +7,7 @@ import type { RunInput } from './types';
 import { recordItem } from '../vault/items';
 import { latestCommitted } from '../vault/run';
 import type { VaultAccess } from '../vault/tree';
+import { lookAtBlobDisks } from './blob-snapshots';
 import type { VmDescription, VmDisk } from './cloud';
 import type { ActivityDeps } from './deps';
 import { activity } from './outcome';
@@ -27,7 +28,8 @@ export const createPlanBackup = (deps: ActivityDeps) => activity(async (input: P
   if (!policy) throw new HoldfastError('POLICY_NOT_FOUND', `There is no policy "${input.policy}"`);
   const plan = await remember(vault, records.plan(input), planSchema, async () => {
     const parent = await latestCommitted(vault, input.itemId);
-    const plan = planOf(await deps.cloud.getVm(input.vmId), policy, input, vaultTagOf(vault), deps.nowMs());
+    const { vm, problems } = await lookAtBlobDisks(deps.cloud, await deps.cloud.getVm(input.vmId));
+    const plan = planOf(vm, policy, input, vaultTagOf(vault), deps.nowMs(), problems);
     return { ...plan, parent: parent ? { id: parent.manifest.id, stamp: parent.manifest.stamp, sequence: parent.manifest.sequence, digest: parent.digest } : null };
   });
   return {
@@ -36,22 +38,23 @@ export const createPlanBackup = (deps: ActivityDeps) => activity(async (input: P
   };
 });
 
-/** Pure: the plan for a VM as it is now. `vaultTag` is the beginning of the vault's id, for the names of snapshots. */
-export function planOf(vm: VmDescription, policy: PolicyDocument, input: PlanBackupInput, vaultTag: string, nowMs: number): RunPlan {
+/**
+ * Pure: the plan for a VM as it is now. `vaultTag` is the beginning of the vault's id, for the names of snapshots; `problems` says by LUN what
+ * is wrong with page blobs that were looked at.
+ */
+export function planOf(vm: VmDescription, policy: PolicyDocument, input: PlanBackupInput, vaultTag: string, nowMs: number, problems: ReadonlyMap<string, string> = new Map()): RunPlan {
   const excluded = new Map(excludedDisks(policy, vm.disks).map(({ disk, reason }) => [disk.lun, `excluded by the policy (${reason})`]));
   const crashConsistent = policy.consistency === 'crash';
   const wanted = vm.disks.filter(({ lun }) => !excluded.has(lun));
-  const unfit = new Map(wanted.map((disk) => [disk.lun, unfitForAny(disk)] as const).filter(([, why]) => why !== null));
+  const hasBlobs = wanted.some(({ managed, uniqueId, lun }) => !managed && uniqueId !== '' && !problems.has(lun));
+  const unfit = new Map(wanted.map((disk) => [disk.lun, unfitForAny(disk, hasBlobs, problems)] as const).filter(([, why]) => why !== null));
   const protectable = wanted.filter(({ lun }) => !unfit.has(lun));
   const warnings = wanted.flatMap(({ lun, name }) => (unfit.has(lun) ? [`Disk ${name} is not protected: ${unfit.get(lun)}`] : []));
   if (protectable.length === 0) {
     const why = vm.disks.map(({ lun, name }) => `${name}: ${excluded.get(lun) ?? unfit.get(lun)}`).join('; ');
     throw new HoldfastError('NOTHING_TO_PROTECT', `${vm.name} has no disk that can be protected (${why || 'it has no disks'})`, { data: { vm: vm.id } });
   }
-  const obstacle = protectable.map((disk) => unfitForRestorePoint(disk, crashConsistent)).find((why) => why !== null);
-  if (policy.driver === 'restorePoint' && obstacle) throw new HoldfastError('NOTHING_TO_PROTECT', `${vm.name} cannot be backed up with a restore point: ${obstacle}`, { data: { vm: vm.id } });
-  const driver = policy.driver === 'diskSnapshot' || obstacle ? 'diskSnapshot' : 'restorePoint';
-  if (policy.driver === 'auto' && obstacle) warnings.push(`Snapshots disk by disk instead of a restore point: ${obstacle}`);
+  const driver = chooseDriver(vm, policy, protectable, warnings);
   const disks = protectable.map((disk, index) => ({
     disk: index, name: disk.name, lun: disk.lun, id: disk.id, uniqueId: disk.uniqueId, sizeBytes: disk.sizeBytes, logicalSectorBytes: disk.logicalSectorBytes,
     sku: disk.sku, caching: disk.caching, snapshotId: driver === 'diskSnapshot' ? snapshotId(vm, input, vaultTag, disk.lun) : null,
@@ -64,9 +67,26 @@ export function planOf(vm: VmDescription, policy: PolicyDocument, input: PlanBac
   };
 }
 
-/** Disks that no driver can take (azure-facts §1 and §2). */
-function unfitForAny(disk: VmDisk): string | null {
-  if (!disk.managed) return 'it is an unmanaged page blob; move it to a managed disk';
+/** The best driver that applies, or the policy's. Says in `warnings` where it is not the best. */
+function chooseDriver(vm: VmDescription, policy: PolicyDocument, disks: readonly VmDisk[], warnings: string[]): RunPlan['driver'] {
+  const refuse = (why: string): HoldfastError => new HoldfastError('NOTHING_TO_PROTECT', `${vm.name} cannot be backed up with the driver ${policy.driver}: ${why}`, { data: { vm: vm.id } });
+  if (disks.some(({ managed }) => !managed)) {
+    if (policy.driver !== 'auto' && policy.driver !== 'vmSnapshotExtension') throw refuse('its disks are unmanaged page blobs; set driver to "auto" or "vmSnapshotExtension"');
+    return 'vmSnapshotExtension';
+  }
+  if (policy.driver === 'vmSnapshotExtension') throw refuse('its disks are managed; set driver to "auto" or "restorePoint", with which Azure drives the same extension');
+  const obstacle = disks.map((disk) => unfitForRestorePoint(disk, policy.consistency === 'crash')).find((why) => why !== null);
+  if (policy.driver === 'restorePoint' && obstacle) throw refuse(obstacle);
+  if (policy.driver === 'auto' && obstacle) warnings.push(`Snapshots disk by disk instead of a restore point: ${obstacle}`);
+  return policy.driver === 'diskSnapshot' || obstacle ? 'diskSnapshot' : 'restorePoint';
+}
+
+/** Disks that no driver can take (azure-facts §1 and §2), or not together with the machine's others. */
+function unfitForAny(disk: VmDisk, hasBlobs: boolean, problems: ReadonlyMap<string, string>): string | null {
+  const problem = problems.get(disk.lun);
+  if (problem !== undefined) return problem;
+  if (!disk.managed && disk.uniqueId === '') return 'it is an unmanaged disk whose page blob is not known';
+  if (disk.managed && hasBlobs) return 'the machine has unmanaged disks too, and no snapshot takes both';
   if (disk.needsEntraToRead) return 'its data can be read with an Entra token only (dataAccessAuthMode), which backups do not support yet';
   if (disk.logicalSectorBytes !== 512) return `it has sectors of ${disk.logicalSectorBytes} bytes; Azure hands those out as VHDX, which backups do not support yet`;
   if (disk.ephemeral) return 'it is ephemeral: its content lives on the host only';
@@ -99,6 +119,7 @@ const snapshotId = (vm: VmDescription, run: RunInput, vaultTag: string, lun: str
 };
 
 function makes(vm: VmDescription, run: RunInput, vaultTag: string, driver: RunPlan['driver'], disks: RunPlan['disks']): MadeSnapshot {
+  if (driver === 'vmSnapshotExtension') return { kind: 'blobSnapshots', blobs: disks.map(({ id }) => id) };
   const { collection, restorePoint } = madeNames(run.itemId, run.stamp, vaultTag);
   if (driver === 'diskSnapshot') return { kind: 'snapshots', ids: disks.map(({ snapshotId: id }) => id ?? '') };
   return { kind: 'restorePoint', ref: { ...placeOf(vm), collection, name: restorePoint } };

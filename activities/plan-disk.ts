@@ -6,7 +6,7 @@ import { HoldfastError } from '../errors/holdfast-error';
 import { findManifest, type ManifestDisk } from '../vault/manifest';
 import type { VaultAccess } from '../vault/tree';
 import type { DiskRange } from '../vault/block-source';
-import type { Cloud, SnapshotHandle } from './cloud';
+import { type Cloud, isSnapshotKind, type SnapshotHandle } from './cloud';
 import type { ActivityDeps } from './deps';
 import { ACCESS_SECONDS, openRanges } from './disk-access';
 import { activity } from './outcome';
@@ -59,7 +59,7 @@ async function usableBase(cloud: Cloud, uniqueId: string, disk: SnapshotDisk, si
   const no = (why: string): { handle: null; why: string } => ({ handle: null, why });
   if (pass > 0) return no('the audit found changes that the diff had missed');
   const { kind, snapshotId, familyId, uniqueId: parentUniqueId } = parent.source;
-  if ((kind !== 'diskRestorePoint' && kind !== 'snapshot') || typeof snapshotId !== 'string') return no('the recovery point before kept no base snapshot');
+  if (!isSnapshotKind(kind) || typeof snapshotId !== 'string') return no('the recovery point before kept no base snapshot');
   if (parentUniqueId !== uniqueId) return no('the disk was replaced');
   if (parent.sizeBytes !== sizeBytes) return no(`the disk was resized from ${parent.sizeBytes} to ${sizeBytes} bytes`);
   if (typeof familyId !== 'string' || familyId !== disk.familyId) return no('the snapshots are of different families');

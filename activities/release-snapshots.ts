@@ -3,7 +3,8 @@ import { createDocument, findDocument } from '../vault/documents';
 import { findManifest, type Manifest } from '../vault/manifest';
 import { runEnd } from '../vault/run';
 import type { VaultAccess } from '../vault/tree';
-import type { Cloud, SnapshotHandle } from './cloud';
+import { removeBlobSnapshots } from './blob-snapshots';
+import { type Cloud, isSnapshotKind, type SnapshotHandle } from './cloud';
 import type { ActivityDeps } from './deps';
 import { activity } from './outcome';
 import type { ReleaseResult, RunInput } from './types';
@@ -29,20 +30,26 @@ export async function releaseRun(deps: Pick<ActivityDeps, 'cloud' | 'nowMs'>, va
   await endAccess(deps.cloud, [...await handlesOf(vault, run), ...before.handles], parent ?? null);
   let pending = 0;
   for (const made of superseded(plan, parent ?? null, committed, before.made)) pending += await removeMade(deps.cloud, made);
+  // Of blob snapshots each is looked at by itself, since a run may have made more of them than it knows.
+  const blobs = [plan.makes, ...madeFor(parent ?? null), ...before.made].flatMap((made) => (made.kind === 'blobSnapshots' ? made.blobs : []));
+  const kept = committed ? (plan.keepBase === 'newest' ? await handlesOf(vault, run) : []) : handlesFor(parent ?? null);
+  if (blobs.length > 0) await removeBlobSnapshots(deps.cloud, vault, run, blobs, new Set(kept.map(({ id }) => id)));
   if (pending === 0) await createDocument(vault, records.released(run), { version: 1, at: new Date(deps.nowMs()).toISOString() } satisfies z.infer<typeof releasedSchema>);
   return { pending };
 }
 
 /** Everything that may be there, but what the next run needs as its base: this run's own when it is committed, else the recovery point's before it. */
 function superseded(plan: RunPlan, parent: Manifest | null, committed: boolean, before: readonly MadeSnapshot[]): MadeSnapshot[] {
-  const ofParent = (parent?.disks ?? []).map(({ source }) => source.made as MadeSnapshot | undefined).filter((made) => made !== undefined);
+  const ofParent = madeFor(parent);
   const kept = new Set((committed ? (plan.keepBase === 'newest' ? [plan.makes] : []) : ofParent).map(keyOf));
   const all = new Map([plan.makes, ...ofParent, ...before].map((made) => [keyOf(made), made]));
   return [...all].filter(([key]) => !kept.has(key)).map(([, made]) => made);
 }
 
+const madeFor = (parent: Manifest | null): MadeSnapshot[] => (parent?.disks ?? []).map(({ source }) => source.made as MadeSnapshot | undefined).filter((made) => made !== undefined);
+
 const keyOf = (made: MadeSnapshot): string =>
-  (made.kind === 'snapshots' ? made.ids.join() : [made.ref.subscriptionId, made.ref.resourceGroup, made.ref.collection, made.ref.name].join('/')).toLowerCase();
+  (made.kind === 'snapshots' ? made.ids.join() : made.kind === 'blobSnapshots' ? made.blobs.join() : [made.ref.subscriptionId, made.ref.resourceGroup, made.ref.collection, made.ref.name].join('/')).toLowerCase();
 
 /** What the runs made, and may have opened, since the last one after which nothing was left, its own base included. */
 async function leftBefore(vault: VaultAccess, run: RunInput): Promise<{ made: MadeSnapshot[]; handles: SnapshotHandle[] }> {
@@ -62,15 +69,15 @@ const handlesOf = async (vault: VaultAccess, run: RunInput): Promise<SnapshotHan
   (await findDocument(vault, records.snapshot(run), snapshotSchema))?.disks.map(({ handle }) => handle) ?? [];
 
 async function endAccess(cloud: Cloud, opened: readonly SnapshotHandle[], parent: Manifest | null): Promise<void> {
-  const handles = [...opened];
-  for (const { source } of parent?.disks ?? []) {
-    if ((source.kind === 'diskRestorePoint' || source.kind === 'snapshot') && typeof source.snapshotId === 'string') handles.push({ kind: source.kind, id: source.snapshotId });
-  }
-  for (const handle of handles) await cloud.endAccess(handle);
+  for (const handle of [...opened, ...handlesFor(parent)]) await cloud.endAccess(handle);
 }
+
+const handlesFor = (parent: Manifest | null): SnapshotHandle[] =>
+  (parent?.disks ?? []).flatMap(({ source }) => (isSnapshotKind(source.kind) && typeof source.snapshotId === 'string' ? [{ kind: source.kind, id: source.snapshotId }] : []));
 
 /** Starts the deletion and answers how many are still there. */
 export async function removeMade(cloud: Cloud, made: MadeSnapshot): Promise<number> {
+  if (made.kind === 'blobSnapshots') return 0;
   if (made.kind === 'restorePoint') return await cloud.startDeleteRestorePoint(made.ref) === 'absent' ? 0 : 1;
   let left = 0;
   for (const id of made.ids) if (await cloud.startDeleteSnapshot(id) !== 'absent') left++;

@@ -1,6 +1,7 @@
 import { HoldfastError } from '../errors/holdfast-error';
 import type { Consistency } from '../vault/manifest';
 import type { VaultAccess } from '../vault/tree';
+import { lookAtBlobSnapshots, startBlobSnapshots } from './blob-snapshots';
 import type { RestorePointRef, RestorePointStatus, SnapshotStatus } from './cloud';
 import type { ActivityDeps } from './deps';
 import { activity } from './outcome';
@@ -24,6 +25,8 @@ export const createStartSnapshot = (deps: ActivityDeps) => activity(async (run: 
   const tags = tagsOf(vault, run);
   if (plan.makes.kind === 'restorePoint') {
     await deps.cloud.startRestorePoint({ ...plan.makes.ref, vmId: plan.vmId, location: plan.location, excludeDiskIds: plan.excludedDiskIds, crashConsistent: plan.crashConsistent, tags });
+  } else if (plan.makes.kind === 'blobSnapshots') {
+    await startBlobSnapshots(deps, vault, run, plan);
   } else {
     for (const { snapshotId, id } of plan.disks) await deps.cloud.startSnapshot({ id: snapshotId ?? '', diskId: id, location: plan.location, tags });
   }
@@ -41,13 +44,14 @@ export const createSnapshotStatus = (deps: ActivityDeps) => activity(async (inpu
   await assertRunOpen(vault, input, deps.nowMs());
   const plan = await recall(vault, records.plan(input), planSchema);
   const { makes } = plan;
-  const look = makes.kind === 'restorePoint' ? await lookAtRestorePoint(deps, plan, makes.ref) : await lookAtSnapshots(deps, plan);
+  const look = makes.kind === 'restorePoint' ? await lookAtRestorePoint(deps, plan, makes.ref)
+    : makes.kind === 'blobSnapshots' ? { percent: 0, snapshot: await lookAtBlobSnapshots(deps, vault, input, plan) } : await lookAtSnapshots(deps, plan);
   if (look.snapshot === null) {
     if (input.last) throw new HoldfastError('SNAPSHOT_TIMEOUT', `The snapshot of ${plan.vmName} is at ${look.percent} % and its time is over`);
     return { state: 'running', percent: look.percent, consistency: null, warnings: [] };
   }
   const snapshot = await remember(vault, records.snapshot(input), snapshotSchema, () => Promise.resolve(look.snapshot as RunSnapshot));
-  return { state: 'ready', percent: 100, consistency: snapshot.consistency, warnings: weaker(plan, snapshot.consistency) };
+  return { state: 'ready', percent: 100, consistency: snapshot.consistency, warnings: [...(snapshot.notes ?? []), ...weaker(plan, snapshot.consistency)] };
 });
 
 interface Look { readonly percent: number; readonly snapshot: RunSnapshot | null }

@@ -117,7 +117,7 @@ function whyIdle(newest: Manifest, vm: VmSummary | undefined, { policies, polici
 
 const pointId = ({ subscriptionId, resourceGroup, collection, name }: Extract<MadeSnapshot, { kind: 'restorePoint' }>['ref']): string =>
   `/subscriptions/${subscriptionId}/resourceGroups/${resourceGroup}/providers/Microsoft.Compute/restorePointCollections/${collection}/restorePoints/${name}`;
-const idsOf = (made: MadeSnapshot | undefined): readonly string[] => (made === undefined ? [] : made.kind === 'snapshots' ? made.ids : [pointId(made.ref)]);
+const idsOf = (made: MadeSnapshot | undefined): readonly string[] => (made === undefined || made.kind === 'blobSnapshots' ? [] : made.kind === 'snapshots' ? made.ids : [pointId(made.ref)]);
 
 /** Snapshots, and the restore points of collections, each with the run that made it. A name counts only where a run of that name is in the vault. */
 async function taggedOf(deps: ActivityDeps, vault: VaultAccess, itemId: string, resources: readonly OwnedResource[]): Promise<Tagged[]> {

@@ -53,7 +53,7 @@ export interface PlannedDisk {
 export interface PlanBackupResult {
   readonly vmName: string;
   readonly disks: readonly PlannedDisk[];
-  readonly driver: 'restorePoint' | 'diskSnapshot';
+  readonly driver: 'restorePoint' | 'diskSnapshot' | 'vmSnapshotExtension';
   readonly warnings: readonly string[];
   readonly parallel: Parallelism;
   readonly maxRunHours: number;

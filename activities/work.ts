@@ -1,10 +1,11 @@
 import { z } from 'zod';
-import { HoldfastError } from '../errors/holdfast-error';
+import { type ErrorReport, HoldfastError } from '../errors/holdfast-error';
 import { createDocument, findDocument } from '../vault/documents';
 import { blobRefSchema, statsSchema } from '../vault/manifest';
 import { recordEntrySchema } from '../vault/references';
 import { type RunRef, workFolder } from '../vault/run';
 import type { VaultAccess } from '../vault/tree';
+import { SNAPSHOT_KINDS } from './cloud';
 import type { DiskInput, RegionInput, RunInput } from './types';
 
 /**
@@ -12,8 +13,10 @@ import type { DiskInput, RegionInput, RunInput } from './types';
  * Histories carry counts only; these records carry the references. Every record is create-only: a step that runs again, or twice
  * at once, finds the first result and returns that.
  */
-const handleSchema = z.object({ kind: z.enum(['diskRestorePoint', 'snapshot']), id: z.string() });
+const handleSchema = z.object({ kind: z.enum(SNAPSHOT_KINDS), id: z.string() });
 const restorePointSchema = z.object({ subscriptionId: z.string(), resourceGroup: z.string(), collection: z.string(), name: z.string() });
+
+export const DRIVERS = ['restorePoint', 'diskSnapshot', 'vmSnapshotExtension'] as const;
 
 const plannedDiskSchema = z.object({
   disk: z.int(), name: z.string(), lun: z.string(), id: z.string(), uniqueId: z.string(), sizeBytes: z.number(), logicalSectorBytes: z.number(),
@@ -26,6 +29,8 @@ const plannedDiskSchema = z.object({
 const madeSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('restorePoint'), ref: restorePointSchema }),
   z.object({ kind: z.literal('snapshots'), ids: z.array(z.string()) }),
+  /** Found by their tags on these blobs: the service chooses their names. */
+  z.object({ kind: z.literal('blobSnapshots'), blobs: z.array(z.string()) }),
 ]);
 export type MadeSnapshot = z.infer<typeof madeSchema>;
 
@@ -33,7 +38,7 @@ export const planSchema = z.object({
   version: z.literal(1),
   vmId: z.string(), vmName: z.string(), location: z.string(), osType: z.string(), model: z.record(z.string(), z.unknown()),
   slot: z.string().nullable(), policy: z.string().nullable(), startedAt: z.string(),
-  driver: z.enum(['restorePoint', 'diskSnapshot']),
+  driver: z.enum(DRIVERS),
   crashConsistent: z.boolean(), failOnWeaker: z.boolean(), keepBase: z.enum(['newest', 'none']),
   bandwidthMiBPerSecond: z.number().nullable(),
   disks: z.array(plannedDiskSchema).min(1),
@@ -49,8 +54,15 @@ export const snapshotSchema = z.object({
   consistency: z.enum(['application', 'file-system', 'crash', 'crash-per-disk']),
   createdAt: z.string(),
   disks: z.array(z.object({ disk: z.int(), handle: handleSchema, familyId: z.string().nullable(), sourceUniqueId: z.string().nullable() })),
+  /** What a person should know of how it came about. */
+  notes: z.array(z.string()).optional(),
 });
 export type RunSnapshot = z.infer<typeof snapshotSchema>;
+
+/** When the guest was first asked for its snapshots. */
+export const guestAskedSchema = z.object({ version: z.literal(1), askedAtMs: z.number() });
+/** Why the guest could not be made consistent. */
+export const guestFailedSchema = z.object({ version: z.literal(1), failure: z.custom<ErrorReport>((value) => typeof value === 'object' && value !== null && 'code' in value && 'message' in value) });
 
 export const diskPlanSchema = z.object({
   version: z.literal(1),
@@ -84,6 +96,8 @@ export const releasedSchema = z.object({ version: z.literal(1), at: z.string() }
 /** Names of the records. */
 export const records = {
   plan: (run: RunInput): string => `${workFolder(run)}/plan`,
+  guestAsked: (run: RunInput): string => `${workFolder(run)}/guest-asked`,
+  guestFailed: (run: RunInput): string => `${workFolder(run)}/guest-failed`,
   snapshot: (run: RunInput): string => `${workFolder(run)}/snapshot`,
   diskFolder: (disk: DiskInput): string => `${workFolder(disk)}/d${disk.disk}-${disk.pass}`,
   diskPlan: (disk: DiskInput): string => `${records.diskFolder(disk)}/plan`,

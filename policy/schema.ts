@@ -21,7 +21,7 @@ const policySchema = z.strictObject({
   schedule: scheduleSchema,
   firstBackup: z.enum(['now', 'next-slot']).default('now'),
   items: itemsSchema,
-  driver: z.enum(['auto', 'restorePoint', 'diskSnapshot']).default('auto'),
+  driver: z.enum(['auto', 'restorePoint', 'diskSnapshot', 'vmSnapshotExtension']).default('auto'),
   consistency: z.enum(['application', 'crash']).default('application'),
   onWeakerConsistency: z.enum(['accept', 'fail']).default('accept'),
   excludeDisks: z.array(diskRuleSchema).max(MAX_DISK_RULES).default([]),

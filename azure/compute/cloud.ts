@@ -5,6 +5,10 @@ import { HoldfastError } from '../../errors/holdfast-error';
 import { realWaiting, type Waiting } from '../disk/backoff';
 import { createDataClient } from '../disk/data-client';
 import { createRangeLister } from '../disk/ranges';
+import { createBlobAddresses } from '../extension/blob-address';
+import { blobDiskOperations } from '../extension/blob-disks';
+import { BlobServices } from '../extension/blob-service';
+import { guestSnapshotOperations } from '../extension/guest-snapshots';
 import { accessOperations, type AccessSettings } from './access';
 import { armPatience, createArmClient, type Credential, parseArmEndpoint } from './arm-client';
 import type { ArmContext } from './context';
@@ -36,11 +40,19 @@ export interface CloudSettings {
 export function createCloud(settings: CloudSettings): Cloud {
   const context = armContextOf(settings);
   const lister = createRangeLister({ waiting: context.waiting });
+  const addresses = createBlobAddresses(armEndpointOf(settings), settings.dataPlaneHosts ?? []);
+  const services = new BlobServices(settings.credential, context.waiting);
+  const blobs = blobDiskOperations(addresses, services);
+  const managed = accessOperations(context, accessSettingsOf(settings));
   return {
     ...vmOperations(context),
     ...restorePointOperations(context),
     ...snapshotOperations(context),
-    ...accessOperations(context, accessSettingsOf(settings)),
+    ...blobs,
+    ...guestSnapshotOperations(context, addresses, services, blobs),
+    grantRead: (handle, seconds) => (handle.kind === 'blobSnapshot' ? blobs.grantBlobRead(handle.id, seconds) : managed.grantRead(handle, seconds)),
+    // A signature on a blob snapshot is a short one and ends by itself: there is nothing that could be taken back.
+    endAccess: (handle) => (handle.kind === 'blobSnapshot' ? Promise.resolve() : managed.endAccess(handle)),
     listRanges: lister.listRanges,
     listChangedRanges: lister.listChangedRanges,
   };

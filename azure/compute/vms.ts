@@ -69,6 +69,7 @@ async function describeDisk(context: ArmContext, attached: AttachedDisk): Promis
     name: seen.name ?? disk?.name ?? '',
     id: diskId ?? '',
     managed: diskId !== undefined,
+    blobUrl: diskId === undefined ? (seen.vhd?.uri?.split('?')[0] ?? null) : null,
     uniqueId: disk?.uniqueId ?? '',
     sizeBytes: disk?.diskSizeBytes ?? (disk?.diskSizeGB ?? seen.diskSizeGB ?? 0) * gib,
     sku: disk?.sku?.name ?? seen.managedDisk?.storageAccountType ?? '',

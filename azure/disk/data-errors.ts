@@ -13,6 +13,8 @@ const diffUnsupportedCodes = new Set([
   'PreviousSnapshotOperationNotSupported',
   'PreviousSnapshotCannotBeNewer',
   'BlobGenerationMismatch',
+  // The blob was written anew under its name since the older snapshot.
+  'BlobOverwritten',
 ]);
 
 export function singleHeader(headers: IncomingHttpHeaders, name: string): string | undefined {

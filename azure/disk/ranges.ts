@@ -130,14 +130,15 @@ class PageListAsker {
   }
 
   async ask(access: AccessUrl, base: AccessUrl | undefined, window: DiskRange, marker: string): Promise<PageList | 'marker refused'> {
+    assertComparable(access, base);
     const doing = `${base === undefined ? 'listing' : 'comparing'} the ranges of ${String(window.length)} bytes at ${String(window.offset)}`;
     const response = await sendPatiently(this.client, {
       method: 'GET',
-      url: this.urlOf(access, marker),
+      url: this.urlOf(access, marker, base?.blobSnapshot),
       headers: {
         'x-ms-version': serviceVersion,
         'x-ms-range': `bytes=${String(window.offset)}-${String(window.offset + window.length - 1)}`,
-        ...(base === undefined ? {} : { 'x-ms-previous-snapshot-url': base.url }),
+        ...(base === undefined || base.blobSnapshot !== undefined ? {} : { 'x-ms-previous-snapshot-url': base.url }),
       },
       maxBodyBytes: maxListBytes,
     }, doing, this.options.patience ?? dataPatience, this.options.waiting ?? realWaiting);
@@ -149,14 +150,26 @@ class PageListAsker {
     return parsePageList(response.body.toString('utf8'));
   }
 
-  private urlOf(access: AccessUrl, marker: string): string {
+  private urlOf(access: AccessUrl, marker: string, previous: string | undefined): string {
     const url = new URL(access.url);
     // Appended as text, because URLSearchParams would spell the signature anew.
     const parameters = ['comp=pagelist'];
+    if (previous !== undefined) parameters.push(`prevsnapshot=${encodeURIComponent(previous)}`);
     if (marker !== '') parameters.push(`marker=${encodeURIComponent(marker)}`);
     url.search = `${url.search === '' ? '?' : `${url.search}&`}${parameters.join('&')}`;
     return url.toString();
   }
+}
+
+/**
+ * Snapshots of a plain page blob are compared by their times (`prevsnapshot`), and only with others of the same blob; managed disks' by their
+ * URLs. Of two that do not go together nothing is asked: the answer would be of something else.
+ */
+function assertComparable(access: AccessUrl, base: AccessUrl | undefined): void {
+  if (base === undefined) return;
+  const addressOf = (url: string): string => url.split('?')[0] ?? '';
+  const isPair = access.blobSnapshot === undefined ? base.blobSnapshot === undefined : base.blobSnapshot !== undefined && addressOf(access.url) === addressOf(base.url);
+  if (!isPair) throw new HoldfastError('CLOUD_DIFF_UNSUPPORTED', 'The two snapshots are not of the same blob', { data: { serviceCode: '' } });
 }
 
 function isAboutParameters(response: DataResponse): boolean {

@@ -73,7 +73,7 @@ export async function listDisks(world: World, underId: string): Promise<ArmReply
   const owners = await world.vms();
   const ownerOf = (diskId: string): LocalVm | undefined => owners.find((one) => one.disks.some((disk) => sameId(world.diskResourceId(disk), diskId)));
   for (const vm of await world.folder.list()) {
-    for (const disk of vm.disks) if (keyOf(world.diskResourceId(disk)).startsWith(`${keyOf(underId)}/`)) value.push(folderDiskJson(world, vm, disk, ownerOf(world.diskResourceId(disk))));
+    for (const disk of vm.unmanaged ? [] : vm.disks) if (keyOf(world.diskResourceId(disk)).startsWith(`${keyOf(underId)}/`)) value.push(folderDiskJson(world, vm, disk, ownerOf(world.diskResourceId(disk))));
   }
   for (const record of Object.values(world.state.disks)) {
     if (!keyOf(record.id).startsWith(`${keyOf(underId)}/`)) continue;

@@ -193,6 +193,7 @@ function checkAllowed(world: World, vm: LocalVm, disks: readonly LocalDisk[], as
   if (ofVm.some((point) => point.state === 'Creating')) {
     throw new ArmError(409, 'VMRestorePointClientError', "RestorePoint creation failed since a concurrent 'Create RestorePoint' operation was triggered on the VM.");
   }
+  if (vm.unmanaged) throw new ArmError(409, 'OperationNotAllowed', 'Creation of Restore Point of a Virtual Machine with unmanaged disks is not supported.');
   if (disks.length === 0) throw new ArmError(400, 'InvalidParameter', 'A restore point needs at least one disk.');
   if (disks.some((disk) => disk.maxShares > 1)) {
     throw new ArmError(409, 'VMRestorePointClientError', 'Creation of Restore Point of a Virtual Machine with Shared disks is not supported. You may exclude this disk from the restore point via excludeDisks property.');

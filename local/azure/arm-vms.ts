@@ -2,6 +2,7 @@ import type { LocalDisk, LocalVm } from './subscription-folder';
 import type { VmRecord } from './vm-state';
 import { localLocation } from './subscription-folder';
 import type { JsonObject } from './wire';
+import { vhdBlobUrl } from './vhd-blobs';
 import type { World } from './world';
 
 const gibibyte = 1024 ** 3;
@@ -30,8 +31,8 @@ export function vmJson(world: World, vm: LocalVm, withInstanceView: boolean): Js
       timeCreated: new Date(vm.createdAtMs).toISOString(),
       hardwareProfile: { vmSize: vm.vmSize },
       storageProfile: {
-        ...(osDisk === undefined ? {} : { osDisk: { osType: vm.osType, ...attachedDisk(world, osDisk) } }),
-        dataDisks: dataDisks.map((disk) => ({ lun: Number(disk.lun), toBeDetached: false, ...attachedDisk(world, disk) })),
+        ...(osDisk === undefined ? {} : { osDisk: { osType: vm.osType, ...attachedDisk(world, vm, osDisk) } }),
+        dataDisks: dataDisks.map((disk) => ({ lun: Number(disk.lun), toBeDetached: false, ...attachedDisk(world, vm, disk) })),
         diskControllerType: 'SCSI',
       },
       ...(made === undefined
@@ -42,7 +43,7 @@ export function vmJson(world: World, vm: LocalVm, withInstanceView: boolean): Js
   };
 }
 
-function attachedDisk(world: World, disk: LocalDisk): JsonObject {
+function attachedDisk(world: World, vm: LocalVm, disk: LocalDisk): JsonObject {
   return {
     name: disk.name,
     createOption: 'Attach',
@@ -51,7 +52,7 @@ function attachedDisk(world: World, disk: LocalDisk): JsonObject {
     deleteOption: 'Detach',
     diskSizeGB: sizeGB(disk.sizeBytes),
     ...(disk.ephemeral ? { diffDiskSettings: { option: 'Local' } } : {}),
-    managedDisk: { id: world.diskResourceId(disk), storageAccountType: disk.sku },
+    ...(vm.unmanaged ? { vhd: { uri: vhdBlobUrl(world, disk) } } : { managedDisk: { id: world.diskResourceId(disk), storageAccountType: disk.sku } }),
   };
 }
 

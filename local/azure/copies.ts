@@ -5,6 +5,7 @@ import { isHoldfastError, messageOf } from '../../errors/holdfast-error';
 import { buildFixedFooter, vhdFooterBytes } from '../../vault/vhd-footer';
 import { copyImage } from '../images/copy-image';
 import { openImage, type ImageSource } from '../images/open-image';
+import { guestState } from './guest-state';
 import type { DiskCopy } from './state';
 import { ArmError } from './wire';
 import type { World } from './world';
@@ -104,6 +105,7 @@ export async function removeOrphans(world: World): Promise<void> {
   for (const snapshot of Object.values(world.state.snapshots)) if (snapshot.copy !== null) named.add(`${snapshot.copy.id}.vhd`);
   for (const point of Object.values(world.state.restorePoints)) for (const disk of point.disks) if (disk.copy !== null) named.add(`${disk.copy.id}.vhd`);
   for (const disk of Object.values(world.state.disks)) named.add(disk.file);
+  for (const { copy } of Object.values(guestState(world.state).snapshots)) named.add(`${copy.id}.vhd`);
   const folder = join(world.store.folder, 'content');
   for (const name of await readdir(folder)) if (!named.has(name)) await rm(join(folder, name), { force: true });
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { guestOutcomes } from './guest';
 
 const matching = {
   /** HTTP method, any when left out. */
@@ -29,6 +30,8 @@ export const faultSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('expireAccess'), ...matching }),
   /** A page-range diff leaves its first `count` ranges out, as a service that lies would. */
   z.strictObject({ kind: z.literal('omitRanges'), count: z.int().min(1), ...matching }),
+  /** A snapshot by the extension goes wrong inside of the guest; `path` matches the extension's id. */
+  z.strictObject({ kind: z.literal('guest'), outcome: z.enum(guestOutcomes), ...matching }),
   /** At once: the VM of that folder is gone, its images stay. */
   z.strictObject({ kind: z.literal('deleteVm'), vm: z.string() }),
   /** At once: the disk in that file (name inside the VM's folder) gets a new unique id, as a replaced disk has. */

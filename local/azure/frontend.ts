@@ -3,18 +3,24 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { routeArm } from './arm-router';
+import { StorageAccount } from './storage-account';
+import { localAccount } from './storage-access';
 import type { ArmThrottle } from './arm-throttle';
 import { header, sendBlobError } from './blob-http';
 import type { DataPlane } from './data-plane';
 import { faultSchema } from './faults';
-import { ArmError, BlobError, maxBodyBytes, parseJsonObject, readBody, sendJson, type ArmReply, type Json, type JsonObject } from './wire';
+import { ArmError, BlobError, isObject, maxBodyBytes, objectAt, parseJsonObject, readBody, sendJson, type ArmReply, type Json, type JsonObject } from './wire';
 import type { World } from './world';
 
 const anyAddress = ['0.0.0.0', '::'];
 
 /** Takes every request apart, applies the faults that are planned for it, and hands it to who answers it. */
 export class Frontend {
-  constructor(private readonly world: World, private readonly dataPlane: DataPlane, private readonly throttle: ArmThrottle, private readonly hostname: string) {}
+  private readonly account: StorageAccount;
+
+  constructor(private readonly world: World, private readonly dataPlane: DataPlane, private readonly throttle: ArmThrottle, private readonly hostname: string) {
+    this.account = new StorageAccount(world);
+  }
 
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://stand-in');
@@ -25,6 +31,7 @@ export class Frontend {
     if (url.pathname.startsWith('/_standin/')) return this.admin(request, response, url);
     if (await this.struck(request, response, url)) return;
     if (url.pathname.startsWith('/disk/')) await this.dataPlane.handle(request, response, url);
+    else if (url.pathname.startsWith(`/${localAccount}/`)) await this.account.handle(request, response, url);
     else await this.arm(request, response, url);
   }
 
@@ -57,7 +64,7 @@ export class Frontend {
       const code = refusal.code ?? (refusal.status === 429 ? 'TooManyRequests' : 'ServerBusy');
       const message = refusal.message ?? 'The server is busy.';
       request.resume();
-      if (url.pathname.startsWith('/disk/')) sendBlobError(request, response, new BlobError(refusal.status, code, message, headers), randomUUID());
+      if (/^\/disk\/|^\/localvhds\//.test(url.pathname)) sendBlobError(request, response, new BlobError(refusal.status, code, message, headers), randomUUID());
       else {
         sendJson(response, { ...errorReply(refusal.status, code, message), headers: { ...headers, 'x-ms-request-id': randomUUID() } });
         this.record(request, url, null, refusal.status);
@@ -130,7 +137,7 @@ export class Frontend {
   private record(request: IncomingMessage, url: URL, body: JsonObject | null, status: number): void {
     this.world.calls.record({
       atMs: this.world.now(), method: request.method ?? 'GET', path: decodedPath(url), apiVersion: url.searchParams.get('api-version'),
-      body: body !== null && Object.keys(body).length === 0 ? null : body, status,
+      body: body !== null && Object.keys(body).length === 0 ? null : withoutProtected(body), status,
     });
   }
 }
@@ -144,6 +151,13 @@ function loseAnswer(request: IncomingMessage, response: ServerResponse): void {
   response.writeHead = drop;
   response.write = () => true;
   response.end = drop;
+}
+
+/** What only the guest may see is not written down. */
+function withoutProtected(body: JsonObject | null): JsonObject | null {
+  const properties = body?.['properties'];
+  if (body === null || !isObject(properties) || properties['protectedSettings'] === undefined) return body;
+  return { ...body, properties: { ...properties, protectedSettings: { members: Object.keys(objectAt(properties, 'protectedSettings')).sort() } } };
 }
 
 function decodedPath(url: URL): string {

@@ -31,6 +31,7 @@ function madeMachine(world: World, record: VmRecord, made: NonNullable<VmRecord[
     hyperVGeneration: osDisk?.hyperVGeneration === 'V1' ? 'V1' : 'V2',
     // Nothing runs in it that could be frozen.
     consistency: 'crash',
+    unmanaged: false,
     disks: inOrder(found(world, os === null ? attached : [os, ...attached], images)),
   };
 }

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { accessUrl, endAccessOf } from './access';
 import { removeCopy } from './copies';
+import { guestState } from './guest-state';
 import type { OperationRecord } from './state';
 import { ArmError, type ArmReply } from './wire';
 import { keyOf, sameId, type World } from './world';
@@ -54,6 +55,14 @@ async function applyOutcome(world: World, operation: OperationRecord): Promise<v
       if (operation.failure !== null && record.before !== null) record.now = record.before;
       record.before = null;
       record.version += 1;
+      record.state = operation.failure === null ? 'Succeeded' : 'Failed';
+      return;
+    }
+    case 'guest': {
+      const { extensions, runCommands } = guestState(world.state);
+      const record = extensions[key] ?? runCommands[key];
+      if (record === undefined) return;
+      record.failure = operation.failure;
       record.state = operation.failure === null ? 'Succeeded' : 'Failed';
       return;
     }

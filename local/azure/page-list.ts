@@ -76,7 +76,7 @@ function parseUrl(text: string): URL {
   return parsed;
 }
 
-function answerLimit(url: URL, serverLimit: number): number {
+export function answerLimit(url: URL, serverLimit: number): number {
   const text = url.searchParams.get('maxresults');
   if (text === null) return serverLimit;
   const asked = Number(text);
@@ -85,11 +85,11 @@ function answerLimit(url: URL, serverLimit: number): number {
 }
 
 /** Opaque to clients, as the service's is. */
-function markerText(offset: number): string {
+export function markerText(offset: number): string {
   return Buffer.from(`next:${offset}`).toString('base64');
 }
 
-function markerOffset(url: URL): number {
+export function markerOffset(url: URL): number {
   const text = url.searchParams.get('marker');
   if (text === null || text === '') return 0;
   const match = /^next:(\d+)$/.exec(Buffer.from(text, 'base64').toString('latin1'));

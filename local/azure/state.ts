@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { HoldfastError, messageOf } from '../../errors/holdfast-error';
 import type { VmRecord } from './vm-state';
+import type { GuestState } from './guest-state';
 
 export type Lun = 'os' | number;
 export type ProvisioningState = 'Creating' | 'Succeeded' | 'Failed' | 'Deleting';
@@ -127,7 +128,7 @@ export interface AccessRecord {
   endedAtMs: number | null;
 }
 
-export type OperationKind = 'createRestorePoint' | 'createSnapshot' | 'createDisk' | 'grant' | 'revoke' | 'delete' | 'changeVm';
+export type OperationKind = 'createRestorePoint' | 'createSnapshot' | 'createDisk' | 'grant' | 'revoke' | 'delete' | 'changeVm' | 'guest';
 
 export interface OperationRecord {
   readonly id: string;
@@ -162,6 +163,8 @@ export interface StateContent {
   deletedVms: string[];
   /** How often a fault replaced the disk at this path. */
   replacedDisks: Record<string, number>;
+  /** Not there in a state that was written before there were guests: ask guestState(). */
+  guests?: GuestState;
 }
 
 const keptOperations = 500;

@@ -28,6 +28,8 @@ const vmSettings = z.strictObject({
   hyperVGeneration: z.enum(['V1', 'V2']).optional(),
   /** What a guest agent would reach. Files in a folder have no guest that could be frozen, so crash unless said otherwise. */
   consistency: z.enum(['application', 'file-system', 'crash']).optional(),
+  /** Its disks are page blobs in a storage account instead of managed disks. */
+  unmanaged: z.boolean().optional(),
   /** The file name of the OS disk. */
   osDisk: z.string().optional(),
   disks: z.record(z.string(), diskOverrides).optional(),
@@ -66,6 +68,7 @@ export interface LocalVm {
   readonly vmSize: string;
   readonly hyperVGeneration: 'V1' | 'V2';
   readonly consistency: 'application' | 'file-system' | 'crash';
+  readonly unmanaged: boolean;
   /** The OS disk first, then data disks by LUN. */
   readonly disks: readonly LocalDisk[];
 }
@@ -142,6 +145,7 @@ export class SubscriptionFolder {
       vmSize: settings.vmSize ?? 'Standard_D2s_v5',
       hyperVGeneration: settings.hyperVGeneration ?? 'V2',
       consistency: settings.consistency ?? 'crash',
+      unmanaged: settings.unmanaged ?? false,
       disks: this.describeDisks(name, folderName, settings, images),
     };
   }

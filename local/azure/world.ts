@@ -9,6 +9,7 @@ import { localResourceGroup, type LocalDisk, type LocalVm, type SubscriptionFold
 import { ArmError, type ArmReply, type JsonObject } from './wire';
 
 const briefMs = 100;
+const guestWaitMs = 10_000;
 
 export interface Snapshotlike {
   readonly kind: 'snapshot' | 'diskRestorePoint';
@@ -62,7 +63,7 @@ export class World {
   /** An image of the folder, whichever machine has it now; `vm` is the one in whose folder it lies. */
   async findFolderDisk(id: string): Promise<{ readonly vm: LocalVm; readonly disk: LocalDisk } | undefined> {
     for (const vm of await this.folder.list()) {
-      const disk = vm.disks.find((candidate) => sameId(this.diskResourceId(candidate), id));
+      const disk = vm.unmanaged ? undefined : vm.disks.find((candidate) => sameId(this.diskResourceId(candidate), id));
       if (disk !== undefined) return { vm, disk };
     }
     return undefined;
@@ -121,13 +122,22 @@ export class World {
    * Waits a moment for the work behind an operation, so that a small copy is over when its acceptance is answered and
    * no client has to be sent away for a whole second (Retry-After knows nothing shorter).
    */
-  async briefly(operation: OperationRecord): Promise<OperationRecord> {
+  async briefly(operation: OperationRecord, waitMs = briefMs): Promise<OperationRecord> {
     const running = this.work.get(operation.id);
     if (running === undefined) return operation;
     const stop = new AbortController();
-    await Promise.race([running, delay(briefMs, undefined, { signal: stop.signal }).catch(() => undefined)]);
+    await Promise.race([running, delay(waitMs, undefined, { signal: stop.signal }).catch(() => undefined)]);
     stop.abort();
     return operation;
+  }
+
+  /**
+   * Waits for what goes on in a guest, for some seconds. A test's clock leaps while nobody waits for an answer, and a guest
+   * works in real time: hours would pass on the one in a blink of the other.
+   */
+  async guestAtRest(targetId: string): Promise<void> {
+    const running = Object.values(this.state.operations).filter(({ kind, workDone, targetId: id }) => kind === 'guest' && !workDone && sameId(id, targetId));
+    for (const operation of running) await this.briefly(operation, guestWaitMs);
   }
 
   /** Resolves when no copy runs any more. */

@@ -6,7 +6,7 @@ import type { PolicyDocument } from '../../policy/schema';
 
 const GROUP = '/subscriptions/0f0e0d0c-1111-2222-3333-444455556666/resourceGroups/rg/providers/Microsoft.Compute';
 const disk = (lun: string, changes: Partial<VmDisk> = {}): VmDisk => ({
-  lun, name: `disk-${lun}`, id: `${GROUP}/disks/disk-${lun}`, managed: true, uniqueId: `u-${lun}`, sizeBytes: 1024 ** 3, sku: 'Premium_LRS', caching: 'None', maxShares: 1,
+  lun, name: `disk-${lun}`, id: `${GROUP}/disks/disk-${lun}`, managed: true, blobUrl: null, uniqueId: `u-${lun}`, sizeBytes: 1024 ** 3, sku: 'Premium_LRS', caching: 'None', maxShares: 1,
   ephemeral: false, writeAccelerated: false, logicalSectorBytes: 512, networkAccessPolicy: 'AllowAll', needsEntraToRead: false, hyperVGeneration: null, ...changes,
 });
 const vm = (...disks: VmDisk[]): VmDescription => ({ id: `${GROUP}/virtualMachines/web01`, name: 'web01', location: 'westeurope', tags: {}, uniqueId: 'vm', osType: 'Linux', disks, model: {} });
@@ -42,7 +42,7 @@ describe('the plan of a backup', () => {
   });
 
   const unfit: readonly [string, Partial<VmDisk>, RegExp][] = [
-    ['an unmanaged disk', { managed: false, id: '' }, /unmanaged page blob/], ['an ephemeral one', { ephemeral: true }, /ephemeral/], ['a shared one', { maxShares: 2 }, /shared/],
+    ['an unmanaged disk', { managed: false, id: '' }, /unmanaged disk whose page blob is not known/], ['an ephemeral one', { ephemeral: true }, /ephemeral/], ['a shared one', { maxShares: 2 }, /shared/],
     ['one with large sectors', { logicalSectorBytes: 4096 }, /sectors of 4096/], ['one that needs a token', { needsEntraToRead: true }, /Entra token/],
   ];
   for (const [what, changes, reason] of unfit) {
@@ -71,7 +71,7 @@ describe('the plan of a backup', () => {
       const made = plan([disk('os'), disk('0', changes)], { consistency: 'crash' });
       assert.equal(made.driver, 'diskSnapshot');
       assert.match(made.warnings.join(), /disk by disk instead of a restore point/);
-      assert.match(refusal([disk('os'), disk('0', changes)], { consistency: 'crash', driver: 'restorePoint' }), /cannot be backed up with a restore point/);
+      assert.match(refusal([disk('os'), disk('0', changes)], { consistency: 'crash', driver: 'restorePoint' }), /cannot be backed up with the driver restorePoint/);
       assert.equal(plan([disk('os'), disk('0', changes)]).driver, 'restorePoint');
     });
   }

@@ -48,9 +48,9 @@ describe('machines', () => {
     assert.equal(described.uniqueId, 'unique-vm');
     assert.equal(described.osType, 'Windows');
     assert.deepEqual(described.disks, [
-      { lun: 'os', name: 'os', id: `${compute}/disks/os`, managed: true, uniqueId: 'u-os', sizeBytes: 137438953472, sku: 'Premium_LRS', caching: 'ReadWrite', maxShares: 1, ephemeral: false, writeAccelerated: false, logicalSectorBytes: 512, networkAccessPolicy: 'DenyAll', needsEntraToRead: true, hyperVGeneration: 'V2' },
-      { lun: '7', name: 'fast', id: `${compute}/disks/fast`, managed: true, uniqueId: 'u-fast', sizeBytes: 2 * 1024 ** 3, sku: 'UltraSSD_LRS', caching: 'None', maxShares: 3, ephemeral: false, writeAccelerated: true, logicalSectorBytes: 4096, networkAccessPolicy: 'AllowAll', needsEntraToRead: false, hyperVGeneration: null },
-      { lun: '8', name: 'old', id: '', managed: false, uniqueId: '', sizeBytes: 4 * 1024 ** 3, sku: '', caching: 'ReadOnly', maxShares: 1, ephemeral: false, writeAccelerated: false, logicalSectorBytes: 512, networkAccessPolicy: 'AllowAll', needsEntraToRead: false, hyperVGeneration: null },
+      { lun: 'os', name: 'os', id: `${compute}/disks/os`, managed: true, blobUrl: null, uniqueId: 'u-os', sizeBytes: 137438953472, sku: 'Premium_LRS', caching: 'ReadWrite', maxShares: 1, ephemeral: false, writeAccelerated: false, logicalSectorBytes: 512, networkAccessPolicy: 'DenyAll', needsEntraToRead: true, hyperVGeneration: 'V2' },
+      { lun: '7', name: 'fast', id: `${compute}/disks/fast`, managed: true, blobUrl: null, uniqueId: 'u-fast', sizeBytes: 2 * 1024 ** 3, sku: 'UltraSSD_LRS', caching: 'None', maxShares: 3, ephemeral: false, writeAccelerated: true, logicalSectorBytes: 4096, networkAccessPolicy: 'AllowAll', needsEntraToRead: false, hyperVGeneration: null },
+      { lun: '8', name: 'old', id: '', managed: false, blobUrl: 'https://acc.blob.core.windows.net/vhds/old.vhd', uniqueId: '', sizeBytes: 4 * 1024 ** 3, sku: '', caching: 'ReadOnly', maxShares: 1, ephemeral: false, writeAccelerated: false, logicalSectorBytes: 512, networkAccessPolicy: 'AllowAll', needsEntraToRead: false, hyperVGeneration: null },
     ]);
   });
 

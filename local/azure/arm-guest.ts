@@ -1,0 +1,48 @@
+import { playExtension } from './guest';
+import { type ExtensionRecord, guestState } from './guest-state';
+import { look } from './operations';
+import { ArmError, objectAt, stringAt, tagsOf, type ArmReply, type JsonObject } from './wire';
+import { keyOf, notFound, type World } from './world';
+
+const publisher = 'Microsoft.Azure.RecoveryServices';
+const types = { Windows: 'VMSnapshot', Linux: 'VMSnapshotLinux' } as const;
+
+/** PUT virtualMachines/{vm}/extensions/{name}: only the snapshot extension of the guest's system, of which a VM has one. */
+export async function putExtension(world: World, id: string, body: JsonObject): Promise<ArmReply> {
+  await look(world, id);
+  const vmId = id.split('/').slice(0, -2).join('/');
+  const vm = await world.findVm(vmId);
+  if (vm === undefined) throw notFound(vmId);
+  const { protectedSettings, ...properties } = objectAt(body, 'properties');
+  const type = stringAt(properties, 'type');
+  if (stringAt(properties, 'publisher') !== publisher || type !== types[vm.osType] || stringAt(properties, 'typeHandlerVersion') === undefined) {
+    throw new ArmError(404, 'ArtifactNotFound', `Extension with publisher '${stringAt(properties, 'publisher') ?? ''}', type '${type ?? ''}' could not be found for a ${vm.osType} machine.`);
+  }
+  const extensions = guestState(world.state).extensions;
+  const existing = extensions[keyOf(id)];
+  if (existing?.state === 'Creating') throw new ArmError(409, 'Conflict', 'The request failed due to conflict with a concurrent request.');
+  const record: ExtensionRecord = { id, name: id.split('/').at(-1) ?? '', properties, state: 'Creating', failure: null, tasksDone: existing?.tasksDone ?? [] };
+  extensions[keyOf(id)] = record;
+  const hidden = objectAt({ protectedSettings }, 'protectedSettings');
+  // Accepted at once: what goes on in the guest takes as long as it takes.
+  world.startOperation('guest', id, { work: () => playExtension(world, vm, record, hidden) });
+  return { status: existing === undefined ? 201 : 200, body: extensionJson(record, tagsOf(body)) };
+}
+
+export async function getExtension(world: World, id: string): Promise<ArmReply> {
+  await world.guestAtRest(id);
+  await look(world, id);
+  const record = guestState(world.state).extensions[keyOf(id)];
+  if (record === undefined) throw notFound(id);
+  return { status: 200, body: extensionJson(record, {}) };
+}
+
+function extensionJson(record: ExtensionRecord, tags: Record<string, string>): JsonObject {
+  return {
+    id: record.id, name: record.name, type: 'Microsoft.Compute/virtualMachines/extensions', location: 'local', tags,
+    properties: {
+      ...record.properties, provisioningState: record.state,
+      instanceView: { name: record.name, statuses: record.failure === null ? [] : [{ code: `ProvisioningState/failed/${record.failure.code}`, level: 'Error', displayStatus: 'Provisioning failed', message: record.failure.message }] },
+    },
+  };
+}
