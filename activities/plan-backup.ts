@@ -46,7 +46,7 @@ export function planOf(vm: VmDescription, policy: PolicyDocument, input: PlanBac
   const excluded = new Map(excludedDisks(policy, vm.disks).map(({ disk, reason }) => [disk.lun, `excluded by the policy (${reason})`]));
   const crashConsistent = policy.consistency === 'crash';
   const wanted = vm.disks.filter(({ lun }) => !excluded.has(lun));
-  const hasBlobs = wanted.some(({ managed, uniqueId, lun }) => !managed && uniqueId !== '' && !problems.has(lun));
+  const hasBlobs = wanted.some(({ blobUrl, lun }) => blobUrl !== null && !problems.has(lun));
   const unfit = new Map(wanted.map((disk) => [disk.lun, unfitForAny(disk, hasBlobs, problems)] as const).filter(([, why]) => why !== null));
   const protectable = wanted.filter(({ lun }) => !unfit.has(lun));
   const warnings = wanted.flatMap(({ lun, name }) => (unfit.has(lun) ? [`Disk ${name} is not protected: ${unfit.get(lun)}`] : []));
@@ -85,7 +85,7 @@ function chooseDriver(vm: VmDescription, policy: PolicyDocument, disks: readonly
 function unfitForAny(disk: VmDisk, hasBlobs: boolean, problems: ReadonlyMap<string, string>): string | null {
   const problem = problems.get(disk.lun);
   if (problem !== undefined) return problem;
-  if (!disk.managed && disk.uniqueId === '') return 'it is an unmanaged disk whose page blob is not known';
+  if (!disk.managed && disk.blobUrl === null) return 'it is an unmanaged disk whose page blob is not known';
   if (disk.managed && hasBlobs) return 'the machine has unmanaged disks too, and no snapshot takes both';
   if (disk.needsEntraToRead) return 'its data can be read with an Entra token only (dataAccessAuthMode), which backups do not support yet';
   if (disk.logicalSectorBytes !== 512) return `it has sectors of ${disk.logicalSectorBytes} bytes; Azure hands those out as VHDX, which backups do not support yet`;
