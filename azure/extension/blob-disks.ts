@@ -20,7 +20,7 @@ export function blobDiskOperations(addresses: BlobAddresses, services: BlobServi
   return {
     async getBlobDisk(blobUrl: string): Promise<BlobDisk> {
       const address = addresses.parse(blobUrl);
-      const blob = services.pageBlob(address);
+      const blob = await services.pageBlob(address);
       const doing = `a look at ${address.url}`;
       const properties = await services.asking(doing, () => blob.getProperties());
       const sizeBytes = dataBytesOf(address, properties.blobType, properties.contentLength);
@@ -34,7 +34,8 @@ export function blobDiskOperations(addresses: BlobAddresses, services: BlobServi
       const address = addresses.parse(blobUrl);
       const [before] = await list(blobUrl, tags);
       if (before) return before;
-      const outcome = await services.once(() => services.pageBlob(address).createSnapshot({ metadata: { ...tags } }));
+      const blob = await services.pageBlob(address);
+      const outcome = await services.once(() => blob.createSnapshot({ metadata: { ...tags } }));
       if ('value' in outcome && outcome.value.snapshot) return snapshotOf(address, outcome.value.snapshot, tags);
       // Its name is the service's choice, so one whose answer was lost is known by its tags alone (fault 8). It is never asked for a second time from here.
       const [lost] = await list(blobUrl, tags);
@@ -44,14 +45,15 @@ export function blobDiskOperations(addresses: BlobAddresses, services: BlobServi
     },
     async deleteBlobSnapshot(snapshotId: string): Promise<'deleted' | 'absent'> {
       const address = addresses.parseSnapshot(snapshotId);
-      const blob = services.pageBlob(address);
+      const blob = await services.pageBlob(address);
       assertSnapshotUrl(blob, address.snapshot);
       const deleted = await services.askingIfThere(`the deletion of ${snapshotId}`, () => blob.delete());
       return deleted ? 'deleted' : 'absent';
     },
     async grantBlobRead(snapshotId: string, durationSeconds: number): Promise<AccessUrl> {
       const address = addresses.parseSnapshot(snapshotId);
-      const { blobType, contentLength } = await services.asking(`a look at ${snapshotId}`, () => services.pageBlob(address).getProperties());
+      const blob = await services.pageBlob(address);
+      const { blobType, contentLength } = await services.asking(`a look at ${snapshotId}`, () => blob.getProperties());
       const url = await services.signedUrl(address, 'r', Math.min(durationSeconds, longestReadSeconds));
       return { url, sizeBytes: dataBytesOf(address, blobType, contentLength), blobSnapshot: address.snapshot };
     },
@@ -60,7 +62,7 @@ export function blobDiskOperations(addresses: BlobAddresses, services: BlobServi
 
 async function itemsOf(services: BlobServices, address: BlobAddress): Promise<BlobItem[]> {
   const items: BlobItem[] = [];
-  const container = services.service(address).getContainerClient(address.container);
+  const container = (await services.service(address)).getContainerClient(address.container);
   for await (const item of container.listBlobsFlat({ prefix: address.blob, includeSnapshots: true, includeMetadata: true })) {
     if (item.name === address.blob && item.snapshot) items.push(item);
   }

@@ -1,6 +1,4 @@
-import {
-  AnonymousCredential, BlobSASPermissions, BlobServiceClient, generateBlobSASQueryParameters, type PageBlobClient, SASProtocol, type UserDelegationKey,
-} from '@azure/storage-blob';
+import type { BlobServiceClient, PageBlobClient, UserDelegationKey } from '@azure/storage-blob';
 import type { TokenCredential } from '@azure/identity';
 import type { ErrorCode } from '../../errors/catalogue';
 import { HoldfastError } from '../../errors/holdfast-error';
@@ -24,9 +22,11 @@ export class BlobServices {
 
   constructor(private readonly credential: Credential, private readonly waiting: Waiting) {}
 
-  service(address: BlobAddress): BlobServiceClient {
+  async service(address: BlobAddress): Promise<BlobServiceClient> {
     const known = this.clients.get(address.serviceUrl);
     if (known) return known;
+    // Loaded here: the storage client takes most of a cold start, and few machines have such disks.
+    const { AnonymousCredential, BlobServiceClient } = await import('./storage-sdk.js');
     // Over http, which is this machine alone, the SDK refuses to send a token.
     const credential = address.serviceUrl.startsWith('http:') ? new AnonymousCredential() : (this.credential as TokenCredential);
     const made = new BlobServiceClient(address.serviceUrl, credential, { retryOptions: { maxTries: 1 }, userAgentOptions: { userAgentPrefix: 'holdfast' } });
@@ -35,8 +35,8 @@ export class BlobServices {
   }
 
   /** The page blob, or the snapshot that the address names. */
-  pageBlob(address: BlobAddress): PageBlobClient {
-    const blob = this.service(address).getContainerClient(address.container).getPageBlobClient(address.blob);
+  async pageBlob(address: BlobAddress): Promise<PageBlobClient> {
+    const blob = (await this.service(address)).getContainerClient(address.container).getPageBlobClient(address.blob);
     return address.snapshot === null ? blob : blob.withSnapshot(address.snapshot);
   }
 
@@ -46,6 +46,7 @@ export class BlobServices {
    */
   async signedUrl(address: BlobAddress, permissions: string, seconds: number): Promise<string> {
     const key = await this.key(address, seconds);
+    const { BlobSASPermissions, generateBlobSASQueryParameters, SASProtocol } = await import('./storage-sdk.js');
     const query = generateBlobSASQueryParameters({
       containerName: address.container, blobName: address.blob, ...(address.snapshot === null ? {} : { snapshotTime: address.snapshot }),
       permissions: BlobSASPermissions.parse(permissions), expiresOn: new Date(this.waiting.now() + seconds * 1000), version: signedVersion,
@@ -59,8 +60,9 @@ export class BlobServices {
     const known = this.keys.get(address.serviceUrl);
     if (known && known.untilMs > nowMs + seconds * 1000) return known.key;
     const untilMs = nowMs + keyLifeMs;
+    const service = await this.service(address);
     const key = await this.asking(`a key for access to ${address.serviceUrl}`, () =>
-      this.service(address).getUserDelegationKey(new Date(nowMs - keyLeadMs), new Date(untilMs), { abortSignal: AbortSignal.timeout(tryTimeoutMs) }));
+      service.getUserDelegationKey(new Date(nowMs - keyLeadMs), new Date(untilMs), { abortSignal: AbortSignal.timeout(tryTimeoutMs) }));
     this.keys.set(address.serviceUrl, { key, untilMs });
     return key;
   }

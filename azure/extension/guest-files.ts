@@ -15,7 +15,7 @@ export class GuestFileStore {
 
   /** Makes the blobs where they are not there, and signs them. What the guest wrote already stays. */
   async prepare(files: GuestFiles, seconds: number): Promise<GuestFileAccess> {
-    const container = this.container(files);
+    const container = await this.container(files);
     await this.services.asking('a container for the status of snapshots', () => container.createIfNotExists());
     const [statusUrl = '', logUrl = ''] = await Promise.all(namesOf(files).map(async (name) => {
       await this.createEmpty(container, name);
@@ -26,7 +26,7 @@ export class GuestFileStore {
 
   /** What the guest wrote; empty when that is nothing, or the blob is not there. */
   async readStatus(files: GuestFiles): Promise<string> {
-    const blob = this.container(files).getBlockBlobClient(namesOf(files)[0]);
+    const blob = (await this.container(files)).getBlockBlobClient(namesOf(files)[0]);
     const text = await this.services.askingIfThere('a look at the status of the snapshot', async () => {
       const { contentLength = 0 } = await blob.getProperties();
       return contentLength === 0 ? '' : (await blob.downloadToBuffer(0, Math.min(contentLength, maxStatusBytes))).toString('utf8');
@@ -35,7 +35,7 @@ export class GuestFileStore {
   }
 
   async remove(files: GuestFiles): Promise<void> {
-    const container = this.container(files);
+    const container = await this.container(files);
     const found = await this.services.askingIfThere('a list of old status blobs', async () => {
       const names: string[] = [];
       for await (const { name } of container.listBlobsFlat({ prefix: `${files.folder}/` })) names.push(name);
@@ -57,8 +57,8 @@ export class GuestFileStore {
     });
   }
 
-  private container(files: GuestFiles): ContainerClient {
-    return this.services.service(this.addresses.parse(files.blobUrl)).getContainerClient(containerName);
+  private async container(files: GuestFiles): Promise<ContainerClient> {
+    return (await this.services.service(this.addresses.parse(files.blobUrl))).getContainerClient(containerName);
   }
 
   private address(files: GuestFiles, name: string): BlobAddress {
