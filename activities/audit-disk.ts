@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { auditUnchanged } from '../vault/audit';
+import { notingDamage } from '../vault/damage-ledger';
 import { REGION_WINDOWS } from '../vault/format';
 import { fromBitmap } from '../orchestrations/bitmap';
 import { refFromJson } from '../vault/ref-json';
@@ -25,7 +26,7 @@ export const createAuditDisk = (deps: ActivityDeps) => activity(async (input: Di
   await assertRunOpen(vault, input, deps.nowMs());
   const disk = await recall(vault, records.diskPlan(input), diskPlanSchema);
   if (disk.mode !== 'incremental') return { samples: 0, mismatches: 0 };
-  const audit = await remember(vault, records.audit(input), auditSchema, async () => {
+  const audit = await notingDamage(vault, deps.nowMs, () => remember(vault, records.audit(input), auditSchema, async () => {
     const grant = (): Promise<AccessUrl> => deps.cloud.grantRead(disk.handle, ACCESS_SECONDS);
     const source = deps.openSnapshotSource(await grant(), grant);
     try {
@@ -33,7 +34,7 @@ export const createAuditDisk = (deps: ActivityDeps) => activity(async (input: Di
     } finally {
       await source.close();
     }
-  });
+  }));
   if (audit.mismatches > 0) deps.log('The audit found changes that the diff had missed', { item: input.itemId, disk: input.disk, mismatches: audit.mismatches });
   return { samples: audit.samples, mismatches: audit.mismatches };
 });

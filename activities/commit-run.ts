@@ -4,9 +4,11 @@ import { abandonRun, commitRun, runEnd, sealRun } from '../vault/run';
 import { addStats, emptyStats } from '../vault/transfer-types';
 import type { VaultAccess } from '../vault/tree';
 import { treeHistory } from '../vault/references';
+import { healingWarnings } from '../vault/healing-warnings';
 import type { ActivityDeps } from './deps';
 import { placeOf } from './finish';
 import { activity } from './outcome';
+import { TREE_DAMAGED } from './plan-disk';
 import type { CommitRunResult, RunInput } from './types';
 import { auditSchema, diskDoneSchema, diskPlanSchema, planSchema, recall, records, snapshotSchema } from './work';
 import { findDocument } from '../vault/documents';
@@ -29,6 +31,7 @@ async function buildManifest(vault: VaultAccess, input: CommitRunInput): Promise
   const snapshot = await recall(vault, records.snapshot(input), snapshotSchema);
   const disks: ManifestDisk[] = [];
   const champions = new Set<string>();
+  const healing: string[] = [];
   for (const planned of plan.disks) {
     // A second pass over a disk stands above the first, which the audit refused.
     const pass = await findDocument(vault, records.diskDone({ ...input, disk: planned.disk, pass: 1 }), diskDoneSchema) ? 1 : 0;
@@ -39,9 +42,10 @@ async function buildManifest(vault: VaultAccess, input: CommitRunInput): Promise
     const made = snapshot.disks.find((candidate) => candidate.disk === planned.disk);
     const diskPlan = await recall(vault, records.diskPlan(disk), diskPlanSchema);
     for (const { id } of diskPlan.champions) champions.add(id);
+    healing.push(...healingWarnings(planned.name, done.stats, diskPlan.why === TREE_DAMAGED));
     disks.push({
       name: planned.name, lun: planned.lun, sizeBytes: diskPlan.sizeBytes, logicalSectorBytes: planned.logicalSectorBytes,
-      root: done.root, tree: treeHistory(placeOf(disk, diskPlan), done.records), mode: done.mode, stats: done.stats,
+      root: done.root, tree: treeHistory(placeOf(disk, diskPlan), done.records), mode: done.mode, stats: done.stats, ...(diskPlan.lenders.length > 0 ? { lenders: diskPlan.lenders } : {}),
       source: {
         kind: made?.handle.kind ?? null, snapshotId: made?.handle.id ?? null, familyId: made?.familyId ?? null, uniqueId: planned.uniqueId, diskId: planned.id,
         sku: planned.sku, caching: planned.caching, auditSamples: audit?.samples ?? 0, modeBecause: diskPlan.why, keepBase: plan.keepBase, made: plan.makes,
@@ -50,7 +54,7 @@ async function buildManifest(vault: VaultAccess, input: CommitRunInput): Promise
   }
   return {
     format: 'holdfast-recovery-point', version: 1, id: recoveryPointId(input.itemId, input.stamp), itemId: input.itemId, stamp: input.stamp, sequence: input.sequence,
-    slot: plan.slot, startedAt: plan.startedAt, createdAt: snapshot.createdAt, policy: plan.policy, consistency: snapshot.consistency, warnings: [...input.warnings],
+    slot: plan.slot, startedAt: plan.startedAt, createdAt: snapshot.createdAt, policy: plan.policy, consistency: snapshot.consistency, warnings: [...input.warnings, ...healing],
     source: { kind: 'azure-vm', name: plan.vmName, resourceId: plan.vmId, model: plan.model }, disks,
     parent: plan.parent && { id: plan.parent.id, sequence: plan.parent.sequence, digest: plan.parent.digest }, champions: [...champions],
     stats: disks.reduce((sum, { stats }) => addStats(sum, stats), emptyStats()),

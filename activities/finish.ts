@@ -2,6 +2,7 @@ import { HoldfastError } from '../errors/holdfast-error';
 import { fromBitmap } from '../orchestrations/bitmap';
 import { finishDisk } from '../vault/backup-disk';
 import type { BlobRef } from '../vault/blob';
+import { notingDamage } from '../vault/damage-ledger';
 import { parseDocument } from '../vault/documents';
 import { REGION_WINDOWS } from '../vault/format';
 import { refFromJson, refToJson } from '../vault/ref-json';
@@ -23,7 +24,7 @@ export const placeOf = (input: DiskInput, disk: DiskPlan): ReferencesPlace => re
 export const createFinishRegion = (deps: ActivityDeps) => activity(async (input: RegionInput): Promise<TransferStats> => {
   const vault = await deps.vault();
   await assertRunOpen(vault, input, deps.nowMs());
-  const done = await remember(vault, recordNames.regionDone(input), regionDoneSchema, async () => {
+  const done = await notingDamage(vault, deps.nowMs, () => remember(vault, recordNames.regionDone(input), regionDoneSchema, async () => {
     const disk = await recall(vault, recordNames.diskPlan(input), diskPlanSchema);
     const plan = await recall(vault, recordNames.regionPlan(input), regionPlanSchema);
     const { windows, stats } = await collectSlices(vault, input);
@@ -32,7 +33,7 @@ export const createFinishRegion = (deps: ActivityDeps) => activity(async (input:
     const { ref, record } = await recordReferences(vault, placeOf(input, disk), regionName(input.region), built);
     stats.storedBytes += built.storedBytes;
     return { version: 1 as const, stats, record, ref: ref === null || ref === 'same' ? ref : refToJson(ref) };
-  });
+  }));
   return done.stats;
 });
 
@@ -57,7 +58,7 @@ function assertComplete(input: RegionInput, planned: readonly number[], windows:
 export const createFinishDisk = (deps: ActivityDeps) => activity(async (input: DiskInput): Promise<TransferStats> => {
   const vault = await deps.vault();
   await assertRunOpen(vault, input, deps.nowMs());
-  const done = await remember(vault, recordNames.diskDone(input), diskDoneSchema, async () => {
+  const done = await notingDamage(vault, deps.nowMs, () => remember(vault, recordNames.diskDone(input), diskDoneSchema, async () => {
     const disk = await recall(vault, recordNames.diskPlan(input), diskPlanSchema);
     const stats = emptyStats();
     const regions = new Map<number, BlobRef | 'same' | null>();
@@ -72,6 +73,6 @@ export const createFinishDisk = (deps: ActivityDeps) => activity(async (input: D
     const root = await finishDisk(vault, disk.sizeBytes, parent, parent && await loadRoot(vault, parent), regions, placeOf(input, disk));
     stats.storedBytes += root.storedBytes;
     return { version: 1 as const, mode: disk.mode, stats, records: [...records, ...root.records], root: root.ref && refToJson(root.ref) };
-  });
+  }));
   return done.stats;
 });

@@ -3,7 +3,9 @@ import { isHoldfastError } from '../errors/holdfast-error';
 import { chooseChampions } from '../vault/champions';
 import { MAX_DISK_BYTES, REGION_BYTES } from '../vault/format';
 import { HoldfastError } from '../errors/holdfast-error';
-import { findManifest, type ManifestDisk } from '../vault/manifest';
+import { damagedPacks, recordDamage } from '../vault/damage-ledger';
+import { diskTree, findManifest, type ManifestDisk, parseRecoveryPointId } from '../vault/manifest';
+import { type ParentSurvey, surveyParent } from '../vault/parent-survey';
 import type { VaultAccess } from '../vault/tree';
 import type { DiskRange } from '../vault/block-source';
 import { type Cloud, isSnapshotKind, type SnapshotHandle } from './cloud';
@@ -21,6 +23,9 @@ export const createPlanDisk = (deps: ActivityDeps) => activity(async (input: Dis
   return { mode: plan.mode, sizeBytes: plan.sizeBytes, regions: plan.regions, why: plan.why };
 });
 
+/** Why a disk that has a recovery point is backed up as if it had none. */
+export const TREE_DAMAGED = 'the tree of the recovery point before is damaged';
+
 type SnapshotDisk = RunSnapshot['disks'][number];
 
 async function planDisk(deps: ActivityDeps, vault: VaultAccess, input: DiskInput): Promise<DiskPlan> {
@@ -32,32 +37,49 @@ async function planDisk(deps: ActivityDeps, vault: VaultAccess, input: DiskInput
   // The size that counts is that of the data behind the access: a restore point says whole GiB only.
   const { sizeBytes } = await deps.cloud.grantRead(disk.handle, ACCESS_SECONDS);
   if (sizeBytes > MAX_DISK_BYTES) throw new HoldfastError('SOURCE_TOO_LARGE', `${planned.name} has ${sizeBytes} bytes, more than ${MAX_DISK_BYTES}`);
-  const before = run.parent && (await findManifest(vault, input.itemId, run.parent.stamp))?.manifest;
-  const parent = before?.disks.find(({ lun, name }) => lun === planned.lun && name === planned.name);
-  const base = parent ? await usableBase(deps.cloud, planned.uniqueId, disk, sizeBytes, parent, input.pass) : { handle: null, why: 'there is no recovery point of this disk yet' };
+  const point = run.parent && (await findManifest(vault, input.itemId, run.parent.stamp))?.manifest;
+  const before = point?.disks.find(({ lun, name }) => lun === planned.lun && name === planned.name);
+  const survey = await lookOver(deps, vault, input, before);
+  const parent = survey.usable ? before : undefined;
+  const noParent = before ? TREE_DAMAGED : 'there is no recovery point of this disk yet';
+  const base = parent ? await usableBase(deps.cloud, planned.uniqueId, disk, sizeBytes, parent, input.pass) : { handle: null, why: noParent };
   const mode = base.handle ? 'incremental' : parent ? 'compared' : 'full';
   const common = {
-    version: 1 as const, sizeBytes, handle: disk.handle,
-    parent: before && parent ? { root: parent.root, sizeBytes: parent.sizeBytes, sequence: before.sequence, lineage: parent.tree.lineage } : null,
+    version: 1 as const, sizeBytes, handle: disk.handle, avoid: [...survey.avoid], forward: [...survey.forward], lenders: parent?.lenders ?? [],
+    parent: point && parent ? { root: parent.root, sizeBytes: parent.sizeBytes, sequence: point.sequence, lineage: parent.tree.lineage } : null,
   };
   if (mode === 'incremental') {
     try {
-      const regions = await regionsWithRanges(deps, disk.handle, base.handle, sizeBytes);
-      return { ...common, mode, why: base.why, regions, base: base.handle, champions: [] };
+      const regions = new Set([...await regionsWithRanges(deps, disk.handle, base.handle, sizeBytes), ...survey.regions]);
+      return { ...common, mode, why: base.why, regions: toBitmap(regions), base: base.handle, champions: [] };
     } catch (error) {
       if (!isHoldfastError(error, 'CLOUD_DIFF_UNSUPPORTED')) throw error;
       return { ...common, mode: 'compared', why: `the service cannot compare the snapshots: ${error.message}`, regions: allRegions(sizeBytes), base: null, champions: [] };
     }
   }
   if (mode === 'compared') return { ...common, mode, why: base.why, regions: allRegions(sizeBytes), base: null, champions: [] };
-  const champions = await chooseChampionsFor(deps, vault, input.itemId, disk);
-  return { ...common, mode, why: base.why, regions: await regionsWithRanges(deps, disk.handle, null, sizeBytes), base: null, champions };
+  const chosen = await chooseChampionsFor(deps, vault, input.itemId, disk);
+  // What of a damaged tree can still be read serves as a champion: its sound chunks need not be stored again.
+  const own = before?.root && run.parent ? [{ id: run.parent.id, root: before.root, diskBytes: before.sizeBytes }] : [];
+  return {
+    ...common, mode, why: base.why, regions: toBitmap(await regionsWithRanges(deps, disk.handle, null, sizeBytes)), base: null, champions: [...own, ...chosen],
+    lenders: [...new Set([...before?.lenders ?? [], ...chosen.map(({ id }) => parseRecoveryPointId(id).itemId)])],
+  };
+}
+
+/** What there is to heal and to copy forward, and whether the parent's tree can be built on. Damage that shows now is entered in the ledger. */
+async function lookOver(deps: ActivityDeps, vault: VaultAccess, input: DiskInput, before: ManifestDisk | null | undefined): Promise<ParentSurvey> {
+  const avoid = await damagedPacks(vault);
+  if (!before) return { usable: true, avoid: [...avoid], forward: [], regions: [], found: [] };
+  const survey = await surveyParent(vault, diskTree(before), { avoid, turn: input.sequence, lenders: before.lenders ?? [], thorough: input.pass > 0 });
+  await recordDamage(vault, survey.found, { by: 'backup', nowMs: deps.nowMs() });
+  return survey;
 }
 
 /** The snapshot that the parent's tree was made from, if it is still there and of the same disk, and why it is not used otherwise. */
 async function usableBase(cloud: Cloud, uniqueId: string, disk: SnapshotDisk, sizeBytes: number, parent: ManifestDisk, pass: number): Promise<{ handle: SnapshotHandle | null; why: string }> {
   const no = (why: string): { handle: null; why: string } => ({ handle: null, why });
-  if (pass > 0) return no('the audit found changes that the diff had missed');
+  if (pass > 0) return no('its first pass was refused');
   const { kind, snapshotId, familyId, uniqueId: parentUniqueId } = parent.source;
   if (!isSnapshotKind(kind) || typeof snapshotId !== 'string') return no('the recovery point before kept no base snapshot');
   if (parentUniqueId !== uniqueId) return no('the disk was replaced');
@@ -68,7 +90,7 @@ async function usableBase(cloud: Cloud, uniqueId: string, disk: SnapshotDisk, si
 }
 
 /** Regions with at least one range, found without reading more than one range of each. */
-async function regionsWithRanges(deps: ActivityDeps, handle: SnapshotHandle, base: SnapshotHandle | null, sizeBytes: number): Promise<string> {
+async function regionsWithRanges(deps: ActivityDeps, handle: SnapshotHandle, base: SnapshotHandle | null, sizeBytes: number): Promise<number[]> {
   const rangesIn = await openRanges(deps.cloud, handle, base);
   const regions: number[] = [];
   for (let region = 0; region * REGION_BYTES < sizeBytes; region++) {
@@ -78,7 +100,7 @@ async function regionsWithRanges(deps: ActivityDeps, handle: SnapshotHandle, bas
       break;
     }
   }
-  return toBitmap(regions);
+  return regions;
 }
 
 const allRegions = (sizeBytes: number): string => toBitmap(Array.from({ length: Math.ceil(sizeBytes / REGION_BYTES) }, (_, region) => region));

@@ -2,7 +2,9 @@ import { toBitmap } from '../orchestrations/bitmap';
 import { REGION_BYTES, REGION_WINDOWS, WINDOW_BYTES } from '../vault/format';
 import { refFromJson } from '../vault/ref-json';
 import { regionOf } from '../vault/backup-disk';
+import { notingDamage } from '../vault/damage-ledger';
 import type { InnerNode } from '../vault/nodes';
+import { windowsInNeed } from '../vault/parent-survey';
 import { loadRoot, type VaultAccess } from '../vault/tree';
 import { windowsOf } from '../vault/transfer';
 import type { ActivityDeps } from './deps';
@@ -15,10 +17,10 @@ import { assertRunOpen, type DiskPlan, diskPlanSchema, recall, records, regionPl
 export const createPlanRegion = (deps: ActivityDeps) => activity(async (input: RegionInput): Promise<PlanRegionResult> => {
   const vault = await deps.vault();
   await assertRunOpen(vault, input, deps.nowMs());
-  const plan = await remember(vault, records.regionPlan(input), regionPlanSchema, async () => {
+  const plan = await notingDamage(vault, deps.nowMs, () => remember(vault, records.regionPlan(input), regionPlanSchema, async () => {
     const disk = await recall(vault, records.diskPlan(input), diskPlanSchema);
     return { version: 1 as const, windows: toBitmap(await windowsToRead(deps, vault, disk, input.region)) };
-  });
+  }));
   return { windows: plan.windows };
 });
 
@@ -37,6 +39,10 @@ async function windowsToRead(deps: ActivityDeps, vault: VaultAccess, disk: DiskP
     const parent = await parentRegion(vault, disk, region);
     const end = Math.ceil(disk.sizeBytes / WINDOW_BYTES) - first;
     for (const window of parent?.children.keys() ?? []) if (window < end) windows.add(window);
+  } else if (disk.mode === 'incremental' && disk.avoid.length + disk.forward.length > 0) {
+    // Unchanged or not: what was damaged is healed, and what little is left of a sparse pack is copied forward.
+    const needy = await windowsInNeed(vault, await parentRegion(vault, disk, region), new Set([...disk.avoid, ...disk.forward]));
+    for (const window of needy) windows.add(window - first);
   }
   return windows;
 }

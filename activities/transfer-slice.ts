@@ -2,7 +2,9 @@ import { fromBitmap } from '../orchestrations/bitmap';
 import { parallelism } from '../orchestrations/limits';
 import type { DiskRange } from '../vault/block-source';
 import { REGION_WINDOWS, WINDOW_BYTES } from '../vault/format';
+import { notingDamage, recordDamage } from '../vault/damage-ledger';
 import { withLanes } from '../vault/lanes';
+import { damageOfLanes } from '../vault/parent-survey';
 import { transferSlice, windowJobs, windowsOf } from '../vault/transfer';
 import type { Spec } from '../vault/transfer-factory';
 import type { LaneJob } from '../vault/transfer-lane';
@@ -28,7 +30,7 @@ export const createTransferSlice = (deps: ActivityDeps) => activity(async (input
   await assertRunOpen(vault, input, deps.nowMs());
   const windows = fromBitmap(input.windows).map((window) => input.region * REGION_WINDOWS + window);
   const name = records.slice(input, (windows[0] ?? 0) % REGION_WINDOWS);
-  const record = await remember(vault, name, sliceSchema, async () => {
+  const record = await notingDamage(vault, deps.nowMs, () => remember(vault, name, sliceSchema, async () => {
     const disk = await recall(vault, records.diskPlan(input), diskPlanSchema);
     const jobs = await planJobs(deps, vault, disk, input.region, windows);
     const grant = (): Promise<AccessUrl> => deps.cloud.grantRead(disk.handle, ACCESS_SECONDS);
@@ -36,10 +38,11 @@ export const createTransferSlice = (deps: ActivityDeps) => activity(async (input
     const known = jobs.every(({ ranges }) => ranges !== null) ? jobs.reduce((sum, { ranges }) => sum + (ranges ?? []).reduce((bytes, { length }) => bytes + length, 0), 0) : Infinity;
     const outcome = await withLanes({
       factory: deps.transfer.factory, store: deps.transfer.store, keys: vault.keys, source: toSpec(await grant()), renew: async () => toSpec(await grant()),
-      champions: disk.champions, readBytesPerSecond: await bandwidthShare(vault, input), ...threadsFor(deps, known),
+      champions: disk.champions, avoid: disk.avoid, forward: disk.forward, readBytesPerSecond: await bandwidthShare(vault, input), ...threadsFor(deps, known),
     }, (lanes) => transferSlice(lanes, jobs));
-    return { version: 1 as const, stats: outcome.stats, windows: outcome.windows.map(({ usage, hooks, ...rest }) => ({ ...rest, usage: [...usage], hooks: [...hooks] })) };
-  });
+    await recordDamage(vault, damageOfLanes(outcome.windows), { by: 'backup', nowMs: deps.nowMs() });
+    return { version: 1 as const, stats: outcome.stats, windows: outcome.windows.map(({ window, leaf, usage, hooks, stats, parentLost }) => ({ window, leaf, usage: [...usage], hooks: [...hooks], stats, parentLost })) };
+  }));
   return record.stats;
 });
 

@@ -70,6 +70,8 @@ export const diskPlanSchema = z.object({
   handle: handleSchema, base: handleSchema.nullable(),
   parent: z.object({ root: blobRefSchema.nullable(), sizeBytes: z.number(), sequence: z.int(), lineage: z.string() }).nullable(),
   champions: z.array(z.object({ id: z.string(), root: blobRefSchema, diskBytes: z.number() })),
+  /** Damaged packs, from which nothing is taken over; sparse packs, which are copied forward; items whose chunks the tree has taken over. */
+  avoid: z.array(z.string()).default([]), forward: z.array(z.string()).default([]), lenders: z.array(z.string()).default([]),
 });
 export type DiskPlan = z.infer<typeof diskPlanSchema>;
 
@@ -79,7 +81,7 @@ const usageSchema = z.tuple([z.string(), z.number(), z.number()]).readonly();
 export const sliceSchema = z.object({
   version: z.literal(1), stats: statsSchema,
   windows: z.array(z.object({
-    window: z.int(), leaf: z.union([blobRefSchema, z.literal('same'), z.null()]), usage: z.array(usageSchema), hooks: z.array(z.string()), stats: statsSchema,
+    window: z.int(), leaf: z.union([blobRefSchema, z.literal('same'), z.null()]), usage: z.array(usageSchema), hooks: z.array(z.string()), stats: statsSchema, parentLost: z.boolean().optional(),
   })),
 });
 

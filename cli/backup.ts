@@ -7,10 +7,13 @@ import { formatStamp } from '../policy/slot';
 import { auditUnchanged } from '../vault/audit';
 import { backupDisk, type BackupDiskOutcome } from '../vault/backup-disk';
 import type { DiskRange } from '../vault/block-source';
-import { chooseChampions } from '../vault/champions';
+import { type Champion, chooseChampions } from '../vault/champions';
+import { damagedPacks, notingDamage, recordDamage } from '../vault/damage-ledger';
+import { healingWarnings } from '../vault/healing-warnings';
 import { recordItem } from '../vault/items';
 import { prepareLanes, withLanes } from '../vault/lanes';
-import { diskTree, type LoadedManifest, type Manifest, type ManifestDisk, recoveryPointId } from '../vault/manifest';
+import { diskTree, type LoadedManifest, type Manifest, type ManifestDisk, parseRecoveryPointId, recoveryPointId } from '../vault/manifest';
+import { surveyParent } from '../vault/parent-survey';
 import { refToJson } from '../vault/ref-json';
 import { type ReferencesPlace, referencesPlace, treeHistory } from '../vault/references';
 import { abandonRun, commitRun, latestCommitted, openRun, type RunRef, sealRun } from '../vault/run';
@@ -42,6 +45,8 @@ interface Job {
   readonly disks: readonly PlannedDisk[];
   readonly changed: readonly DiskRange[] | null;
   readonly signal: AbortSignal;
+  /** Looks at the whole tree of the recovery point before: it is known that some of it is damaged. */
+  readonly thorough: boolean;
 }
 
 /** Backs images up as the disks of one new recovery point of one item. */
@@ -55,7 +60,7 @@ export async function runBackup(images: readonly string[], options: BackupOption
   try {
     const changed = options.changed === undefined ? null : await readChangedFile(options.changed, disks[0]?.source.sizeBytes ?? 0);
     const startedMs = Date.now();
-    const manifest = await interruptible((signal) => withVault(options, options.dryRun ? 'dry-run' : 'write', (opened) => backUp({ opened, options, out, itemId, disks, changed, signal })));
+    const manifest = await interruptible((signal) => withVault(options, options.dryRun ? 'dry-run' : 'write', (opened) => backUp({ opened, options, out, itemId, disks, changed, signal, thorough: false })));
     report(manifest, (Date.now() - startedMs) / 1000, options, out);
     return 0;
   } finally {
@@ -63,14 +68,24 @@ export async function runBackup(images: readonly string[], options: BackupOption
   }
 }
 
-/** A parent that cannot be read is no reason to have no backup: then everything is stored anew, in a run of its own. */
+/**
+ * A parent that cannot be read is no reason to have no backup. Most damage is healed on the way; where that is met too late, all is read and compared, in a run of
+ * its own, and where even that fails, everything is stored anew.
+ */
 async function backUp(job: Job): Promise<Manifest> {
-  try {
-    return await runOnce(job);
-  } catch (error) {
-    if (!isDamage(error) || job.options.full === true) throw error;
-    job.out.warn(`the recovery point before this one is damaged (${error.message}); everything is read and stored anew. Run \`holdfast check\`.`);
-    return runOnce({ ...job, options: { ...job.options, full: true }, changed: null });
+  const again: readonly [string, Job][] = [
+    ['all is read and compared', { ...job, changed: null, thorough: true }],
+    ['everything is read and stored anew', { ...job, options: { ...job.options, full: true }, changed: null }],
+  ];
+  for (let [attempt, next] = [job, 0]; ; next++) {
+    try {
+      return await runOnce(attempt);
+    } catch (error) {
+      const [what, more] = again[next] ?? [];
+      if (!isDamage(error) || attempt.options.full === true || !more) throw error;
+      job.out.warn(`the recovery point before this one is damaged (${error.message}); ${what}. Run \`holdfast check\`.`);
+      attempt = more;
+    }
   }
 }
 
@@ -104,18 +119,23 @@ async function runOnce(job: Job): Promise<Manifest> {
 
 /** Transfers every disk and says what the recovery point is; nothing is visible yet. */
 async function describe(job: Job, run: RunRef, startedMs: number, parent: LoadedManifest | undefined): Promise<Manifest> {
-  const { disks, itemId, options, signal } = job;
+  const { disks, itemId, options, signal, opened: { vault } } = job;
   const done: ManifestDisk[] = [];
+  const healing: string[] = [];
   const stats = emptyStats();
   const champions = new Set<string>();
   for (const [index, disk] of disks.entries()) {
-    const parentDisk = options.full ? undefined : parentDiskOf(parent?.manifest, disk);
-    const place = referencesPlace(run, index, 0, parent && parentDisk ? { sequence: parent.manifest.sequence, lineage: parentDisk.tree.lineage } : null);
-    const outcome = await transfer(job, disk, place, parentDisk, champions);
+    const outcome = await notingDamage(vault, () => Date.now(), () => transfer(job, disk, run, index, parent?.manifest));
     addStats(stats, outcome.stats);
+    for (const { id } of outcome.champions) champions.add(id);
+    for (const warning of healingWarnings(disk.name, outcome.stats, outcome.treeWasDamaged)) {
+      healing.push(warning);
+      job.out.warn(warning);
+    }
     done.push({
-      name: disk.name, lun: disk.lun, sizeBytes: disk.source.sizeBytes, logicalSectorBytes: 512, root: outcome.root && refToJson(outcome.root), tree: treeHistory(place, outcome.records),
+      name: disk.name, lun: disk.lun, sizeBytes: disk.source.sizeBytes, logicalSectorBytes: 512, root: outcome.root && refToJson(outcome.root), tree: treeHistory(outcome.place, outcome.records),
       source: { format: disk.source.format, path: disk.source.path, host: hostname() }, mode: outcome.mode, stats: outcome.stats,
+      ...(outcome.lenders.length > 0 ? { lenders: outcome.lenders } : {}),
     });
   }
   // Only now, when all was read, is it known that what was read was one state of each image.
@@ -125,28 +145,48 @@ async function describe(job: Job, run: RunRef, startedMs: number, parent: Loaded
   return {
     format: 'holdfast-recovery-point', version: 1, id: recoveryPointId(itemId, run.stamp), itemId, stamp: run.stamp, sequence: run.sequence,
     slot: null, startedAt: at, createdAt: at, policy: null, consistency: disks.length === 1 ? 'crash' : 'crash-per-disk',
-    warnings: options.full && parent ? ['Nothing was taken over from the recovery point before this one.'] : [],
+    warnings: [...options.full && parent ? ['Nothing was taken over from the recovery point before this one.'] : [], ...healing],
     source: { kind: 'image', name: itemId, resourceId: null, model: null }, disks: done,
     parent: parent ? { id: parent.manifest.id, sequence: parent.manifest.sequence, digest: parent.digest } : null, champions: [...champions], stats,
   };
 }
 
-async function transfer(job: Job, { name, lun, source }: PlannedDisk, references: ReferencesPlace, parentDisk: ManifestDisk | undefined, used: Set<string>): Promise<BackupDiskOutcome> {
+interface DiskOutcome extends BackupDiskOutcome {
+  readonly place: ReferencesPlace;
+  readonly champions: readonly Champion[];
+  readonly lenders: string[];
+  readonly treeWasDamaged: boolean;
+}
+
+async function transfer(job: Job, { name, lun, source }: PlannedDisk, run: RunRef, index: number, parent: Manifest | undefined): Promise<DiskOutcome> {
   const { opened: { vault, spec }, options, out, signal } = job;
+  const before = options.full ? undefined : parentDiskOf(parent, { name, lun, source });
+  const damaged = await damagedPacks(vault);
+  const survey = before && await surveyParent(vault, diskTree(before), { avoid: damaged, turn: run.sequence, lenders: before.lenders ?? [], thorough: job.thorough });
+  await recordDamage(vault, survey?.found ?? [], { by: 'backup', nowMs: Date.now() });
+  const treeWasDamaged = survey?.usable === false;
+  const parentDisk = treeWasDamaged ? undefined : before;
+  const place = referencesPlace(run, index, 0, parent && parentDisk ? { sequence: parent.sequence, lineage: parentDisk.tree.lineage } : null);
   const changed = await usableChanges(job, { name, lun, source }, parentDisk);
   const windows = changed === null ? windowCount(source.sizeBytes) : touchedWindows(source.sizeBytes, changed);
   // A thread costs more time to start than a single window takes.
   const threads = options.threads ?? (windows <= 1 ? 0 : Math.min(availableParallelism(), MAX_THREADS, windows));
   // A disk that is new here may share most of its content with others: their chunks need not be stored again. --full takes nothing over at all.
-  const champions = parentDisk || options.full ? [] : await chooseChampions(vault, source, job.itemId);
-  for (const { id } of champions) used.add(id);
+  const chosen = parentDisk || options.full ? [] : await chooseChampions(vault, source, job.itemId);
+  // What of a damaged tree can still be read serves as a champion: its sound chunks need not be stored again.
+  const champions = treeWasDamaged && parent && before?.root ? [{ id: parent.id, root: before.root, diskBytes: before.sizeBytes }, ...chosen] : chosen;
+  const lenders = [...new Set([...before?.lenders ?? [], ...chosen.map(({ id }) => parseRecoveryPointId(id).itemId)])];
   const progress = startProgress(`backup of ${name}`, windows, out.quiet);
   try {
-    const plan = { factory: join(__dirname, 'transfer-factory.js'), store: { ...spec }, source: { path: source.path }, keys: vault.keys, champions, threads };
-    return await untilAborted(signal, withLanes(plan, (lanes) => backupDisk(vault, lanes, {
-      sizeBytes: source.sizeBytes, parent: parentDisk ? diskTree(parentDisk) : null, changed, references, signal,
+    const plan = {
+      factory: join(__dirname, 'transfer-factory.js'), store: { ...spec }, source: { path: source.path }, keys: vault.keys, champions,
+      avoid: survey?.avoid ?? damaged, forward: survey?.forward, threads,
+    };
+    const outcome = await untilAborted(signal, withLanes(plan, (lanes) => backupDisk(vault, lanes, {
+      sizeBytes: source.sizeBytes, parent: parentDisk ? diskTree(parentDisk) : null, changed, survey, references: place, signal,
       onWindow: ({ readBytes }) => progress.advance(1, readBytes),
     })));
+    return { ...outcome, place, champions, lenders, treeWasDamaged };
   } finally {
     progress.end();
   }

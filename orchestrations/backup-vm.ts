@@ -118,7 +118,7 @@ function* backUp(context: OrchestrationContext, input: BackupVmInput, run: RunIn
   // 4
   status.set({ phase: 'transfer' });
   const first = yield* backUpDisks(context, run, plan.value, disks, 0, deadlineMs);
-  const failure = firstFailure(first.filter((outcome) => outcome.ok || outcome.error.code !== NO_DIFF));
+  const failure = firstFailure(first.filter((outcome) => outcome.ok || !TRIED_AGAIN.includes(outcome.error.code)));
   if (failure) return { ok: false, error: failure };
   const refused = disks.map((disk, index) => ({ disk, why: whyCompare(first[index]) })).filter(({ why }) => why !== null);
   if (refused.length > 0) {
@@ -130,15 +130,21 @@ function* backUp(context: OrchestrationContext, input: BackupVmInput, run: RunIn
 
   // 5
   status.set({ phase: 'commit' });
-  return yield* step<CommitRunResult>(context, ACTIVITIES.commitRun, { ...run, warnings: status.warnings });
+  const committed = yield* step<CommitRunResult>(context, ACTIVITIES.commitRun, { ...run, warnings: status.warnings });
+  // The recovery point may say more than its steps did: what of the one before was damaged, and healed.
+  if (committed.ok) status.warn(committed.value.warnings.filter((text) => !status.warnings.includes(text)));
+  return committed;
 }
 
-/** A diff that worked when the disk was planned and does so no more: someone deleted the base meanwhile (fault 24). */
-const NO_DIFF = 'CLOUD_DIFF_UNSUPPORTED';
+/** Damage of the recovery point before, which the first pass ran into and entered in the damage ledger (fault 36). */
+const DAMAGE: readonly string[] = ['PACK_DAMAGED', 'PACK_MISSING', 'NODE_DAMAGED'];
+/** Also a diff that worked when the disk was planned and does so no more: someone deleted the base meanwhile (fault 24). */
+const TRIED_AGAIN: readonly string[] = ['CLOUD_DIFF_UNSUPPORTED', ...DAMAGE];
 
 /** Why a disk is gone over a second time, or null when its first pass stands. A disk that was not begun, because another one failed, is among them. */
 function whyCompare(outcome: Outcome<BackupDiskResult> | undefined): string | null {
-  if (!outcome) return 'The diff of DISK was not asked for, because another one failed';
+  if (!outcome) return 'DISK was not begun, because another disk failed';
+  if (!outcome.ok && DAMAGE.includes(outcome.error.code)) return `The recovery point before is damaged where DISK needs it (${outcome.error.message.slice(0, 120)})`;
   if (!outcome.ok) return `The diff of DISK could not be had (${outcome.error.message.slice(0, 120)})`;
   return outcome.value.audit.mismatches > 0 ? 'The diff of DISK missed changes' : null;
 }

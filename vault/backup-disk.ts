@@ -1,8 +1,10 @@
 import { HoldfastError } from '../errors/holdfast-error';
 import type { DiskRange } from './block-source';
+import { recordDamage } from './damage-ledger';
 import { MAX_DISK_BYTES, PackKind, REGION_WINDOWS } from './format';
 import type { InnerNode } from './nodes';
 import { PackWriter } from './pack-writer';
+import { damageOfLanes, type ParentSurvey, windowsInNeed } from './parent-survey';
 import { type RecordEntry, recordReferences, type ReferencesPlace, regionName } from './references';
 import type { BlobRef } from './blob';
 import { buildRoot } from './tree-builder';
@@ -17,6 +19,10 @@ export interface BackupDiskRequest {
   readonly parent: DiskTree | null;
   /** Ranges known to have changed since the parent; null when everything must be read and compared. */
   readonly changed: readonly DiskRange[] | null;
+  /** What else is to be looked at, and what not to be taken over: see surveyParent. The lanes must have been opened with its packs. */
+  readonly survey?: ParentSurvey | undefined;
+  /** The time that goes into entries of the damage ledger; by default this machine's. */
+  readonly nowMs?: number | undefined;
   /** Where the disk's references are recorded: see referencesPlace. It must speak of the same parent. */
   readonly references: ReferencesPlace;
   readonly onWindow?: (stats: TransferStats) => void;
@@ -46,12 +52,16 @@ export async function backupDisk(vault: VaultAccess, lanes: readonly Lane[], req
   const records: RecordEntry[] = [];
   const stats = emptyStats();
   for (let region = 0; region * REGION_WINDOWS < windowCount(sizeBytes); region++) {
-    const wanted = windowsOfRegion(sizeBytes, region, windows);
-    if (wanted.length === 0) continue;
+    const changedHere = windowsOfRegion(sizeBytes, region, windows);
+    if (changedHere.length === 0 && !request.survey?.regions.includes(region)) continue;
     const parentRegion = await regionOf(vault, parentRoot, region);
-    const jobs = windowJobs(parentRegion, sizeBytes, fresh, wanted, (window) => windows?.get(window) ?? null);
+    const needy = windows && request.survey ? await windowsInNeed(vault, parentRegion, new Set([...request.survey.avoid, ...request.survey.forward])) : [];
+    const wanted = [...new Set([...changedHere, ...needy])].sort((a, b) => a - b);
+    if (wanted.length === 0) continue;
+    const jobs = windowJobs(parentRegion, sizeBytes, fresh, wanted, (window) => (windows ? windows.get(window) ?? [] : null));
     const slice = await transferSlice(lanes, jobs, { onResult: ({ stats: more }) => request.onWindow?.(more), signal: request.signal });
     addStats(stats, slice.stats);
+    await recordDamage(vault, damageOfLanes(slice.windows), { by: 'backup', nowMs: request.nowMs ?? Date.now() });
     const built = await finishRegion(vault, region, sizeBytes, parentRegion, fresh, slice.windows);
     stats.storedBytes += built.storedBytes;
     const { ref, record } = await recordReferences(vault, request.references, regionName(region), built);

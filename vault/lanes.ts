@@ -12,6 +12,9 @@ export interface LanePlan {
   readonly sink?: Spec;
   readonly keys: VaultKeys;
   readonly champions?: readonly ChampionSpec[];
+  /** See LaneOptions. */
+  readonly avoid?: Iterable<string> | undefined;
+  readonly forward?: Iterable<string> | undefined;
   readonly compressionLevel?: number;
   readonly collectDamage?: boolean;
   /** Most that all lanes together read from the source on average; without it as fast as they can. */
@@ -38,7 +41,7 @@ export async function withLanes<T>(plan: LanePlan, use: (lanes: readonly Lane[])
   const options: LaneOptions = {
     factory: plan.factory, store: plan.store, source: plan.source ?? null, sink: plan.sink ?? null,
     keys: { vaultId: plan.keys.vaultId.toString('hex'), masterKey: plan.keys.masterKey.toString('hex') },
-    compressionLevel: plan.compressionLevel ?? DEFAULT_COMPRESSION_LEVEL, champions: plan.champions ?? [], collectDamage: plan.collectDamage ?? false,
+    compressionLevel: plan.compressionLevel ?? DEFAULT_COMPRESSION_LEVEL, champions: plan.champions ?? [], avoid: [...plan.avoid ?? []], forward: [...plan.forward ?? []], collectDamage: plan.collectDamage ?? false,
     readBytesPerSecond: plan.readBytesPerSecond ? plan.readBytesPerSecond / Math.max(1, threads) : null,
   };
   const renew = (what: 'source' | 'sink'): Promise<Spec> =>

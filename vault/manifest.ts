@@ -15,6 +15,7 @@ export { blobRefSchema } from './ref-json';
 export const statsSchema = z.object({
   windows: z.number(), readBytes: z.number(), changedBytes: z.number(), newChunks: z.number(), newBytes: z.number(),
   reusedChunks: z.number(), reusedBytes: z.number(), storedBytes: z.number(),
+  healedWindows: z.number().default(0), forwardedChunks: z.number().default(0), forwardedBytes: z.number().default(0),
 });
 
 const diskSchema = z.object({
@@ -26,6 +27,8 @@ const diskSchema = z.object({
   tree: treeSchema,
   source: z.record(z.string(), z.unknown()),
   mode: z.enum(['full', 'incremental', 'compared']),
+  /** Items whose chunks the tree has taken over, this run or an earlier one of its lineage. */
+  lenders: z.array(z.string()).optional(),
   stats: statsSchema,
 });
 

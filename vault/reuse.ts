@@ -24,7 +24,8 @@ export class ReuseIndex {
   private readonly recent = new Map<string, BlobRef>();
   private readonly leaves = new Map<string, LeafMap>();
 
-  constructor(private readonly champions: ChampionIndex | null) {}
+  /** `avoid` has packs whose chunks are not to be used: what a champion has of them is not found. */
+  constructor(private readonly champions: ChampionIndex | null, private readonly avoid: ReadonlySet<string> = new Set()) {}
 
   /** Loads the champions' leaves that the hooks among these ids point at. */
   async prepare(ids: readonly Buffer[]): Promise<void> {
@@ -45,7 +46,7 @@ export class ReuseIndex {
     if (own) return own;
     for (const leaf of this.leaves.values()) {
       const found = leaf.find(id);
-      if (found) return found;
+      if (found && !this.avoid.has(found.pack)) return found;
     }
     return undefined;
   }

@@ -24,6 +24,10 @@ export interface LaneResult {
   readonly usage: UsageDelta;
   readonly hooks: readonly string[];
   readonly stats: TransferStats;
+  /** Set when the parent's leaf could not be read: `usage` then counts from nothing. */
+  readonly parentLost?: boolean | undefined;
+  /** Damage of the vault that was met and worked around. */
+  readonly damage?: readonly ErrorReport[] | undefined;
 }
 
 /** What a window of a recovery point takes to be read back, and proved. */
@@ -79,6 +83,10 @@ export interface LaneOptions {
   /** Most that this lane reads from its source on average; null for no limit. */
   readonly readBytesPerSecond: number | null;
   readonly champions: readonly ChampionSpec[];
+  /** Packs that are damaged: nothing is taken over from them, and what lay in them is read from the source and stored anew. */
+  readonly avoid: readonly string[];
+  /** Packs that are hardly used any more: chunks in them are copied into new ones. */
+  readonly forward: readonly string[];
   /** True collects damage into results (check), false throws at the first (restore). */
   readonly collectDamage: boolean;
 }

@@ -1,11 +1,11 @@
 import { HoldfastError } from '../errors/holdfast-error';
 import type { DiskRange } from './block-source';
 import { PackKind, REGION_WINDOWS, WINDOW_BYTES } from './format';
-import type { InnerNode } from './nodes';
+import type { InnerNode, PackUsage } from './nodes';
 import { PackWriter } from './pack-writer';
 import { refFromJson, refToJson } from './ref-json';
 import { buildRegion, type BuiltNode } from './tree-builder';
-import { loadHooks, type VaultAccess } from './tree';
+import { leafRefs, loadHooks, loadLeaf, type VaultAccess } from './tree';
 import type { Lane, LaneJob, LaneResult } from './transfer-lane';
 import { addStats, emptyStats, type TransferStats } from './transfer-types';
 import { windowCount } from './window-blocks';
@@ -79,6 +79,24 @@ export function windowJobs(region: InnerNode | null, diskBytes: number, fresh: b
   return jobs;
 }
 
+/**
+ * What the parent's leaves refer to, without those that could not be read: of these it is not known what to take off the parent's usage. Throws damage
+ * when a leaf that nobody looked at does not read either: then all windows have to be looked at.
+ */
+async function recountUsage(vault: VaultAccess, parent: InnerNode, windows: readonly LaneResult[]): Promise<Map<string, PackUsage>> {
+  const lost = new Set(windows.filter(({ parentLost }) => parentLost).map(({ window }) => window));
+  const usage = new Map<string, PackUsage>();
+  for (const [window, ref] of leafRefs(parent)) {
+    if (lost.has(window)) continue;
+    for (const { chunk } of (await loadLeaf(vault, ref, window, parent.diskBytes)).entries) {
+      if (!chunk) continue;
+      const row = usage.get(chunk.pack) ?? { chunks: 0, bytes: 0 };
+      usage.set(chunk.pack, { chunks: row.chunks + 1, bytes: row.bytes + chunk.length });
+    }
+  }
+  return usage;
+}
+
 export interface RegionOutcome extends BuiltNode {
   readonly storedBytes: number;
 }
@@ -86,8 +104,9 @@ export interface RegionOutcome extends BuiltNode {
 /** Builds and stores a region's node from what its windows became. */
 export async function finishRegion(vault: VaultAccess, index: number, diskBytes: number, parent: InnerNode | null, fresh: boolean, windows: readonly LaneResult[]): Promise<RegionOutcome> {
   const metaPacks = new PackWriter(vault.store, vault.keys, { kind: PackKind.meta, compressionLevel: META_LEVEL });
+  const usageBefore = parent && !fresh && windows.some(({ parentLost }) => parentLost) ? await recountUsage(vault, parent, windows) : undefined;
   const built = await buildRegion(vault.keys, metaPacks, {
-    index, diskBytes, parent, parentHooks: parent ? await loadHooks(vault, parent) : [], fresh,
+    index, usageBefore, diskBytes, parent, parentHooks: parent ? await loadHooks(vault, parent) : [], fresh,
     changes: windows.map(({ window, leaf, hooks }) => ({ window, hooks, leaf: leaf === null || leaf === 'same' ? leaf : refFromJson(leaf) })),
     usage: windows.map(({ usage }) => usage),
   });

@@ -33,6 +33,8 @@ export interface RegionInput {
   readonly diskBytes: number;
   readonly parent: InnerNode | null;
   readonly parentHooks: readonly HookRow[];
+  /** Usage that the windows' deltas count from, where it is not the parent's: a leaf of the parent could not be read. */
+  readonly usageBefore?: ReadonlyMap<string, PackUsage> | undefined;
   /** True when the tree is built anew: only what `changes` name is in it, and the parent serves for comparing. */
   readonly fresh: boolean;
   readonly changes: readonly WindowChange[];
@@ -57,7 +59,7 @@ export async function buildRegion(keys: VaultKeys, metaPacks: PackWriter, input:
     if (leaf) children.set(number, leaf); else children.delete(number);
   }
   if (!changed) return { ref: children.size === 0 ? null : 'same', references: NO_REFERENCES };
-  const usage = applyUsage(index, fresh ? new Map() : parent?.usage ?? new Map(), input.usage);
+  const usage = applyUsage(index, fresh ? new Map() : input.usageBefore ?? parent?.usage ?? new Map(), input.usage);
   let node: InnerNode | null = null;
   if (children.size > 0) {
     const hooks = await writeHooks(keys, metaPacks, index, fresh ? [] : input.parentHooks, changes);

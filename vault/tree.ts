@@ -1,4 +1,4 @@
-import { HoldfastError } from '../errors/holdfast-error';
+import { HoldfastError, isHoldfastError } from '../errors/holdfast-error';
 import { isDamage } from './damage';
 import type { BlobRef } from './blob';
 import { BlobKind, HOOK_PREFIX_BYTES, HOOKS_MAGIC, FORMAT_VERSION, NODE_LIMIT_BYTES, PackKind, REGION_WINDOWS } from './format';
@@ -23,16 +23,27 @@ export interface DiskTree {
 const fetchNode = (vault: VaultAccess, ref: BlobRef): Promise<Buffer> =>
   fetchBlob(vault.store, vault.keys, PackKind.meta, BlobKind.node, ref, NODE_LIMIT_BYTES);
 
+/** Reads a node and decodes it; damage that the decoder finds names the pack that the node lies in. */
+async function loadNode<T>(vault: VaultAccess, ref: BlobRef, decode: (bytes: Buffer) => T): Promise<T> {
+  const bytes = await fetchNode(vault, ref);
+  try {
+    return decode(bytes);
+  } catch (error) {
+    if (isHoldfastError(error, 'NODE_DAMAGED')) throw new HoldfastError('NODE_DAMAGED', error.message, { cause: error, data: { ...error.data, pack: ref.pack } });
+    throw error;
+  }
+}
+
 export async function loadRoot(vault: VaultAccess, tree: DiskTree): Promise<InnerNode | null> {
-  return tree.root && decodeInner(await fetchNode(vault, tree.root), 2, 0, tree.sizeBytes);
+  return tree.root && loadNode(vault, tree.root, (bytes) => decodeInner(bytes, 2, 0, tree.sizeBytes));
 }
 
 export async function loadRegion(vault: VaultAccess, ref: BlobRef, region: number, diskBytes: number): Promise<InnerNode> {
-  return decodeInner(await fetchNode(vault, ref), 1, region, diskBytes);
+  return loadNode(vault, ref, (bytes) => decodeInner(bytes, 1, region, diskBytes));
 }
 
 export async function loadLeaf(vault: VaultAccess, ref: BlobRef, window: number, diskBytes: number): Promise<Leaf> {
-  return decodeLeaf(await fetchNode(vault, ref), window, windowBlocks(diskBytes, window));
+  return loadNode(vault, ref, (bytes) => decodeLeaf(bytes, window, windowBlocks(diskBytes, window)));
 }
 
 /** Every region of a disk that is not all zeros, in order. */

@@ -1,6 +1,7 @@
 import type { BlockSource, DiskRange } from './block-source';
 import { type BlobRef, blobId } from './blob';
 import { ChunkCutter, isZeroBlock, type Piece } from './chunk-cutter';
+import type { ChunkMover } from './chunk-mover';
 import { BLOCK_BYTES, BlobKind } from './format';
 import type { VaultKeys } from './keys';
 import { LeafBuilder, LeafMap } from './leaf-map';
@@ -23,6 +24,8 @@ export interface WindowJob {
    * `ranges` is null, since the parent serves for comparing only.
    */
   readonly fresh: boolean;
+  /** True when the parent's leaf lies in a damaged pack: it is written anew even when nothing changed. */
+  readonly stale: boolean;
 }
 
 export interface WindowResult {
@@ -41,6 +44,10 @@ export interface WindowWriterDeps {
   readonly dataPacks: PackWriter;
   readonly metaPacks: PackWriter;
   readonly reuse: ReuseIndex;
+  /** Damaged packs: no chunk of them is taken over. A window whose parent has some comes with `ranges` null, so that all of it is read. */
+  readonly avoid: ReadonlySet<string>;
+  /** Copies chunks out of sparse packs; null when there are none. */
+  readonly mover: ChunkMover | null;
 }
 
 interface PendingChunk { readonly plain: Buffer; readonly startBlock: number; readonly blocks: number; readonly id: Buffer }
@@ -206,9 +213,11 @@ class WindowWork {
 
   private async place(chunk: PendingChunk): Promise<BlobRef> {
     const before = this.parent.startingAt(chunk.startBlock);
-    if (before?.chunk && before.blocks === chunk.blocks && before.chunk.id.equals(chunk.id)) return before.chunk;
-    this.stats.changedBytes += chunk.plain.length;
-    const known = this.parent.find(chunk.id) ?? this.deps.reuse.find(chunk.id);
+    const same = before?.chunk && before.blocks === chunk.blocks && before.chunk.id.equals(chunk.id) ? before.chunk : undefined;
+    if (same && this.isSound(same)) return same;
+    if (!same) this.stats.changedBytes += chunk.plain.length;
+    const elsewhere = this.parent.find(chunk.id);
+    const known = elsewhere && this.isSound(elsewhere) ? elsewhere : this.deps.reuse.find(chunk.id);
     if (known) {
       this.stats.reusedChunks++;
       this.stats.reusedBytes += chunk.plain.length;
@@ -221,16 +230,20 @@ class WindowWork {
     return ref;
   }
 
+  private isSound(chunk: BlobRef): boolean {
+    return !this.deps.avoid.has(chunk.pack);
+  }
+
   async finish(): Promise<WindowResult> {
     const { job, stats } = this;
-    const entries = this.leaf.entries;
+    const entries = await this.deps.mover?.move(this.leaf.entries, stats) ?? this.leaf.entries;
     stats.readBytes = this.reader.readBytes - this.readBefore;
     stats.windows = 1;
     const hooks = new Set<string>();
     for (const { chunk } of entries) if (chunk && isHook(chunk.id)) hooks.add(hookKey(chunk.id));
     const zero = entries.length === 1 && entries[0]?.chunk === null;
     // Against the parent's own leaf, not the fitted one: a leaf for another number of blocks must never be kept.
-    const same = zero ? job.parent === null : sameEntries(entries, job.parent?.leaf.entries ?? []);
+    const same = zero ? job.parent === null : !job.stale && sameEntries(entries, job.parent?.leaf.entries ?? []);
     const usage = usageDelta(job.fresh ? [] : this.parent.entries, entries);
     if (same) return { window: job.window, leaf: job.parent ? 'same' : null, usage, hooks: [...hooks], stats };
     const leaf = zero ? null : await this.writeLeaf(entries);
@@ -248,8 +261,11 @@ const EMPTY: Buffer = Buffer.alloc(0);
 const sameEntries = (a: readonly LeafEntry[], b: readonly LeafEntry[]): boolean =>
   a.length === b.length && a.every((entry, index) => {
     const other = b[index] as LeafEntry;
-    return entry.blocks === other.blocks && (entry.chunk === other.chunk || (entry.chunk !== null && other.chunk !== null && entry.chunk.id.equals(other.chunk.id)));
+    return entry.blocks === other.blocks && (entry.chunk === other.chunk || (entry.chunk !== null && other.chunk !== null && samePlace(entry.chunk, other.chunk)));
   });
+
+/** The same content in another place is another leaf: it was healed, or copied out of a sparse pack. */
+const samePlace = (a: BlobRef, b: BlobRef): boolean => a.pack === b.pack && a.offset === b.offset && a.id.equals(b.id);
 
 /**
  * A parent's leaf brought to another number of blocks, for the last window of a disk that was resized: blocks that the leaf does not

@@ -111,16 +111,18 @@ describe('holdfast check', () => {
     assert.ok(message.includes(again.recoveryPoint), `it names the one that does without the pack: ${message}`);
   });
 
-  it('finds a lost tree, and the next backup stores everything anew by itself', async () => {
+  it('finds a lost tree, and fault 36: the next backup stores everything anew by itself, says so, and the one after builds on that', async () => {
     for (const path of await home.objects('packs/meta')) await rm(path);
     const report = await damagedReport();
     assert.deepEqual(report.recoveryPoints.map(({ disks: [found] }) => found?.damage.map(({ code, windows }) => [code, windows])), [[['PACK_MISSING', 0]], [['PACK_MISSING', 0]]]);
     const { code, stderr } = await home.run(['backup', image]);
     assert.equal(code, 0, stderr);
-    assert.match(stderr, /the recovery point before this one is damaged .*everything is read and stored anew/);
+    assert.match(stderr, /The tree of disk web was damaged in the recovery point before; the disk was read whole/);
     await home.json(['restore', 'latest', '--to', home.file('x.img')]);
     await home.assertSame('x.img', await readFile(image));
     assert.equal((await home.json<Report>(['check', 'latest'])).ok, true);
+    const third = await home.json<BackupReport & { readonly disks: readonly { readonly mode: string }[]; readonly warnings: readonly string[] }>(['backup', image]);
+    assert.deepEqual([third.disks.map(({ mode }) => mode), third.warnings], [['compared'], []]);
   });
 
   it('finds a damaged manifest, still lists the others, and never passes an older one off as the latest', async () => {

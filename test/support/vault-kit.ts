@@ -4,9 +4,11 @@ import type { BlobRef } from '../../vault/blob';
 import { backupDisk, type BackupDiskOutcome } from '../../vault/backup-disk';
 import type { BlockSink } from '../../vault/block-sink';
 import type { BlockSource, DiskRange } from '../../vault/block-source';
+import { damagedPacks, recordDamage } from '../../vault/damage-ledger';
 import { BLOCK_BYTES } from '../../vault/format';
 import { deriveVaultKeys, type VaultKeys } from '../../vault/keys';
 import { withLanes } from '../../vault/lanes';
+import { type ParentSurvey, surveyParent } from '../../vault/parent-survey';
 import { readDisk } from '../../vault/read-disk';
 import { refToJson } from '../../vault/ref-json';
 import { type ReferencesPlace, referencesFolder, type TreeHistory, treeHistory, type TreeParent } from '../../vault/references';
@@ -109,28 +111,40 @@ export const transferFactory: TransferFactory = {
   openSink: (spec) => Promise.resolve(borrowed(spec) as BlockSink),
 };
 
-export interface Plan { readonly source?: BlockSource; readonly sink?: BlockSink; readonly champions?: readonly DiskTree[]; readonly collectDamage?: boolean }
+export interface Plan {
+  readonly source?: BlockSource; readonly sink?: BlockSink; readonly champions?: readonly DiskTree[]; readonly collectDamage?: boolean;
+  readonly avoid?: readonly string[]; readonly forward?: readonly string[];
+}
 
 /** Runs `use` with one lane in this thread. */
 export function withLane<T>(vault: VaultAccess, plan: Plan, use: (lanes: readonly Lane[]) => Promise<T>): Promise<T> {
   return withLanes({
-    factory: __filename, store: lend(vault.store), keys: vault.keys, threads: 0, collectDamage: plan.collectDamage ?? false,
+    factory: __filename, store: lend(vault.store), keys: vault.keys, threads: 0, collectDamage: plan.collectDamage ?? false, avoid: plan.avoid ?? [], forward: plan.forward ?? [],
     ...(plan.source ? { source: lend(plan.source) } : {}), ...(plan.sink ? { sink: lend(plan.sink) } : {}),
     champions: (plan.champions ?? []).flatMap(({ root, sizeBytes }) => (root ? [{ root: refToJson(root), diskBytes: sizeBytes }] : [])),
   }, use);
 }
 
 let runs = 0;
-export interface Backup extends BackupDiskOutcome { readonly tree: DiskTree; readonly folder: string; readonly history: TreeHistory }
-export interface BackupOptions { readonly parent?: DiskTree | null; readonly changed?: readonly DiskRange[] | null; readonly champions?: readonly DiskTree[]; readonly folder?: string; readonly from?: TreeParent | undefined; readonly lineage?: string; readonly signal?: AbortSignal }
+export interface Backup extends BackupDiskOutcome { readonly tree: DiskTree; readonly folder: string; readonly history: TreeHistory; readonly survey: ParentSurvey | undefined }
+export interface BackupOptions {
+  readonly parent?: DiskTree | null; readonly changed?: readonly DiskRange[] | null; readonly champions?: readonly DiskTree[]; readonly folder?: string; readonly from?: TreeParent | undefined; readonly lineage?: string; readonly signal?: AbortSignal;
+  /** Looks the parent over as a backup does: heals what the ledger speaks of, copies sparse packs forward. */
+  readonly lookOver?: { readonly turn?: number; readonly lenders?: readonly string[]; readonly thorough?: boolean };
+}
 
 export async function backUp(vault: VaultAccess, disk: SparseDisk, options: BackupOptions = {}): Promise<Backup> {
   const folder = options.folder ?? referencesFolder({ itemId: 'kit', sequence: ++runs }, 0);
+  const how = options.lookOver;
+  const survey = how && options.parent ? await surveyParent(vault, options.parent, { avoid: await damagedPacks(vault), turn: 0, lenders: [], thorough: false, ...how }) : undefined;
+  await recordDamage(vault, survey?.found ?? [], { by: 'backup', nowMs: START_MS });
+  const parent = survey?.usable === false ? null : options.parent ?? null;
+  const champions = survey?.usable === false && options.parent ? [options.parent] : options.champions ?? [];
   const place: ReferencesPlace = { folder, lineage: options.from?.lineage ?? options.lineage ?? `${Number(folder.split('/')[2])}.0`, parentSequence: options.from?.sequence ?? null };
-  const outcome = await withLane(vault, { source: disk, champions: options.champions ?? [] }, (lanes) => backupDisk(vault, lanes, {
-    sizeBytes: disk.sizeBytes, parent: options.parent ?? null, changed: options.changed ?? null, references: place, ...(options.signal ? { signal: options.signal } : {}),
+  const outcome = await withLane(vault, { source: disk, champions, avoid: survey?.avoid ?? [], forward: survey?.forward ?? [] }, (lanes) => backupDisk(vault, lanes, {
+    sizeBytes: disk.sizeBytes, parent, survey, nowMs: START_MS, changed: options.changed ?? null, references: place, ...(options.signal ? { signal: options.signal } : {}),
   }));
-  return { ...outcome, folder, history: treeHistory(place, outcome.records), tree: { root: outcome.root, sizeBytes: disk.sizeBytes } };
+  return { ...outcome, folder, survey, history: treeHistory(place, outcome.records), tree: { root: outcome.root, sizeBytes: disk.sizeBytes } };
 }
 
 export async function readBack(vault: VaultAccess, tree: DiskTree): Promise<SparseDisk> {
