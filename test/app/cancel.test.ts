@@ -27,7 +27,7 @@ describe('a job that is cancelled', () => {
 
   for (const [driver, keepBase, bases] of [['restorePoint', 'newest', 1], ['diskSnapshot', 'none', 0]] as const) {
     it(`faults 4, 7: before each of its steps (${driver}, base ${keepBase}): nothing visible, nothing left but the base, and the next backup works`, async () => {
-      const disks = driver === 'restorePoint' ? { os: halfDisk(1, 1), data: halfDisk(1, 2) } : { os: halfDisk(1, 1) };
+      const disks: Record<string, Buffer> = driver === 'restorePoint' ? { os: halfDisk(1, 1), data: halfDisk(1, 2) } : { os: halfDisk(1, 1) };
       const started = await startCancellingHome(disks);
       home = started.home;
       const { boundary } = started;
@@ -52,7 +52,7 @@ describe('a job that is cancelled', () => {
         await home.assertClean(bases);
         if (boundary.answer === null) break;
       }
-      assert.ok(seen.cancelled > 10, `${seen.cancelled} steps could be cancelled`);
+      assert.ok(seen.cancelled >= 10, `${seen.cancelled} steps could be cancelled`);
       assert.ok(seen.sealed >= 2, 'the opening and what comes after the seal refuse');
       const last = (await home.points()).at(-1);
       for (const disk of Object.keys(disks)) assert.ok((await home.restore(last?.id ?? '', `web01_${disk}`)).equals(await readImage(home, 'web01', disk)));
