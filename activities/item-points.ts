@@ -1,0 +1,27 @@
+import type { PlannedPoint } from '../policy/retention-plan';
+import { parseStamp } from '../policy/slot';
+import { listRecoveryPoints, type RecoveryPointList } from '../vault/catalog';
+import type { VaultAccess } from '../vault/tree';
+
+/** How much is known of each recovery point; one that is not named is neither proved nor known to be damaged. */
+export type Qualities = ReadonlyMap<string, PlannedPoint['quality']>;
+
+export interface ItemPoints {
+  /** Live ones, as retention sees them. */
+  readonly points: readonly PlannedPoint[];
+  /** Ids of live ones whose manifest does not open: what they are is not known, so nothing is decided about them but by a person. */
+  readonly unreadable: readonly string[];
+}
+
+/** The live recovery points of an item. */
+export async function itemPoints(vault: VaultAccess, itemId: string, qualities: Qualities = new Map()): Promise<ItemPoints> {
+  return pointsOf(await listRecoveryPoints(vault, itemId), qualities);
+}
+
+export const pointsOf = ({ points, damaged }: RecoveryPointList, qualities: Qualities): ItemPoints => ({
+  points: points.filter(({ marks }) => marks.state === 'live').map(({ manifest, marks }): PlannedPoint => ({
+    id: manifest.id, atMs: parseStamp(manifest.stamp) ?? Date.parse(manifest.createdAt), createdAtMs: Date.parse(manifest.createdAt), scheduled: manifest.slot !== null,
+    quality: qualities.get(manifest.id) ?? 'unproven', held: marks.held, undeleted: marks.wasDeleted, policy: manifest.policy,
+  })),
+  unreadable: damaged.filter(({ marks }) => marks.state === 'live').map(({ id }) => id),
+});

@@ -1,0 +1,67 @@
+import { createHash } from 'node:crypto';
+import { HoldfastError } from '../errors/holdfast-error';
+import { keepsLess } from '../policy/retention-change';
+import type { PolicyDocument } from '../policy/schema';
+import { itemIds } from '../vault/items';
+import type { VaultAccess } from '../vault/tree';
+import { itemPoints } from './item-points';
+import { loadPolicy, type StoredPolicy } from './policy-store';
+import { planOf, policiesInForce, withDocument } from './retention';
+
+/** What a policy's new document would let go that stays under the one in force. */
+export interface PolicyChange {
+  /** The revision in force that was compared with; 0 where there is none. */
+  readonly revision: number;
+  /** Rules that promise less, in words. */
+  readonly less: readonly string[];
+  /** For each item that loses any: what would go, and how many of how many stay. */
+  readonly items: readonly { readonly itemId: string; readonly goes: readonly string[]; readonly kept: number }[];
+  /** Confirms exactly this change; null when nothing is lost by it. */
+  readonly token: string | null;
+}
+
+/** Compares a document with the policy of its name that is in force, over every item of the vault: reads only. */
+export async function compareRetention(vault: VaultAccess, document: PolicyDocument, nowMs: number): Promise<PolicyChange> {
+  const stored = await readable(vault, document.name);
+  const before = await policiesInForce(vault, nowMs, () => undefined);
+  const after = withDocument(before, document);
+  const items: { itemId: string; goes: string[]; kept: number }[] = [];
+  for await (const itemId of itemIds(vault)) {
+    const points = await itemPoints(vault, itemId);
+    const now = new Set(planOf(itemId, points, before, nowMs).goes);
+    const plan = planOf(itemId, points, after, nowMs);
+    const goes = plan.goes.filter((id) => !now.has(id));
+    if (goes.length > 0) items.push({ itemId, goes, kept: plan.points.length - plan.goes.length });
+  }
+  const less = stored?.document.enabled && document.enabled ? keepsLess(stored.document.retention, document.retention) : [];
+  const revision = stored?.revision ?? 0;
+  const isLoss = less.length > 0 || items.length > 0;
+  const token = createHash('sha256').update(JSON.stringify([revision, document, items.map(({ itemId, goes }) => [itemId, goes])])).digest('hex').slice(0, 16);
+  return { revision, less, items, token: isLoss ? token : null };
+}
+
+/** A policy that cannot be read promises nothing that could be compared: nothing of it was being deleted. */
+async function readable(vault: VaultAccess, name: string): Promise<StoredPolicy | undefined> {
+  return loadPolicy(vault.store, name).catch((error: unknown) => {
+    if (error instanceof HoldfastError && error.code === 'POLICY_INVALID') return undefined;
+    throw error;
+  });
+}
+
+/** Ids that a refusal names; the preview has all of them. */
+const NAMED_IDS = 100;
+
+/**
+ * Throws CONFIRMATION_NEEDED unless the change keeps as much as before, or `confirm` is the token of exactly this change: of the revision in force, the new document
+ * and the list of what would go. Answers the revision that was compared with, which the caller saves on.
+ */
+export async function requireConfirmedChange(vault: VaultAccess, document: PolicyDocument, confirm: string | null, nowMs: number): Promise<number> {
+  const change = await compareRetention(vault, document, nowMs);
+  if (change.token === null || change.token === confirm) return change.revision;
+  const ids = change.items.flatMap(({ goes }) => goes);
+  const rules = change.less.length > 0 ? ` promises less (${change.less.join(', ')}) and` : '';
+  const stale = confirm === null ? '' : ' The confirmation that was given is of another state: what would go has changed since.';
+  throw new HoldfastError('CONFIRMATION_NEEDED',
+    `The policy "${document.name}"${rules} would let ${ids.length} recovery points of ${change.items.length} items go.${stale} Who answers for these backups confirms with ${change.token}`,
+    { data: { policy: document.name, revision: change.revision, confirm: change.token, less: change.less, goes: ids.length, items: change.items.length, ids: ids.slice(0, NAMED_IDS) } });
+}
