@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { HoldfastError } from '../errors/holdfast-error';
 import { keepsLess } from '../policy/retention-change';
 import type { PolicyDocument } from '../policy/schema';
-import { itemIds } from '../vault/items';
+import { itemsInVault } from '../vault/catalog';
 import type { VaultAccess } from '../vault/tree';
 import { itemPoints } from './item-points';
 import { loadPolicy, type StoredPolicy } from './policy-store';
@@ -26,7 +26,7 @@ export async function compareRetention(vault: VaultAccess, document: PolicyDocum
   const before = await policiesInForce(vault, nowMs, () => undefined);
   const after = withDocument(before, document);
   const items: { itemId: string; goes: string[]; kept: number }[] = [];
-  for await (const itemId of itemIds(vault)) {
+  for (const itemId of await itemsInVault(vault)) {
     const points = await itemPoints(vault, itemId);
     const now = new Set(planOf(itemId, points, before, nowMs).goes);
     const plan = planOf(itemId, points, after, nowMs);

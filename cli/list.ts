@@ -1,11 +1,13 @@
 import { diskBytes, itemIdOf, listRecoveryPoints, requireItem } from '../vault/catalog';
 import type { CommonOptions } from './command-options';
+import { marksView, stateText } from './marks-view';
 import { withVault } from './open-vault';
 import type { Output } from './output';
 import { showBytes, table } from './sizes';
 
 export interface ListOptions extends CommonOptions {
   readonly item?: string;
+  readonly deleted?: boolean;
 }
 
 /** Lists recovery points, the newest of an item last. 4 when one of them cannot be read: it is named on stderr. */
@@ -13,16 +15,18 @@ export async function runList(options: ListOptions, out: Output): Promise<number
   const { points, damaged } = await withVault(options, 'read', async ({ vault }) => {
     const item = options.item === undefined ? undefined : await itemIdOf(vault, options.item);
     if (item !== undefined) await requireItem(vault, item);
-    return listRecoveryPoints(vault, item);
+    return listRecoveryPoints(vault, item, { deleted: options.deleted === true });
   });
-  const manifests = points.map(({ manifest }) => manifest);
-  const value = manifests.map(({ id, itemId, createdAt, consistency, sequence, slot, policy, disks, warnings, stats }) => ({
-    id, itemId, createdAt, consistency, sequence, slot, policy, disks: disks.map(({ name, lun, sizeBytes, mode }) => ({ name, lun, sizeBytes, mode })), warnings, stats,
+  const value = points.map(({ manifest: { id, itemId, createdAt, consistency, sequence, slot, policy, disks, warnings, stats }, marks }) => ({
+    id, itemId, createdAt, consistency, sequence, slot, policy, ...marksView(marks), disks: disks.map(({ name, lun, sizeBytes, mode }) => ({ name, lun, sizeBytes, mode })), warnings, stats,
   }));
-  out.answer(value, () => (manifests.length === 0 ? ['The vault has no recovery point yet.'] : table([
-    ['RECOVERY POINT', 'CREATED', 'CONSISTENCY', 'SIZE', 'STORED', 'DISKS'],
-    ...manifests.map((one) => [one.id, one.createdAt, one.consistency, showBytes(diskBytes(one)), showBytes(one.stats.storedBytes), one.disks.map(({ name }) => name).join(', ')]),
+  out.answer(value, () => (points.length === 0 ? ['The vault has no recovery point yet.'] : table([
+    ['RECOVERY POINT', 'CREATED', 'CONSISTENCY', 'SIZE', 'STORED', ...(options.deleted === true ? ['STATE'] : []), 'DISKS'],
+    ...points.map(({ manifest: one, marks }) => [
+      one.id, one.createdAt, one.consistency, showBytes(diskBytes(one)), showBytes(one.stats.storedBytes), ...(options.deleted === true ? [stateText(marks)] : []), one.disks.map(({ name }) => name).join(', '),
+    ]),
   ])));
+  for (const { manifest: { id }, marks } of points) if (marks.damaged) out.warn(`a mark of ${id} does not open, so it is held: ${marks.damaged.message}`);
   for (const { id, error } of damaged) out.warn(`the recovery point ${id} cannot be read: ${error.message}`);
   return damaged.length > 0 ? 4 : 0;
 }

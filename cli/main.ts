@@ -13,6 +13,7 @@ import { addKeyCommands } from './key-grammar';
 import type { ListOptions } from './list';
 import { Output } from './output';
 import type { RestoreOptions } from './restore';
+import { addRetentionCommands } from './retention-grammar';
 import type { Run } from './run';
 import type { ShowOptions } from './show';
 
@@ -74,6 +75,7 @@ function buildProgram(onDone: (exitCode: number) => void): Command {
   addCheck(program, run);
   addCollect(program, run);
   addKeyCommands(program, run);
+  addRetentionCommands(program, run);
   return program;
 }
 
@@ -100,6 +102,7 @@ function addLists(program: Command, run: Run): void {
     .action((_options: unknown, command: Command) => run<CommonOptions>(command, async (options, out) => (await import('./items.js')).runItems(options, out)));
   program.command('list').description('list recovery points')
     .option('--item <name>', 'only of this item')
+    .option('--deleted', 'also those in the bin')
     .action((_options: unknown, command: Command) => run<ListOptions>(command, async (options, out) => (await import('./list.js')).runList(options, out)));
   program.command('show').description('show a recovery point')
     .argument('<recovery-point>', 'its id, or latest')

@@ -1,5 +1,6 @@
 import { resolveRecoveryPoint } from '../vault/catalog';
 import type { CommonOptions } from './command-options';
+import { marksView, stateText } from './marks-view';
 import { withVault } from './open-vault';
 import type { Output } from './output';
 import { showBytes } from './sizes';
@@ -8,14 +9,15 @@ export interface ShowOptions extends CommonOptions {
   readonly item?: string;
 }
 
-/** Shows one recovery point: with --json its whole manifest (docs/vault-format.md, section 8). */
+/** Shows one recovery point, also one in the bin: with --json its whole manifest (docs/vault-format.md, section 8) and, as `marks`, what became of it. */
 export async function runShow(recoveryPoint: string, options: ShowOptions, out: Output): Promise<number> {
-  const { manifest } = await withVault(options, 'read', ({ vault }) => resolveRecoveryPoint(vault, recoveryPoint, options.item));
+  const { manifest, marks } = await withVault(options, 'read', ({ vault }) => resolveRecoveryPoint(vault, recoveryPoint, options.item, { deleted: true }));
   const { stats } = manifest;
-  out.answer(manifest, () => [
+  out.answer({ ...manifest, marks: marksView(marks) }, () => [
     `Recovery point ${manifest.id}`,
     `  item          ${manifest.itemId} (${manifest.source.kind}, ${manifest.source.name})`,
     `  created       ${manifest.createdAt}`,
+    `  state         ${stateText(marks)}`,
     `  consistency   ${manifest.consistency}`,
     `  policy        ${manifest.policy ?? 'none, on demand'}`,
     `  run           ${manifest.sequence}${manifest.slot === null ? '' : `, slot ${manifest.slot}`}`,

@@ -64,10 +64,12 @@ export const listItems = (services: Services): HttpHandler => async () => json(a
 
 export const getItem = (services: Services): HttpHandler => async (request) => json(await findItem(services, request.params.item ?? ''));
 
+/** Live ones; with `?deleted=true` also those in the bin. */
 export const listItemRecoveryPoints = (services: Services): HttpHandler => async (request) => {
   const item = await findItem(services, request.params.item ?? '');
-  const { points, damaged } = await listRecoveryPoints(await services.deps.vault(), item.id);
-  return json([...points.map(({ manifest }) => summarize(manifest)), ...damaged.map(({ id, error }) => ({ id, itemId: item.id, damaged: true, error }))]);
+  const deleted = request.query.get('deleted') === 'true';
+  const { points, damaged } = await listRecoveryPoints(await services.deps.vault(), item.id, { deleted });
+  return json([...points.map(summarize), ...damaged.map(({ id, error }) => ({ id, itemId: item.id, damaged: true, error }))]);
 };
 
 /** Starts a job under a stamp that no other job of the item has: two requests within a millisecond are two jobs. Returns its id. */

@@ -1,7 +1,8 @@
-import type { HttpHandler } from '@azure/functions';
+import type { HttpHandler, HttpRequest } from '@azure/functions';
+import { requireConfirmedChange } from '../activities/policy-change';
 import { deletePolicy, listPolicies, loadPolicy, savePolicy, type StoredPolicy } from '../activities/policy-store';
 import { HoldfastError } from '../errors/holdfast-error';
-import { parsePolicy } from '../policy/schema';
+import { parsePolicy, type PolicyDocument } from '../policy/schema';
 import { nextSlots } from '../policy/schedule';
 import { json, readJson } from './problem';
 import type { Services } from './services';
@@ -36,15 +37,27 @@ export const getPolicy = ({ deps }: Services): HttpHandler => async (request) =>
   return json(view(policy, deps.nowMs()), { headers: { etag: `"${policy.revision}"` } });
 };
 
-/** Stores a policy: a wrong one is refused with every wrong field named, and nothing is changed. */
-export const putPolicy = ({ deps }: Services): HttpHandler => async (request) => {
-  const { store } = await deps.vault();
+/** The policy document in a body, of the name in the address. Throws POLICY_INVALID, REQUEST_INVALID. */
+export async function policyInBody(request: HttpRequest): Promise<PolicyDocument> {
   const body = await readJson(request);
   const name = request.params.name ?? '';
   const named = typeof body === 'object' && body !== null && !Array.isArray(body) && !('name' in body) ? { name, ...body } : body;
   const document = parsePolicy(named);
   if (document.name !== name) throw new HoldfastError('REQUEST_INVALID', `The policy in the body is called "${document.name}", the address says "${name.slice(0, 80)}"`);
-  const revision = await savePolicy(store, document, expectedRevision(request.headers));
+  return document;
+}
+
+/**
+ * Stores a policy: a wrong one is refused with every wrong field named, and nothing is changed. One that keeps less than the policy in force is refused as well,
+ * until the request repeats the confirmation that the refusal gave, in the query.
+ */
+export const putPolicy = ({ deps }: Services): HttpHandler => async (request) => {
+  const vault = await deps.vault();
+  const document = await policyInBody(request);
+  const expected = expectedRevision(request.headers);
+  const compared = await requireConfirmedChange(vault, document, request.query.get('confirm'), await vault.store.serverTimeMs());
+  // On what it was compared with, and on nothing that someone else made of it meanwhile.
+  const revision = await savePolicy(vault.store, document, expected ?? (compared > 0 ? compared : null));
   return json({ ...document, revision }, { status: revision === 1 ? 201 : 200, headers: { etag: `"${revision}"` } });
 };
 

@@ -1,8 +1,9 @@
 import type { HttpHandler } from '@azure/functions';
-import { loadManifest } from '../vault/manifest';
+import { loadRecoveryPoint } from '../vault/catalog';
 import { json } from './problem';
 import { describe } from './recovery-point-view';
 import type { Services } from './services';
 
+/** Also one in the bin: `state` says so. */
 export const getRecoveryPoint = ({ deps }: Services): HttpHandler => async (request) =>
-  json(describe((await loadManifest(await deps.vault(), request.params.id ?? '')).manifest));
+  json(describe(await loadRecoveryPoint(await deps.vault(), request.params.id ?? '', { deleted: true })));

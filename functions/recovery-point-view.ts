@@ -1,14 +1,20 @@
-import type { Manifest } from '../vault/manifest';
+import type { ListedPoint } from '../vault/catalog';
+import type { MarkState } from '../vault/marks';
+
+/** What became of a recovery point. */
+export const marksView = ({ state, binUntil, deleted, held, holds, damaged }: MarkState): object => ({ state, binUntil, deleted, held, holds, ...(damaged ? { marksDamaged: damaged } : {}) });
 
 /** A recovery point in a list. */
-export const summarize = (manifest: Manifest): object => ({
+export const summarize = ({ manifest, marks }: ListedPoint): object => ({
   id: manifest.id, itemId: manifest.itemId, createdAt: manifest.createdAt, slot: manifest.slot, policy: manifest.policy, consistency: manifest.consistency,
-  sequence: manifest.sequence, warnings: manifest.warnings, stats: manifest.stats,
+  sequence: manifest.sequence, ...marksView(marks), warnings: manifest.warnings, stats: manifest.stats,
   disks: manifest.disks.map(({ name, lun, sizeBytes, mode }) => ({ name, lun, sizeBytes, mode })),
 });
 
 /** A recovery point in full. */
-export const describe = (manifest: Manifest): object => ({
-  ...summarize(manifest), startedAt: manifest.startedAt, source: manifest.source, parent: manifest.parent, champions: manifest.champions,
+export const describe = (point: ListedPoint): object => describeManifest(point, point.manifest);
+
+const describeManifest = (point: ListedPoint, manifest: ListedPoint['manifest']): object => ({
+  ...summarize(point), startedAt: manifest.startedAt, source: manifest.source, parent: manifest.parent, champions: manifest.champions,
   disks: manifest.disks.map(({ root, ...disk }) => ({ ...disk, root: root && root.id })),
 });

@@ -135,6 +135,11 @@ export async function itemIdOf(vault: VaultAccess, asked: string): Promise<strin
   return named[0] ?? asked;
 }
 
+/** The ids of the items that have recovery points, in order, deleted ones and all: one list, and no manifest is read. */
+export async function itemsInVault(vault: VaultAccess): Promise<string[]> {
+  return [...new Set((await manifestNames(vault)).map(({ itemId }) => itemId))].sort(compare);
+}
+
 /** Throws ITEM_NOT_FOUND unless the item has a recovery point, damaged or not. */
 export async function requireItem(vault: VaultAccess, itemId: string): Promise<void> {
   if ((await manifestNames(vault, itemId)).length === 0) throw itemNotFound(vault, itemId);
@@ -171,7 +176,7 @@ async function manifestNames(vault: VaultAccess, itemId?: string): Promise<{ ite
 }
 
 async function onlyItem(vault: VaultAccess): Promise<string> {
-  const items = [...new Set((await manifestNames(vault)).map(({ itemId }) => itemId))];
+  const items = await itemsInVault(vault);
   const [only, ...more] = items;
   if (only === undefined) throw new HoldfastError('RECOVERY_POINT_NOT_FOUND', `${vault.store.description} has no recovery point yet`);
   if (more.length > 0) throw new HoldfastError('ITEM_AMBIGUOUS', `The vault has ${items.length} items: ${items.slice(0, 20).join(', ')}`, { data: { items: items.slice(0, 100) } });

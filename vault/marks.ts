@@ -103,9 +103,9 @@ async function decide(vault: VaultAccess, id: string, decision: Decision): Promi
   for (;;) {
     const state = await readMarksOf(vault, id);
     if (state.damaged) throw new HoldfastError('DOCUMENT_DAMAGED', `Nothing can be decided about ${id}, it stays as it is: ${state.damaged.message}`, { data: { id } });
+    if (state.count === 0 && !await vault.store.stat(manifestName(itemId, stamp))) throw new HoldfastError('RECOVERY_POINT_NOT_FOUND', `There is no recovery point ${id} in ${vault.store.description}`, { data: { id } });
     const mark = decision(state);
     if (mark === null) return state;
-    if (state.count === 0 && !await vault.store.stat(manifestName(itemId, stamp))) throw new HoldfastError('RECOVERY_POINT_NOT_FOUND', `There is no recovery point ${id} in ${vault.store.description}`, { data: { id } });
     if (state.count >= MAX_MARKS) throw new HoldfastError('REQUEST_INVALID', `${id} has ${state.count} marks, and there are no more numbers`, { data: { id } });
     const next = foldMark(state, mark);
     if (typeof next === 'string') throw new HoldfastError('INTERNAL', `"${mark.kind}" was decided about ${id}, which is ${next}`);

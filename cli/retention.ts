@@ -1,0 +1,85 @@
+import { readFile } from 'node:fs/promises';
+import { loadPolicy } from '../activities/policy-store';
+import { type AppliedRetention, covering, executeRetention, type ItemRetentionPlan, planRetention, type PoliciesInForce, policiesInForce, withDocument } from '../activities/retention';
+import { HoldfastError } from '../errors/holdfast-error';
+import type { Keep } from '../policy/retention-plan';
+import { parsePolicyText, type PolicyDocument } from '../policy/schema';
+import { itemIdOf, itemsInVault, listRecoveryPoints, requireItem } from '../vault/catalog';
+import type { VaultAccess } from '../vault/tree';
+import type { CommonOptions } from './command-options';
+import { deciderHere } from './decider';
+import { withVault } from './open-vault';
+import type { Output } from './output';
+import { table } from './sizes';
+
+export interface RetentionOptions extends CommonOptions {
+  readonly item?: string;
+  readonly policy?: string;
+  readonly preview?: boolean;
+  readonly dryRun?: boolean;
+  readonly approve?: string;
+}
+
+/** Shows what retention keeps and why (--preview, --dry-run), or puts into the bin what nothing keeps. 1 when it was refused for an item. */
+export function runRetention(options: RetentionOptions, out: Output): Promise<number> {
+  if (options.preview === true || options.dryRun === true) return preview(options, out);
+  return apply(options, out);
+}
+
+async function preview(options: RetentionOptions, out: Output): Promise<number> {
+  const plans = await withVault(options, 'read', async ({ vault }) => plansOf(vault, options, await vault.store.serverTimeMs(), out));
+  out.answer(plans, () => (plans.length === 0 ? ['There is nothing that retention speaks for.'] : plans.flatMap(planLines)));
+  return 0;
+}
+
+async function apply(options: RetentionOptions, out: Output): Promise<number> {
+  const done = await withVault(options, 'write', async ({ vault }) => {
+    const decider = await deciderHere(vault);
+    const results: AppliedRetention[] = [];
+    for (const plan of await plansOf(vault, options, decider.serverNowMs, out)) results.push(await executeRetention(vault, plan, decider, options.approve ?? null));
+    return results;
+  });
+  out.result(done, () => done.map(({ itemId, kept, binned, stayed }) => `${itemId}: ${binned.length} into the bin, ${kept} kept${stayed.length > 0 ? `, ${stayed.length} of them although no rule keeps them` : ''}`));
+  for (const { id, error } of done.flatMap(({ stayed }) => stayed)) out.warn(`${id} stayed: ${error.message}`);
+  for (const { refused } of done) if (refused) out.warn(refused.message, refused.remedy);
+  return done.some(({ refused }) => refused !== null) ? 1 : 0;
+}
+
+async function plansOf(vault: VaultAccess, options: RetentionOptions, nowMs: number, out: Output): Promise<ItemRetentionPlan[]> {
+  const inForce = await policiesInForce(vault, nowMs, (name, error) => out.warn(`the policy ${name} cannot be read, so it lets nothing go: ${error.message}`));
+  const item = options.item === undefined ? undefined : await itemIdOf(vault, options.item);
+  if (item !== undefined) await requireItem(vault, item);
+  const asked = options.policy === undefined ? undefined : await askedPolicy(vault, options.policy);
+  // A file's rules are of no policy that the items know, so what they count for is said with --item.
+  if (asked?.isFile && item === undefined && options.preview !== true && options.dryRun !== true) throw new HoldfastError('USAGE', 'A policy in a file is applied to one item: name it with --item');
+  const policies: PoliciesInForce = asked?.isFile ? covering(withDocument(inForce, asked.document), asked.document.name) : inForce;
+  const plans: ItemRetentionPlan[] = [];
+  for (const itemId of item === undefined ? await itemsInVault(vault) : [item]) {
+    if (asked && !asked.isFile && !(await listRecoveryPoints(vault, itemId)).points.some(({ manifest }) => manifest.policy === asked.document.name)) continue;
+    plans.push(await planRetention(vault, itemId, policies, nowMs));
+  }
+  return plans;
+}
+
+/** A policy of the vault by its name, or a document in a file. */
+async function askedPolicy(vault: VaultAccess, asked: string): Promise<{ readonly document: PolicyDocument; readonly isFile: boolean }> {
+  const stored = /^[a-z0-9-]{1,40}$/.test(asked) ? await loadPolicy(vault.store, asked) : undefined;
+  if (stored) return { document: stored.document, isFile: false };
+  let text: string;
+  try {
+    text = await readFile(asked, 'utf8');
+  } catch (cause) {
+    throw new HoldfastError('POLICY_NOT_FOUND', `${JSON.stringify(asked.slice(0, 120))} is neither the name of a policy in the vault nor a file that can be read`, { cause });
+  }
+  return { document: parsePolicyText(text), isFile: true };
+}
+
+function planLines({ itemId, points, goes, refused }: ItemRetentionPlan): string[] {
+  return [
+    `${itemId}: ${points.length - goes.length} stay, ${goes.length} ${goes.length === 1 ? 'goes' : 'go'} into the bin`,
+    ...table(points.map(({ id, keeps, atLeastUntilAt }) => [`  ${id}`, keeps.length === 0 ? 'GOES' : 'stays', atLeastUntilAt === null ? '' : `until ${atLeastUntilAt} at least`, keeps.map(keepText).join('; ')])),
+    ...(refused ? [`  ${refused.message}`] : []),
+  ];
+}
+
+const keepText = ({ rule, policy, period, until }: Keep): string => `${policy === null ? '' : `${policy} `}${rule}${period === null ? '' : ` (${period})`}, until ${until}`;
