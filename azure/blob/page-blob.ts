@@ -161,12 +161,20 @@ export function openPageBlobTarget(place: PageBlobPlace, sizeBytes: number, opti
       await eachPiece({ offset: offsetBytes, length: buffer.length }, parallelPieces, ({ offset, length }) => blob.read(buffer.subarray(offset - offsetBytes, offset - offsetBytes + length), offset));
     },
     async *listRanges(range) {
-      const end = range.offset + range.length;
+      const rangeEnd = range.offset + range.length;
+      let pending: { start: number; end: number } | undefined;
       for (const found of await blob.pageRanges(range)) {
         const start = Math.max(found.offset, range.offset);
-        const length = Math.min(found.offset + found.length, end) - start;
-        if (length > 0) yield { offset: start, length };
+        const end = Math.min(found.offset + found.length, rangeEnd);
+        if (end <= start) continue;
+        if (pending?.end === start) {
+          pending.end = end;
+          continue;
+        }
+        if (pending !== undefined) yield { offset: pending.start, length: pending.end - pending.start };
+        pending = { start, end };
       }
+      if (pending !== undefined) yield { offset: pending.start, length: pending.end - pending.start };
     },
     writeFooter: ({ uniqueId, createdAtMs }) => blob.put(buildFixedFooter(sizeBytes, { uniqueId, createdAt: createdAtMs }), sizeBytes),
     verifyUnchanged: () => Promise.resolve(),
