@@ -3,7 +3,8 @@ import type { PlannedPoint } from '../policy/retention-plan';
 import { parseRecoveryPointId } from '../vault/manifest';
 import { type Decider, markDeleted, markUndeleted, type MarkState, readMarksOf, refuseGone, heldError } from '../vault/marks';
 import type { VaultAccess } from '../vault/tree';
-import { type ItemPoints, itemPoints, type Qualities } from './item-points';
+import { type ItemPoints, itemPoints } from './item-points';
+import type { Qualities } from './point-quality';
 
 /**
  * Why a recovery point cannot be deleted because nothing as good would be left of the item, or null. One that was proved goes only while another one is that was proved,
@@ -22,7 +23,7 @@ export function lastOfItem(id: string, { points, unreadable }: ItemPoints): stri
  * Puts a recovery point into the bin because somebody asked. In the bin already: nothing happens. With `dryRun` it only says whether it could be.
  * Throws LAST_RECOVERY_POINT, RECOVERY_POINT_HELD, RECOVERY_POINT_DELETED, RECOVERY_POINT_NOT_FOUND.
  */
-export async function deletePoint(vault: VaultAccess, id: string, decider: Decider, { dryRun = false, qualities = new Map() }: { readonly dryRun?: boolean; readonly qualities?: Qualities } = {}): Promise<MarkState> {
+export async function deletePoint(vault: VaultAccess, id: string, decider: Decider, { dryRun = false, qualities }: { readonly dryRun?: boolean; readonly qualities?: Qualities } = {}): Promise<MarkState> {
   const { itemId } = parseRecoveryPointId(id);
   const before = await readMarksOf(vault, id);
   refuseGone(id, before);

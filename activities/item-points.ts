@@ -2,9 +2,7 @@ import type { PlannedPoint } from '../policy/retention-plan';
 import { parseStamp } from '../policy/slot';
 import { listRecoveryPoints, type RecoveryPointList } from '../vault/catalog';
 import type { VaultAccess } from '../vault/tree';
-
-/** How much is known of each recovery point; one that is not named is neither proved nor known to be damaged. */
-export type Qualities = ReadonlyMap<string, PlannedPoint['quality']>;
+import { pointQualities, type Qualities } from './point-quality';
 
 export interface ItemPoints {
   /** Live ones, as retention sees them. */
@@ -13,12 +11,13 @@ export interface ItemPoints {
   readonly unreadable: readonly string[];
 }
 
-/** The live recovery points of an item. */
-export async function itemPoints(vault: VaultAccess, itemId: string, qualities: Qualities = new Map()): Promise<ItemPoints> {
-  return pointsOf(await listRecoveryPoints(vault, itemId), qualities);
+/** The live recovery points of an item. What is known of their quality is read from the vault unless it is given. */
+export async function itemPoints(vault: VaultAccess, itemId: string, qualities?: Qualities): Promise<ItemPoints> {
+  const list = await listRecoveryPoints(vault, itemId);
+  return pointsOf(list, qualities ?? await pointQualities(vault));
 }
 
-export const pointsOf = ({ points, damaged }: RecoveryPointList, qualities: Qualities): ItemPoints => ({
+const pointsOf = ({ points, damaged }: RecoveryPointList, qualities: Qualities): ItemPoints => ({
   points: points.filter(({ marks }) => marks.state === 'live').map(({ manifest, marks }): PlannedPoint => ({
     id: manifest.id, atMs: parseStamp(manifest.stamp) ?? Date.parse(manifest.createdAt), createdAtMs: Date.parse(manifest.createdAt), scheduled: manifest.slot !== null,
     quality: qualities.get(manifest.id) ?? 'unproven', held: marks.held, undeleted: marks.wasDeleted, policy: manifest.policy,

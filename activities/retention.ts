@@ -6,7 +6,8 @@ import type { PolicyDocument } from '../policy/schema';
 import { parseRecoveryPointId } from '../vault/manifest';
 import { type Decider, markDeleted, markUndeleted } from '../vault/marks';
 import type { VaultAccess } from '../vault/tree';
-import { type ItemPoints, itemPoints, type Qualities } from './item-points';
+import { type ItemPoints, itemPoints } from './item-points';
+import type { Qualities } from './point-quality';
 import { listPolicies } from './policy-store';
 
 /** The policies whose rules count: in force, enabled and readable. */
@@ -61,7 +62,7 @@ export interface ItemRetentionPlan {
 }
 
 /** Plans the retention of one item: reads only. */
-export async function planRetention(vault: VaultAccess, itemId: string, policies: PoliciesInForce, nowMs: number, qualities: Qualities = new Map()): Promise<ItemRetentionPlan> {
+export async function planRetention(vault: VaultAccess, itemId: string, policies: PoliciesInForce, nowMs: number, qualities?: Qualities): Promise<ItemRetentionPlan> {
   return planOf(itemId, await itemPoints(vault, itemId, qualities), policies, nowMs);
 }
 

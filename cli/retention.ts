@@ -27,7 +27,11 @@ export function runRetention(options: RetentionOptions, out: Output): Promise<nu
 }
 
 async function preview(options: RetentionOptions, out: Output): Promise<number> {
-  const plans = await withVault(options, 'read', async ({ vault }) => plansOf(vault, options, await vault.store.serverTimeMs(), out));
+  const plans = await withVault(options, 'read', async ({ vault }) => {
+    const all: ItemRetentionPlan[] = [];
+    for await (const plan of plansOf(vault, options, await vault.store.serverTimeMs(), out)) all.push(plan);
+    return all;
+  });
   out.answer(plans, () => (plans.length === 0 ? ['There is nothing that retention speaks for.'] : plans.flatMap(planLines)));
   return 0;
 }
@@ -36,7 +40,7 @@ async function apply(options: RetentionOptions, out: Output): Promise<number> {
   const done = await withVault(options, 'write', async ({ vault }) => {
     const decider = await deciderHere(vault);
     const results: AppliedRetention[] = [];
-    for (const plan of await plansOf(vault, options, decider.serverNowMs, out)) results.push(await executeRetention(vault, plan, decider, options.approve ?? null));
+    for await (const plan of plansOf(vault, options, decider.serverNowMs, out)) results.push(await executeRetention(vault, plan, decider, options.approve ?? null));
     return results;
   });
   out.result(done, () => done.map(({ itemId, kept, binned, stayed }) => `${itemId}: ${binned.length} into the bin, ${kept} kept${stayed.length > 0 ? `, ${stayed.length} of them although no rule keeps them` : ''}`));
@@ -45,7 +49,8 @@ async function apply(options: RetentionOptions, out: Output): Promise<number> {
   return done.some(({ refused }) => refused !== null) ? 1 : 0;
 }
 
-async function plansOf(vault: VaultAccess, options: RetentionOptions, nowMs: number, out: Output): Promise<ItemRetentionPlan[]> {
+/** Item by item: the plans of a large vault are never held together unless they are shown. */
+async function* plansOf(vault: VaultAccess, options: RetentionOptions, nowMs: number, out: Output): AsyncGenerator<ItemRetentionPlan> {
   const inForce = await policiesInForce(vault, nowMs, (name, error) => out.warn(`the policy ${name} cannot be read, so it lets nothing go: ${error.message}`));
   const item = options.item === undefined ? undefined : await itemIdOf(vault, options.item);
   if (item !== undefined) await requireItem(vault, item);
@@ -53,12 +58,10 @@ async function plansOf(vault: VaultAccess, options: RetentionOptions, nowMs: num
   // A file's rules are of no policy that the items know, so what they count for is said with --item.
   if (asked?.isFile && item === undefined && options.preview !== true && options.dryRun !== true) throw new HoldfastError('USAGE', 'A policy in a file is applied to one item: name it with --item');
   const policies: PoliciesInForce = asked?.isFile ? covering(withDocument(inForce, asked.document), asked.document.name) : inForce;
-  const plans: ItemRetentionPlan[] = [];
   for (const itemId of item === undefined ? await itemsInVault(vault) : [item]) {
     if (asked && !asked.isFile && !(await listRecoveryPoints(vault, itemId)).points.some(({ manifest }) => manifest.policy === asked.document.name)) continue;
-    plans.push(await planRetention(vault, itemId, policies, nowMs));
+    yield await planRetention(vault, itemId, policies, nowMs);
   }
-  return plans;
 }
 
 /** A policy of the vault by its name, or a document in a file. */

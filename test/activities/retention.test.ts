@@ -10,6 +10,7 @@ import { isHoldfastError } from '../../errors/holdfast-error';
 import { parsePolicy, type PolicyDocument } from '../../policy/schema';
 import type { Retention } from '../../policy/retention-schema';
 import { listRecoveryPoints } from '../../vault/catalog';
+import { recordDamage } from '../../vault/damage-ledger';
 import { manifestName } from '../../vault/manifest';
 import { markHeld, markUndeleted } from '../../vault/marks';
 import { createMemoryStore } from '../../vault/store/memory-store';
@@ -142,6 +143,15 @@ describe('retention of a vault', () => {
     assert.equal((await live()).length, 3);
   });
 
+  it('fault 36: a recovery point that needs a damaged pack takes no place from a whole one', async () => {
+    await longAgo(policy({ keepLast: 2 }));
+    const ids = await storePoints(vault, 'web', everyDay(LAST_MS, 4));
+    await recordDamage(vault, [{ pack: 'a'.repeat(32), code: 'PACK_MISSING', message: 'gone' }], { by: 'check', nowMs }, () => [ids[2] as string, ids[3] as string]);
+    const { goes, lastGood } = await plan();
+    assert.deepEqual([goes, lastGood], [[], [ids[1]]]);
+    await assert.rejects(Promise.all([deletePoint(vault, ids[0] as string, decider()), deletePoint(vault, ids[1] as string, decider())]), code('LAST_RECOVERY_POINT'));
+  });
+
   it('leaves a recovery point whose manifest does not open to a person', async () => {
     await longAgo(policy({ keepLast: 1 }));
     const ids = await storePoints(vault, 'web', everyDay(LAST_MS, 3));
@@ -163,14 +173,14 @@ describe('retention of a vault', () => {
     assert.deepEqual(await live(), ids.slice(0, 2));
   });
 
-  it('costs one list of manifests, one of marks, and a read a recovery point', async () => {
+  it('costs one list of manifests, one of marks, one of damage, and a read a recovery point', async () => {
     await longAgo(policy({ keepLast: 50 }));
     await storePoints(vault, 'web', everyDay(LAST_MS, 50));
     await storePoints(vault, 'other', everyDay(LAST_MS, 5));
     const store = createFaultStore(vault.store);
     await planRetention({ ...vault, store }, 'web', await policiesInForce(vault, nowMs, () => undefined), nowMs);
     const count = (operation: string, prefix: string): number => store.calls.filter((call) => call.operation === operation && call.name.startsWith(prefix)).length;
-    assert.deepEqual([count('list', ''), count('read', 'recovery-points/web/'), count('read', '')], [2, 50, 50]);
+    assert.deepEqual([count('list', ''), count('read', 'recovery-points/web/'), count('read', '')], [3, 50, 50]);
   });
 });
 
