@@ -19,7 +19,7 @@ export interface RestoreCloud {
   startCreateUploadDisk(request: UploadDiskRequest): Promise<'started' | 'exists'>;
   /** undefined when there is none. */
   getDisk(diskId: string): Promise<DiskStatus | undefined>;
-  /** Refused while access is open (end it first) or the disk is attached. */
+  /** CLOUD_CONFLICT while access is open (end it first), CLOUD_STATE_WRONG while the disk is attached. */
   startDeleteDisk(diskId: string): Promise<'started' | 'absent'>;
   /**
    * Access for writing, which Azure gives only to a disk that was made for upload and whose upload was not ended (azure-cli issue 8774, point b):
@@ -29,7 +29,7 @@ export interface RestoreCloud {
   grantDiskWrite(diskId: string, durationSeconds: number): Promise<AccessUrl>;
   /** Access for reading a disk that is attached to nothing and not being uploaded to. Open it with OpenSnapshotSource or openPageTarget. */
   grantDiskRead(diskId: string, durationSeconds: number): Promise<AccessUrl>;
-  /** Ends access of either kind, for every user of it. An upload is over then and for good. Idempotent; a disk that is gone is fine. */
+  /** Ends access of either kind, for every user of it, and waits until that is done. An upload is over then and for good. Idempotent; a disk that is gone is fine. */
   endDiskAccess(diskId: string): Promise<void>;
 
   /**

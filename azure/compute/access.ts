@@ -8,7 +8,7 @@ import { footerBytes } from '../disk/ranges';
 import { serviceVersion } from '../disk/snapshot-source';
 import { askedPause, isLoopback } from './arm-client';
 import { type ArmContext, asking, type Submittable } from './context';
-import { cloudError, statusOf } from './errors';
+import { cloudError } from './errors';
 
 const gib = 1024 ** 3;
 /** Access is granted within seconds; when it takes minutes, the durable layer above had better ask again. */
@@ -17,9 +17,9 @@ const usualPauseMs = 2000;
 const mostAgreedSizes = 1000;
 
 /** The parts of the SDK's poller that are used. Its serialized state holds the access URL, so it never leaves this file. */
-export interface AccessPoller extends Submittable {
+export interface PatientPoller<T> extends Submittable {
   readonly isDone: boolean;
-  readonly result: AccessUri | undefined;
+  readonly result: T | undefined;
   poll(): Promise<unknown>;
 }
 
@@ -63,17 +63,25 @@ export function accessOperations(context: ArmContext, settings: AccessSettings) 
 
 /** Ends access to a resource; that it is gone, or that there was none, is fine: either way nobody can use it any more. */
 export async function endAccessOf(id: string, revoke: () => Submittable): Promise<void> {
+  await unlessEnded(id, () => revoke().submitted());
+}
+
+/** The same, and waits until it is done: nothing else can be done to a disk before that. */
+export async function endAccessWhole(context: ArmContext, id: string, revoke: () => PatientPoller<void>): Promise<void> {
+  await unlessEnded(id, () => awaitPoller(context, `the end of access to ${id}`, revoke));
+}
+
+async function unlessEnded(id: string, end: () => Promise<void>): Promise<void> {
   try {
-    await revoke().submitted();
+    await end();
   } catch (error) {
-    if (statusOf(error) === 404) return;
     const failure = cloudError(error, `to end access to ${id}`);
-    if (/^(AccessNotGranted|NoActiveAccess|SasNotActive|SharedAccessNotFound)$/i.test(String(failure.data['serviceCode']))) return;
+    if (failure.code === 'CLOUD_NOT_FOUND' || /^(AccessNotGranted|NoActiveAccess|SasNotActive|SharedAccessNotFound)$/i.test(String(failure.data['serviceCode']))) return;
     throw failure;
   }
 }
 
-function grantPoller(context: ArmContext, handle: SnapshotHandle, durationSeconds: number): () => AccessPoller {
+function grantPoller(context: ArmContext, handle: SnapshotHandle, durationSeconds: number): () => PatientPoller<AccessUri> {
   const grant = { access: 'Read', durationInSeconds: durationSeconds } as const;
   if (handle.kind === 'snapshot') {
     const id = context.ids.parse(handle.id, 'snapshots');
@@ -93,7 +101,11 @@ function revokePoller(context: ArmContext, handle: SnapshotHandle): () => Submit
 }
 
 /** Polls at the service's pace, with the injected clock instead of the SDK's, and gives up after some minutes. */
-export async function awaitAccess(context: ArmContext, doing: string, start: () => AccessPoller): Promise<AccessUri> {
+export async function awaitAccess(context: ArmContext, doing: string, start: () => PatientPoller<AccessUri>): Promise<AccessUri> {
+  return (await awaitPoller(context, doing, start)) ?? {};
+}
+
+async function awaitPoller<T>(context: ArmContext, doing: string, start: () => PatientPoller<T>): Promise<T | undefined> {
   return asking(doing, () => askedPause.run({ pauseMs: undefined }, async () => {
     const poller = start();
     await poller.submitted();
@@ -101,11 +113,11 @@ export async function awaitAccess(context: ArmContext, doing: string, start: () 
     while (!poller.isDone) {
       const pauseMs = Math.max(askedPause.getStore()?.pauseMs ?? usualPauseMs, 100);
       waitedMs += pauseMs;
-      if (waitedMs > longestGrantMs) throw new HoldfastError('CLOUD_FAILED', `Azure did not grant ${doing} within ${String(longestGrantMs / 60_000)} minutes`, { data: { serviceCode: 'AccessTimeout' } });
+      if (waitedMs > longestGrantMs) throw new HoldfastError('CLOUD_FAILED', `Azure did not get done with ${doing} within ${String(longestGrantMs / 60_000)} minutes`, { data: { serviceCode: 'AccessTimeout' } });
       await context.waiting.wait(pauseMs);
       await poller.poll();
     }
-    return poller.result ?? {};
+    return poller.result;
   }));
 }
 

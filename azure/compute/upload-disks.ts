@@ -3,7 +3,7 @@ import type { AccessUrl } from '../../activities/cloud';
 import { type DiskStatus, MAX_UPLOAD_BYTES, MIN_UPLOAD_BYTES, UPLOAD_GRAIN_BYTES, type UploadDiskRequest } from '../../activities/restore-cloud';
 import { HoldfastError } from '../../errors/holdfast-error';
 import { footerBytes } from '../disk/ranges';
-import { type AccessSettings, awaitAccess, blobSize, checkedUrl, endAccessOf, sizesDisagree } from './access';
+import { type AccessSettings, awaitAccess, blobSize, checkedUrl, endAccessWhole, sizesDisagree } from './access';
 import { type ArmContext, askingIfThere, begin, beginDelete } from './context';
 import { hasTags, isSameLocation } from './resource-match';
 import { operationState } from './snapshots';
@@ -45,7 +45,8 @@ export function uploadDiskOperations(context: ArmContext, settings: AccessSettin
       const disk = await find(diskId);
       if (disk === undefined) return 'absent';
       if (disk.managedBy !== undefined) throw stateWrong(`The disk ${diskId} is attached to ${disk.managedBy}, so it is not deleted`, disk);
-      if (/^(ActiveSAS|ActiveUpload)$/.test(disk.diskState ?? '')) throw stateWrong(`Access to the disk ${diskId} is open (${String(disk.diskState)}): it is ended before the disk is deleted`, disk);
+      // Passes by itself where the end of access is still under way.
+      if (/^(ActiveSAS|ActiveUpload)$/.test(disk.diskState ?? '')) throw new HoldfastError('CLOUD_CONFLICT', `Access to the disk ${diskId} is open (${String(disk.diskState)}): it is ended before the disk is deleted`, { data: { serviceCode: '' } });
       return beginDelete(
         `to delete the disk ${diskId}`,
         (onResponse) => context.clientFor(id.subscriptionId).disks.delete(id.resourceGroup, id.name, { onResponse }),
@@ -70,7 +71,7 @@ export function uploadDiskOperations(context: ArmContext, settings: AccessSettin
     },
     async endDiskAccess(diskId: string): Promise<void> {
       const id = context.ids.parse(diskId, 'disks');
-      await endAccessOf(diskId, () => context.clientFor(id.subscriptionId).disks.revokeAccess(id.resourceGroup, id.name));
+      await endAccessWhole(context, diskId, () => context.clientFor(id.subscriptionId).disks.revokeAccess(id.resourceGroup, id.name));
     },
   };
 }

@@ -25,6 +25,7 @@ export async function patchVm(world: World, id: string, body: JsonObject, apiVer
     keep(world, record);
     return { status: 200, body: await jsonOf(world, id) };
   }
+  refuseUnmanaged(vm);
   if (record.now.power !== 'deallocated') throw new ArmError(409, 'OperationNotAllowed', `The OS disk of VM ${vm.name} can be swapped only while it is deallocated.`);
   const disk = await checkAttachable(world, diskId, placeOf(id, record));
   const name = stringAt(osDisk, 'name');
@@ -44,6 +45,7 @@ export async function setPower(world: World, id: string, power: VmSetting['power
 /** POST attachDetachDataDisks: what is to go first, then what is to come. */
 export async function attachDetach(world: World, id: string, body: JsonObject, apiVersion: string): Promise<ArmReply> {
   const { vm, record } = await settled(world, id);
+  refuseUnmanaged(vm);
   const going = listAt(body, 'dataDisksToDetach').map((entry) => stringAt(entry, 'diskId') ?? '');
   for (const diskId of going) {
     if (!vm.disks.some((disk) => disk.lun !== 'os' && sameId(world.diskResourceId(disk), diskId))) throw new ArmError(400, 'InvalidParameter', `The disk '${diskId}' is no data disk of VM ${vm.name}.`);
@@ -86,6 +88,10 @@ async function settled(world: World, id: string): Promise<{ readonly vm: LocalVm
     now: { power: 'running', os: null, detached: [], attached: [] },
   };
   return { vm, record };
+}
+
+function refuseUnmanaged(vm: LocalVm): void {
+  if (vm.unmanaged) throw new ArmError(409, 'OperationNotAllowed', `VM ${vm.name} has unmanaged disks: managed disks do not mix with them.`);
 }
 
 const busy = (record: VmRecord): ArmError => new ArmError(409, 'AnotherOperationInProgress', `Another operation on the VM ${record.name} is in progress.`);

@@ -97,6 +97,10 @@ describe('restores on Azure, by the wire', () => {
     arm.on(`POST ${diskId}/endGetAccess`, refusal(409, 'AccessNotGranted'));
     await restores.endDiskAccess(diskId);
     await restores.endDiskAccess(`${compute}/disks/gone`);
+    arm.on(`POST ${diskId}/endGetAccess`, () => ({ status: 202, headers: { location: `${arm.server.url}/operations/9`, 'retry-after': '4' } }));
+    arm.on('GET /operations/9', () => ({ status: 202, headers: { location: `${arm.server.url}/operations/9`, 'retry-after': '4' } }), { status: 200 });
+    await restores.endDiskAccess(diskId);
+    assert.equal(arm.server.log.filter((line) => line === 'GET /operations/9').length, 2, 'the upload is over when it resolves');
   });
 
   it('make a machine around its disks, once, and never change one that is there', async () => {

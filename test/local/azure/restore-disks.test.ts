@@ -152,7 +152,7 @@ describe('stand-in: disks that a restore fills, through the Azure adapter', () =
     await rejects(restores.startDeleteDisk(bench.diskId('web_os')), 'CLOUD_STATE_WRONG');
     await rejects(restores.grantDiskWrite(bench.id('rg', 'disks/nothing'), 600), 'CLOUD_NOT_FOUND');
     await restores.grantDiskWrite(request().id, 600);
-    await rejects(restores.startDeleteDisk(request().id), 'CLOUD_STATE_WRONG');
+    await rejects(restores.startDeleteDisk(request().id), 'CLOUD_CONFLICT');
   });
 
   it('refuse pages that are not whole, and those beyond the data', async () => {
