@@ -1,5 +1,6 @@
 import { HoldfastError, type ErrorReport } from '../errors/holdfast-error';
 import { type Manifest, type ManifestDisk, recoveryPointId } from '../vault/manifest';
+import { lockForCommit } from '../vault/lock-commit';
 import { abandonRun, commitRun, runEnd, sealRun } from '../vault/run';
 import { addStats, emptyStats } from '../vault/transfer-types';
 import type { VaultAccess } from '../vault/tree';
@@ -19,7 +20,9 @@ export interface CommitRunInput extends RunInput { readonly warnings: readonly s
 export const createCommitRun = (deps: ActivityDeps) => activity(async (input: CommitRunInput): Promise<CommitRunResult> => {
   const vault = await deps.vault();
   const run = { itemId: input.itemId, sequence: input.sequence, stamp: input.stamp };
-  await sealRun(vault, run, await buildManifest(vault, input));
+  const manifest = await buildManifest(vault, input);
+  const warnings = deps.lockKeepMs === undefined ? [] : await lockForCommit(vault, manifest, deps.lockKeepMs);
+  await sealRun(vault, run, { ...manifest, warnings: [...manifest.warnings, ...warnings] });
   return resultOf(await commitRun(vault, run, deps.nowMs()));
 });
 

@@ -21,6 +21,8 @@ export interface ActivityDeps {
     /** Threads of one transfer; undefined for one a processor. */
     readonly threads?: number | undefined;
   };
+  /** For how long ahead everything that a recovery point needs is held under the vault's WORM policy, in milliseconds; undefined where it is not. */
+  readonly lockKeepMs?: number | undefined;
   readonly nowMs: () => number;
   readonly log: (message: string, fields?: Readonly<Record<string, string | number | boolean | null>>) => void;
 }

@@ -16,6 +16,7 @@ import { diskTree, type LoadedManifest, type Manifest, type ManifestDisk, parseR
 import { surveyParent } from '../vault/parent-survey';
 import { refToJson } from '../vault/ref-json';
 import { type ReferencesPlace, referencesPlace, treeHistory } from '../vault/references';
+import { lockForCommit } from '../vault/lock-commit';
 import { abandonRun, commitRun, latestCommitted, openRun, type RunRef, sealRun } from '../vault/run';
 import { windowsOf } from '../vault/transfer';
 import { addStats, emptyStats } from '../vault/transfer-types';
@@ -25,6 +26,7 @@ import { type BackupOptions, closeDisks, itemName, openDisks, parentDiskOf, type
 import { readChangedFile } from './changed-file';
 import { interruptible, untilAborted } from './interrupt';
 import { type OpenedVault, withVault } from './open-vault';
+import { lockKeepMs } from './lock';
 import type { Output } from './output';
 import { startProgress } from './progress';
 import { isOwnerGone, processOwner } from './run-owner';
@@ -93,6 +95,8 @@ async function runOnce(job: Job): Promise<Manifest> {
   const { opened: { vault }, itemId, options } = job;
   const startedMs = Date.now();
   const stamp = formatStamp(startedMs);
+  // Before the run begins: a setting that is wrong must not be found out at the commit.
+  const keepMs = lockKeepMs(undefined);
   if (options.dryRun) {
     return describe(job, { itemId, sequence: 1, stamp }, startedMs, await latestCommitted(vault, itemId));
   }
@@ -103,7 +107,8 @@ async function runOnce(job: Job): Promise<Manifest> {
   try {
     await recordItem(vault, { itemId, kind: 'image', name: itemId, resourceId: null }, startedMs);
     const manifest = await describe(job, run, startedMs, await latestCommitted(vault, itemId));
-    await sealRun(vault, run, manifest);
+    const warnings = keepMs === undefined ? [] : await lockForCommit(vault, manifest, keepMs);
+    await sealRun(vault, run, { ...manifest, warnings: [...manifest.warnings, ...warnings] });
     return await commitRun(vault, run, Date.now());
   } catch (error) {
     const end = await abandonRun(vault, run, toReport(error), Date.now()).catch((second: unknown) => {

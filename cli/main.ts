@@ -11,6 +11,7 @@ import type { InitOptions } from './init';
 import { signalExitCode } from './interrupt';
 import { addKeyCommands } from './key-grammar';
 import type { ListOptions } from './list';
+import type { LockCommandOptions } from './lock';
 import { Output } from './output';
 import type { RestoreOptions } from './restore';
 import { addRetentionCommands } from './retention-grammar';
@@ -76,6 +77,7 @@ function buildProgram(onDone: (exitCode: number) => void): Command {
   addCollect(program, run);
   addKeyCommands(program, run);
   addRetentionCommands(program, run);
+  addLock(program, run);
   return program;
 }
 
@@ -146,6 +148,13 @@ function addCollect(program: Command, run: Run): void {
     .option('--dry-run', 'only say what would go, and why')
     .option('--approve <token>', 'carry out the unusual plan that a dry run showed, and no other')
     .action((_options: unknown, command: Command) => run<CollectCommandOptions>(command, async (options, out) => (await import('./collect.js')).runCollect(options, out)));
+}
+
+function addLock(program: Command, run: Run): void {
+  program.command('lock').description('hold what recovery points need for longer, in a container with version-level immutability')
+    .option('--days <n>', 'for how many days ahead (or HOLDFAST_LOCK_DAYS)')
+    .option('--dry-run', 'say what is due, change nothing')
+    .action((_options: unknown, command: Command) => run<LockCommandOptions>(command, async (options, out) => (await import('./lock.js')).runLock(options, out)));
 }
 
 function threadCount(text: string): number {

@@ -30,6 +30,7 @@ export const catalogue = {
   STORE_READ_ONLY: entry('The vault is read-only', 'Make the folder or the container writable; nothing was stored and earlier recovery points are untouched.', 503),
   STORE_FULL: entry('The vault has no space left', 'Free or add space, then run it again; nothing half-written is visible.', 507),
   STORE_IMMUTABLE: entry('The object is held against deletion', 'Nothing to do: it can be deleted when its time is over, which the message names where it is known. Trying again before that changes nothing.', 409),
+  RETENTION_UNSUPPORTED: entry('The vault cannot hold single objects against deletion', 'Put the vault into a container with version-level immutability, or leave HOLDFAST_LOCK_DAYS away: docs/worm.md says what is needed.', 409, 2),
   STORE_THROTTLED: entry('The vault kept refusing requests because there were too many', 'Lower the parallelism in the policy, or run it again later.', 503),
 
   // The vault

@@ -39,6 +39,7 @@ export function compose(env: NodeJS.ProcessEnv): Services {
       restoreCloud: createRestoreCloud({ ...cloudSettings, restoreContainers: settings.restoreContainers, env }),
       openPageTarget,
       transfer: { factory: path.join(__dirname, '..', 'azure', 'transfer-factory.js'), store: { ...spec }, threads: settings.transferThreads },
+      lockKeepMs: settings.lockDays === undefined ? undefined : settings.lockDays * 86_400_000,
       nowMs: () => Date.now(),
       log: (message, fields) => console.warn(JSON.stringify({ message, ...fields })),
     },

@@ -12,6 +12,8 @@ export interface Settings {
   readonly passphrase: string;
   /** Id of the key in Azure Key Vault, with or without a version; empty where none is used. */
   readonly keyVault: string;
+  /** For how many days ahead everything that a recovery point needs is held under the vault's WORM policy; undefined where it is not. */
+  readonly lockDays: number | undefined;
   readonly subscriptionIds: readonly string[];
   readonly armEndpoint: string | undefined;
   readonly credential: string;
@@ -31,6 +33,7 @@ const schema = z.object({
   HOLDFAST_VAULT: z.string({ error: 'expects the address of the vault: a folder or a blob container URL' }).min(1, 'expects the address of the vault'),
   HOLDFAST_KEY: z.string().default(''),
   HOLDFAST_PASSPHRASE: z.string().default(''),
+  HOLDFAST_LOCK_DAYS: z.coerce.number('expects a whole number of days').int('expects a whole number of days').min(1, 'expects 1 to 3650').max(3650, 'expects 1 to 3650').optional(),
   HOLDFAST_KEY_VAULT: z.url({ protocol: /^https$/, error: 'expects the id of a key in Azure Key Vault' }).optional(),
   AZURE_SUBSCRIPTION_IDS: z.string({ error: 'expects the ids of the subscriptions to protect, separated by commas' })
     .transform((text) => text.split(',').map((id) => id.trim()).filter((id) => id !== ''))
@@ -70,7 +73,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
   const keys = (['HOLDFAST_KEY', 'HOLDFAST_PASSPHRASE', 'HOLDFAST_KEY_VAULT'] as const).filter((name) => (data[name] ?? '') !== '');
   if (keys.length > 1) throw new HoldfastError('SETTING_INVALID', `${keys.join(' and ')} each name a key of the vault; the app takes one`, { data: { settings: keys } });
   return {
-    vault: data.HOLDFAST_VAULT, keyFile: data.HOLDFAST_KEY, passphrase: data.HOLDFAST_PASSPHRASE, keyVault: data.HOLDFAST_KEY_VAULT ?? '', subscriptionIds: data.AZURE_SUBSCRIPTION_IDS, armEndpoint: data.HOLDFAST_ARM_ENDPOINT,
+    vault: data.HOLDFAST_VAULT, keyFile: data.HOLDFAST_KEY, passphrase: data.HOLDFAST_PASSPHRASE, keyVault: data.HOLDFAST_KEY_VAULT ?? '', lockDays: data.HOLDFAST_LOCK_DAYS, subscriptionIds: data.AZURE_SUBSCRIPTION_IDS, armEndpoint: data.HOLDFAST_ARM_ENDPOINT,
     credential: data.HOLDFAST_AZURE_CREDENTIAL, transferThreads: data.HOLDFAST_TRANSFER_THREADS, restoreContainers: data.HOLDFAST_RESTORE_CONTAINERS, schedulerCron: data.HOLDFAST_SCHEDULER_CRON,
     reconcileCron: data.HOLDFAST_RECONCILE_CRON, sweepCron: data.HOLDFAST_SWEEP_CRON,
     httpAuthLevel: data.HOLDFAST_HTTP_AUTH_LEVEL,

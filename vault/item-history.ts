@@ -26,6 +26,8 @@ export interface ItemHistory {
   readonly binned: readonly { readonly id: string; readonly binUntil: string; readonly held: boolean }[];
   /** Recovery points whose time in the bin was over, and that are gone now (in a dry run: would be). */
   readonly purged: readonly string[];
+  /** Recovery points that were purged at any time before. Their manifests may be there still. */
+  readonly tombs: readonly string[];
   /** Runs that ended without a recovery point. */
   readonly abandoned: readonly SurveyedRun[];
   readonly problems: readonly ErrorReport[];
@@ -62,7 +64,7 @@ export async function readItemHistory(vault: VaultAccess, itemId: string, runs: 
   const all = [...points, ...found];
   await assertRunsKnown(vault, itemId, runs, all, context.serverNowMs);
   assertChain(all, tombs);
-  return { ...await settlePoints(vault, all, tombs, marks, context), abandoned, problems: [...damaged.map(({ error }) => error), ...[...marks.marked.values()].flatMap((state) => state.damaged ?? [])] };
+  return { ...await settlePoints(vault, all, tombs, marks, context), tombs: tombs.map(({ id }) => id), abandoned, problems: [...damaged.map(({ error }) => error), ...[...marks.marked.values()].flatMap((state) => state.damaged ?? [])] };
 }
 
 async function readManifests(vault: VaultAccess, itemId: string): Promise<{ points: Point[]; damaged: { id: string; error: ErrorReport }[] }> {
@@ -144,7 +146,7 @@ async function settlePoints(vault: VaultAccess, points: readonly Point[], tombs:
     const state = marks.of(point.id);
     if (state.state === 'purged') {
       // Who purged it was cut off before the manifest went.
-      if (!context.dryRun) await vault.store.delete(manifestName(point.id.slice(0, -point.stamp.length - 1), point.stamp));
+      if (!context.dryRun) await deleteManifest(vault, point);
       continue;
     }
     // One that is purged only now is needed all the same: a run that began before may have taken it over.
@@ -166,8 +168,17 @@ async function purge(vault: VaultAccess, point: Point, { by, serverNowMs }: Hist
     throw error;
   }
   if (state.state !== 'purged') throw new HoldfastError('INTERNAL', `${point.id} was purged and is ${state.state}`);
-  await vault.store.delete(manifestName(point.id.slice(0, -point.stamp.length - 1), point.stamp));
+  await deleteManifest(vault, point);
   return true;
+}
+
+/** What a WORM policy holds goes with a later collection; the mark says already that the recovery point is gone. */
+async function deleteManifest(vault: VaultAccess, { id, stamp }: Point): Promise<void> {
+  try {
+    await vault.store.delete(manifestName(id.slice(0, -stamp.length - 1), stamp));
+  } catch (error) {
+    if (!isHoldfastError(error, 'STORE_IMMUTABLE')) throw error;
+  }
 }
 
 /** Reads a record that is too large for the manifest, and checks that it is of this point. */

@@ -28,4 +28,8 @@ export const MARGINS = {
   unexplainedShare: 0.1,
   /** Fewer packs than this are never abnormal: under a GiB, and a small vault changes by large shares. */
   abnormalFromPacks: 100,
+  /** An object under a WORM policy is held for so much longer than it must be, and touched again when half of that is over: once a week, and maintenance may fail for a week. */
+  lockMarginMs: 14 * DAY_MS,
+  /** Old ledgers of locks that one run removes. */
+  lockLedgersRemoved: 16,
 } as const;

@@ -43,7 +43,7 @@ export interface OpenRunRequest {
 }
 
 const SEQUENCE = /^\d{10}$/;
-const runFolder = (itemId: string, sequence: number): string => `runs/${itemId}/${String(sequence).padStart(10, '0')}`;
+export const runFolder = (itemId: string, sequence: number): string => `runs/${itemId}/${String(sequence).padStart(10, '0')}`;
 export const workFolder = (run: RunRef): string => `work/${run.itemId}/${String(run.sequence).padStart(10, '0')}`;
 
 /**

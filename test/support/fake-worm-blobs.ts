@@ -22,6 +22,7 @@ export async function startFakeWormBlobs(holdMs: number): Promise<FakeWormBlobs>
 
   function answer(request: WireRequest): WireAnswer {
     const name = request.path.split('/').slice(3).join('/');
+    if (name === '' && request.query.get('restype') === 'container' && request.method === 'PUT') return { status: 201 };
     if (name === '') return request.method === 'GET' ? list(request) : refuse(405, 'UnsupportedHttpVerb');
     if (request.method === 'PUT' && request.query.get('comp') === 'immutabilityPolicies') return extend(name, request);
     if (request.method === 'PUT') return put(name, request);

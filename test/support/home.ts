@@ -66,6 +66,7 @@ export interface HomeOptions {
   readonly startMs?: number;
   readonly standIn?: Partial<Parameters<typeof createAzureStandIn>[0]>;
   readonly schedulerCron?: string;
+  readonly lockKeepMs?: number;
   /** Containers, of Azurite for instance, that restores may write page blobs to. */
   readonly restoreContainers?: readonly string[];
   readonly housekeeping?: Partial<Services['housekeeping']>;
@@ -107,6 +108,7 @@ export async function startHome(fill: (disksFolder: string) => Promise<void>, op
       restoreCloud: createRestoreCloud({ ...cloudSettings, restoreContainers: options.restoreContainers ?? [] }),
       openPageTarget,
       transfer: { factory: path.join(__dirname, 'home-transfer-factory.js'), store: { home: temp.path }, threads: 0 },
+      lockKeepMs: options.lockKeepMs,
       nowMs: () => clock.now(),
       log: (message, fields) => logs.push(JSON.stringify({ message, ...fields })),
     },

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { HoldfastError, toReport } from '../../errors/holdfast-error';
 import { collect, type CollectOptions, type CollectReport } from '../../vault/collect';
 import { PackKind } from '../../vault/format';
+import { lockForCommit } from '../../vault/lock-commit';
 import { diskTree, type Manifest, type ManifestDisk, recoveryPointId } from '../../vault/manifest';
 import { MARGINS } from '../../vault/margins';
 import { markDeleted, markUndeleted, readMarks } from '../../vault/marks';
@@ -63,12 +64,18 @@ export interface BackupFate {
 /** A vault in memory with items whose disks change, and a clock that is the store's and everybody's. */
 export class VaultLife {
   nowMs = START_MS;
-  readonly store = createMemoryStore({ clock: () => this.nowMs });
-  readonly vault: VaultAccess = { store: this.store, keys: testKeys() };
+  readonly store: Store;
+  readonly vault: VaultAccess;
   readonly items = new Map<string, Map<string, SparseDisk>>();
   /** What each committed recovery point must restore to, disk by disk. */
   readonly contents = new Map<string, Map<string, SparseDisk>>();
   private owners = 0;
+
+  /** `wrap` puts the store under other rules, such as a WORM policy; `lockKeepMs` is what commits hold objects for. */
+  constructor(wrap: (plain: Store, clock: () => number) => Store = (plain) => plain, private readonly lockKeepMs?: number) {
+    this.store = wrap(createMemoryStore({ clock: () => this.nowMs }), () => this.nowMs);
+    this.vault = { store: this.store, keys: testKeys() };
+  }
 
   disksOf(itemId: string): Map<string, SparseDisk> {
     const disks = this.items.get(itemId) ?? new Map<string, SparseDisk>();
@@ -87,7 +94,8 @@ export class VaultLife {
       await abandonRun(vault, run, toReport(new HoldfastError('CANCELLED', 'The test gave it up')), this.nowMs);
       return run;
     }
-    await sealRun(vault, run, manifest);
+    const warnings = this.lockKeepMs === undefined ? [] : await lockForCommit(vault, manifest, this.lockKeepMs);
+    await sealRun(vault, run, { ...manifest, warnings: [...warnings] });
     this.contents.set(manifest.id, new Map([...this.disksOf(itemId)].map(([name, disk]) => [name, disk.snapshot()])));
     if (fate.end !== 'sealed') await commitRun(vault, run, this.nowMs);
     return run;

@@ -1,0 +1,19 @@
+import { HoldfastError } from '../errors/holdfast-error';
+import { lockVault, type LockReport } from '../vault/lock';
+import type { ActivityDeps } from './deps';
+import { activity, type Outcome } from './outcome';
+
+/** Well below the time-out of a function; what is left is done by the next call. */
+const TIME_LIMIT_MS = 4 * 60_000;
+
+/** A part of the maintenance of a vault under a WORM policy: call it until `left` is 0. null where no locks are kept. */
+export const createLockVault = (deps: Pick<ActivityDeps, 'vault' | 'nowMs' | 'lockKeepMs'>): (() => Promise<Outcome<LockReport | null>>) => {
+  const step = activity(async () => {
+    if (deps.lockKeepMs === undefined) return null;
+    const report = await lockVault(await deps.vault(), { keepMs: deps.lockKeepMs, localNowMs: deps.nowMs, timeLimitMs: TIME_LIMIT_MS });
+    // The listing alone took all the time: to call it again for ever would hold nothing either.
+    if (report.left > 0 && report.extended === 0) throw new HoldfastError('STORE_THROTTLED', `Nothing could be held within ${TIME_LIMIT_MS / 60_000} minutes; ${report.left} objects are due`);
+    return report;
+  });
+  return () => step({});
+};
