@@ -51,7 +51,7 @@ async function buildManifest(vault: VaultAccess, input: CommitRunInput): Promise
       root: done.root, tree: treeHistory(placeOf(disk, diskPlan), done.records), mode: done.mode, stats: done.stats, ...(diskPlan.lenders.length > 0 ? { lenders: diskPlan.lenders } : {}),
       source: {
         kind: made?.handle.kind ?? null, snapshotId: made?.handle.id ?? null, familyId: made?.familyId ?? null, uniqueId: planned.uniqueId, diskId: planned.id,
-        sku: planned.sku, caching: planned.caching, auditSamples: audit?.samples ?? 0, modeBecause: diskPlan.why, keepBase: plan.keepBase, made: plan.makes,
+        sku: planned.sku, caching: planned.caching, hyperVGeneration: planned.hyperVGeneration, auditSamples: audit?.samples ?? 0, modeBecause: diskPlan.why, keepBase: plan.keepBase, made: plan.makes,
       },
     });
   }

@@ -57,7 +57,7 @@ export function planOf(vm: VmDescription, policy: PolicyDocument, input: PlanBac
   const driver = chooseDriver(vm, policy, protectable, warnings);
   const disks = protectable.map((disk, index) => ({
     disk: index, name: disk.name, lun: disk.lun, id: disk.id, uniqueId: disk.uniqueId, sizeBytes: disk.sizeBytes, logicalSectorBytes: disk.logicalSectorBytes,
-    sku: disk.sku, caching: disk.caching, snapshotId: driver === 'diskSnapshot' ? snapshotId(vm, input, vaultTag, disk.lun) : null,
+    sku: disk.sku, caching: disk.caching, hyperVGeneration: disk.hyperVGeneration, snapshotId: driver === 'diskSnapshot' ? snapshotId(vm, input, vaultTag, disk.lun) : null,
   }));
   return {
     version: 1, vmId: vm.id, vmName: vm.name, location: vm.location, osType: vm.osType, model: { ...vm.model }, slot: input.slot, policy: input.policy,

@@ -20,7 +20,7 @@ export const DRIVERS = ['restorePoint', 'diskSnapshot', 'vmSnapshotExtension'] a
 
 const plannedDiskSchema = z.object({
   disk: z.int(), name: z.string(), lun: z.string(), id: z.string(), uniqueId: z.string(), sizeBytes: z.number(), logicalSectorBytes: z.number(),
-  sku: z.string(), caching: z.string(),
+  sku: z.string(), caching: z.string(), hyperVGeneration: z.string().nullable(),
   /** The snapshot that this run makes of the disk; for a restore point it is known only afterwards. */
   snapshotId: z.string().nullable(),
 });

@@ -87,6 +87,10 @@ export const catalogue = {
   TARGET_EXISTS: entry('The target exists', 'Choose another name, or remove it first: nothing is overwritten unasked.', 409, 2),
   TARGET_WRITE_FAILED: entry('The target cannot be written', 'Check free space and permissions; what was written so far is incomplete and was removed.', 507),
   TARGET_NOT_VERIFIED: entry('What was written does not read back as it should', 'The target is not to be used. Suspect its disk or the memory of this machine; restore again, to another place if you can.', 500),
+  TARGET_TOO_SMALL: entry('The target is smaller than the disk', 'Restore to a new target, or to one that has room for the whole disk.', 409, 2),
+  RESTORE_ABANDONED: entry('The restore was given up', 'It was cancelled, failed or took too long, and what it made is removed; the job says why. Start a new one.', 409),
+  RESTORE_ID_TAKEN: entry('There is another restore of this id', 'Choose another id, or leave it out; GET /api/jobs/restore.ID shows the one that has it.', 409, 2),
+  RESTORE_UNSUPPORTED: entry('This cannot be restored in this way', 'The message says why and what can be done instead; a disk or a file can always be restored.', 409, 2),
   RESTORE_DAMAGED: entry('The recovery point cannot be restored whole', 'Restore one of the recovery points that the message names; `holdfast check` says what is damaged, and the next backup stores it again where the source still has it.', 409, 4),
   CANCELLED: entry('The run was cancelled', 'Nothing of it is visible; start it again when you like.', 409),
 

@@ -8,6 +8,11 @@ import { createPlanBackup } from '../activities/plan-backup';
 import { createPlanDisk } from '../activities/plan-disk';
 import { createPlanRegion } from '../activities/plan-region';
 import { createReleaseSnapshots } from '../activities/release-snapshots';
+import { createAbandonRestore, createCommitRestore, createReleaseRestore, createUndoRestore } from '../activities/restore-close';
+import { createDriveRestoredMachine } from '../activities/restore-machine';
+import { createPlanRestore, createProveRestore } from '../activities/restore-plan';
+import { createPlanRestoreRegion, createRestoreSlice } from '../activities/restore-slice';
+import { createFinishRestoreTarget, createStartRestoreTarget } from '../activities/restore-target';
 import { createSelectItems } from '../activities/select-items';
 import { createSnapshotStatus, createStartSnapshot } from '../activities/snapshot';
 import { createTransferSlice } from '../activities/transfer-slice';
@@ -18,6 +23,9 @@ import { backupDisk } from '../orchestrations/backup-disk';
 import { backupRegion } from '../orchestrations/backup-region';
 import { backupVm } from '../orchestrations/backup-vm';
 import { ACTIVITIES, ORCHESTRATIONS } from '../orchestrations/names';
+import { restore } from '../orchestrations/restore';
+import { restoreDisk } from '../orchestrations/restore-disk';
+import { restoreRegion } from '../orchestrations/restore-region';
 import { policyLane, runPolicy } from '../orchestrations/run-policy';
 import { hasEnded } from './durable-status';
 import { registerHousekeeping } from './housekeeping';
@@ -27,6 +35,7 @@ import { deleteRecoveryPoint, holdRecoveryPoint, releaseRecoveryPoint, undeleteR
 import { deletePolicyHandler, getPolicy, listPoliciesHandler, putPolicy } from './http-policies';
 import { getRecoveryPoint } from './http-recovery-points';
 import { applyRetention, getRetention, previewPolicy } from './http-retention';
+import { startRestore } from './http-restores';
 import { guarded } from './problem';
 import { schedulerTick } from './scheduler';
 import type { Services } from './services';
@@ -49,11 +58,18 @@ function registerSteps({ deps }: Services): void {
   df.app.orchestration(ORCHESTRATIONS.backupRegion, backupRegion);
   df.app.orchestration(ORCHESTRATIONS.runPolicy, runPolicy);
   df.app.orchestration(ORCHESTRATIONS.policyLane, policyLane);
+  df.app.orchestration(ORCHESTRATIONS.restore, restore);
+  df.app.orchestration(ORCHESTRATIONS.restoreDisk, restoreDisk);
+  df.app.orchestration(ORCHESTRATIONS.restoreRegion, restoreRegion);
   const steps: Readonly<Record<Exclude<keyof typeof ACTIVITIES, 'openRun'>, (input: never) => Promise<Outcome<unknown>>>> = {
     planBackup: createPlanBackup(deps), startSnapshot: createStartSnapshot(deps), snapshotStatus: createSnapshotStatus(deps),
     planDisk: createPlanDisk(deps), planRegion: createPlanRegion(deps), transferSlice: createTransferSlice(deps), finishRegion: createFinishRegion(deps),
     finishDisk: createFinishDisk(deps), auditDisk: createAuditDisk(deps), commitRun: createCommitRun(deps), releaseSnapshots: createReleaseSnapshots(deps),
     abandonRun: createAbandonRun(deps), selectItems: createSelectItems(deps),
+    planRestore: createPlanRestore(deps), proveRestore: createProveRestore(deps), startRestoreTarget: createStartRestoreTarget(deps),
+    planRestoreRegion: createPlanRestoreRegion(deps), restoreSlice: createRestoreSlice(deps), finishRestoreTarget: createFinishRestoreTarget(deps),
+    driveRestoredMachine: createDriveRestoredMachine(deps), commitRestore: createCommitRestore(deps), abandonRestore: createAbandonRestore(deps),
+    undoRestore: createUndoRestore(deps), releaseRestore: createReleaseRestore(deps),
   };
   for (const [name, step] of Object.entries(steps)) df.app.activity(name, { handler: (input: unknown) => withinLimit(name, step)(input as never) });
   // The one step that asks after another instance: is the backup that holds the item still at work?
@@ -78,6 +94,7 @@ function registerRoutes(services: Services): void {
   route('getRetention', 'GET', 'items/{item}/retention', getRetention(services));
   route('applyRetention', 'POST', 'items/{item}/retention', applyRetention(services));
   route('previewPolicy', 'POST', 'policies/{name}/retention-preview', previewPolicy(services));
+  route('startRestore', 'POST', 'recovery-points/{id}/restores', startRestore(services));
   route('listJobs', 'GET', 'jobs', listJobs(services));
   route('getJob', 'GET', 'jobs/{id}', getJob(services));
   route('cancelJob', 'POST', 'jobs/{id}/cancel', cancelJob(services));

@@ -5,6 +5,9 @@ export const ORCHESTRATIONS = {
   backupRegion: 'backupRegion',
   runPolicy: 'runPolicy',
   policyLane: 'policyLane',
+  restore: 'restore',
+  restoreDisk: 'restoreDisk',
+  restoreRegion: 'restoreRegion',
 } as const;
 
 export const ACTIVITIES = {
@@ -22,6 +25,17 @@ export const ACTIVITIES = {
   releaseSnapshots: 'releaseSnapshots',
   abandonRun: 'abandonRun',
   selectItems: 'selectItems',
+  planRestore: 'planRestore',
+  proveRestore: 'proveRestore',
+  startRestoreTarget: 'startRestoreTarget',
+  planRestoreRegion: 'planRestoreRegion',
+  restoreSlice: 'restoreSlice',
+  finishRestoreTarget: 'finishRestoreTarget',
+  driveRestoredMachine: 'driveRestoredMachine',
+  commitRestore: 'commitRestore',
+  abandonRestore: 'abandonRestore',
+  undoRestore: 'undoRestore',
+  releaseRestore: 'releaseRestore',
 } as const;
 
 /** Housekeeping: what is done for the vault and the cloud as a whole. */
@@ -46,6 +60,17 @@ export const policyInstanceId = (policy: string, stamp: string): string => `poli
 
 /** A lane's id: unlike for every page of items, because ids of finished instances are not taken again. */
 export const laneInstanceId = (parent: string, page: number, lane: number): string => `${parent}.p${page}.l${lane}`;
+
+const RESTORE = 'restore.';
+/** A restore's instance id: the id that its caller chose or was given. */
+export const restoreInstanceId = (restoreId: string): string => `${RESTORE}${restoreId}`;
+export const restoreDiskInstanceId = (parent: string, disk: number): string => `${parent}.d${disk}`;
+
+/** The restore's id of an instance id, or null for the id of anything else (a disk, a region, a backup). */
+export function parseRestoreInstanceId(id: string): string | null {
+  const restoreId = id.startsWith(RESTORE) ? id.slice(RESTORE.length) : '';
+  return /^[a-z0-9][a-z0-9-]*$/.test(restoreId) ? restoreId : null;
+}
 
 /** The item and stamp of a backup's instance id, or null for the id of anything else (a disk, a region, a policy's run). */
 export function parseBackupInstanceId(id: string): { itemId: string; stamp: string } | null {

@@ -5,6 +5,7 @@ import { createCloud, createRestoreCloud } from '../../azure/compute/cloud';
 import { openSnapshotSource } from '../../azure/disk/snapshot-source';
 import { openStore } from '../../azure/open-store';
 import { openPageTarget } from '../../azure/page-target';
+import type { ActivityDeps } from '../../activities/deps';
 import { registerApp } from '../../functions/app';
 import type { JobView } from '../../functions/job-view';
 import type { Services } from '../../functions/services';
@@ -31,6 +32,8 @@ export interface Home {
   readonly standIn: AzureStandIn;
   /** The vault without planned faults. */
   readonly vault: VaultAccess;
+  /** What the app's activities are made with. */
+  readonly deps: ActivityDeps;
   /** Where the vault lies, for other programs; null for one in memory. */
   readonly storeSpec: StoreSpec | null;
   readonly disksFolder: string;
@@ -118,7 +121,7 @@ export async function startHome(fill: (disksFolder: string) => Promise<void>, op
   });
   await host.start();
   const home: Home = {
-    host, standIn, vault, storeSpec, disksFolder, clock, folder: temp.path, logs,
+    host, standIn, vault, deps: services.deps, storeSpec, disksFolder, clock, folder: temp.path, logs,
     async json(address, init) {
       const response = await host.fetch(address, init);
       const text = await response.text();

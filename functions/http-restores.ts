@@ -1,0 +1,102 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
+import type { HttpHandler, HttpRequest } from '@azure/functions';
+import * as df from 'durable-functions';
+import { planRestore, proveRegions } from '../activities/restore-plan';
+import { type RestorePlan, requestSchema, restoreRecords, type RestoreRequest } from '../activities/restore-records';
+import { type RestoreBody, restoreBodySchema } from '../activities/restore-request';
+import { recall } from '../activities/work';
+import { HoldfastError } from '../errors/holdfast-error';
+import { ORCHESTRATIONS, restoreInstanceId } from '../orchestrations/names';
+import type { RestoreRun } from '../orchestrations/restore';
+import { formatStamp } from '../policy/slot';
+import { createDocument, findDocument } from '../vault/documents';
+import { diskTree, loadManifest, type ManifestDisk } from '../vault/manifest';
+import { refuseMissing, regionsToRestore } from '../vault/restore-plan';
+import type { VaultAccess } from '../vault/tree';
+import { findStatus } from './durable-status';
+import { json, readJson } from './problem';
+import type { Services } from './services';
+
+/** Regions (64 GiB of disk) that are proved while the caller waits; the job proves all of them before it makes anything. */
+const PROVED_REGIONS = 16;
+
+/**
+ * Starts a restore. 202 with the job's address; 200 with the plan for a dry run. The id in the body, or else one made of the header Idempotency-Key, makes
+ * asking twice the same job; what the first asked for counts, and another body under its id is refused. Everything that would refuse it is
+ * looked for first, so a 4xx means that nothing was made.
+ */
+export const startRestore = ({ deps }: Services): HttpHandler => async (request, context) => {
+  const vault = await deps.vault();
+  const body = await readRestoreBody(request);
+  const asked: RestoreRequest = {
+    version: 1, restoreId: body.id ?? idOfHeader(request) ?? drawId(deps.nowMs()), recoveryPoint: request.params.id ?? '', target: body.target, requestedAt: new Date(deps.nowMs()).toISOString(),
+  };
+  const client = df.getClient(context);
+  const known = await findDocument(vault, restoreRecords.request(asked), requestSchema);
+  if (known) refuseOther(known, asked);
+  if (!known || body.dryRun) {
+    const plan = await planRestore(deps, vault, asked);
+    const proved = await proveFirst(vault, plan);
+    if (body.dryRun) return json({ ...describePlan(plan), dryRun: true, proved });
+    if (await createDocument(vault, restoreRecords.request(asked), asked) === 'exists') refuseOther(await recall(vault, restoreRecords.request(asked), requestSchema), asked);
+  }
+  const id = restoreInstanceId(asked.restoreId);
+  const run: RestoreRun = { restoreId: asked.restoreId, recoveryPoint: asked.recoveryPoint, kind: asked.target.kind };
+  if (!await findStatus(client, id)) {
+    await client.startNew(ORCHESTRATIONS.restore, { instanceId: id, input: run }).catch(async (error: unknown) => {
+      // Someone asked the same at the same moment; anything else is an error.
+      if (!await findStatus(client, id)) throw error;
+    });
+  }
+  const location = `/api/jobs/${id}`;
+  return json({ id, kind: 'restore', recoveryPoint: asked.recoveryPoint, state: 'queued', location }, { status: 202, headers: { location } });
+};
+
+async function readRestoreBody(request: HttpRequest): Promise<RestoreBody> {
+  const parsed = restoreBodySchema.safeParse(await readJson(request));
+  if (parsed.success) return parsed.data;
+  const fields = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`).slice(0, 20);
+  throw new HoldfastError('REQUEST_INVALID', `The body is wrong: ${fields.join('; ')}`, { data: { fields } });
+}
+
+function refuseOther(known: RestoreRequest, asked: RestoreRequest): void {
+  if (known.recoveryPoint === asked.recoveryPoint && isDeepStrictEqual(known.target, asked.target)) return;
+  throw new HoldfastError('RESTORE_ID_TAKEN', `The restore ${known.restoreId} of ${known.requestedAt} is another one: of ${known.recoveryPoint}, to ${known.target.kind}`, { data: { restoreId: known.restoreId } });
+}
+
+function idOfHeader(request: HttpRequest): string | undefined {
+  const key = request.headers.get('idempotency-key');
+  if (key === null || key === '') return undefined;
+  if (key.length > 256) throw new HoldfastError('REQUEST_INVALID', `The header Idempotency-Key has ${key.length} characters, more than 256`);
+  return `k${createHash('sha256').update(key).digest('hex').slice(0, 23)}`;
+}
+
+const drawId = (nowMs: number): string => `${formatStamp(nowMs).toLowerCase()}-${randomBytes(3).toString('hex')}`;
+
+/** True when all of it was proved here. */
+async function proveFirst(vault: VaultAccess, plan: RestorePlan): Promise<boolean> {
+  const { manifest } = await loadManifest(vault, plan.recoveryPoint);
+  let left = PROVED_REGIONS;
+  for (const { disk } of plan.disks) {
+    const { regions, needs } = await regionsToRestore(vault, diskTree(manifest.disks[disk] as ManifestDisk));
+    await refuseMissing(vault, manifest, needs.missing);
+    const now = [...regions.keys()].slice(0, left);
+    await proveRegions(vault, plan.recoveryPoint, disk, now);
+    left -= now.length;
+    if (now.length < regions.size) return false;
+  }
+  return true;
+}
+
+/** A plan as people see it: what would be made, exchanged and kept. */
+const describePlan = (plan: RestorePlan): object => ({
+  kind: plan.kind, recoveryPoint: plan.recoveryPoint, warnings: plan.warnings,
+  disks: plan.disks.map(({ name, lun, sizeBytes, target }) => ({
+    name, lun, sizeBytes,
+    target: target.kind === 'disk' ? { id: target.id, location: target.location, zone: target.zone, sku: target.sku, sizeBytes: target.sizeBytes }
+      : { account: target.account, container: target.container, blob: target.blob, sizeBytes: target.sizeBytes, differential: target.differential },
+  })),
+  vm: plan.vm && { id: plan.vm.id, size: plan.vm.size, location: plan.vm.location, zone: plan.vm.zone, network: plan.vm.network, trustedLaunch: plan.vm.security !== null },
+  swap: plan.swap && { vm: plan.swap.vmId, wasRunning: plan.swap.wasRunning, keepOldDisks: plan.swap.keepOldDisks, oldDisks: [...(plan.swap.os ? [plan.swap.os.oldDiskId] : []), ...plan.swap.data.map(({ oldDiskId }) => oldDiskId)] },
+});

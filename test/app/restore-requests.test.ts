@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { addVm, halfDisk, type Home, noise, startHome } from '../support/home';
+import { ask, assertLeft, diskIdOf, restoreAndWait, vmIdOf } from '../support/restores';
+
+const MiB = 1024 * 1024;
+const OTHER = '99999999-9999-4999-8999-999999999999';
+
+describe('what a restore refuses, before anything is made', () => {
+  let home: Home;
+  let point: string;
+  const subnet = (): object => ({ subnetId: `/subscriptions/${home.standIn.subscriptionId}/resourceGroups/net/providers/Microsoft.Network/virtualNetworks/v/subnets/s` });
+
+  before(async () => {
+    home = await startHome(async (folder) => {
+      await addVm(folder, 'web01', { os: halfDisk(2, 1), data: noise(MiB, 2) });
+      await addVm(folder, 'db01', { os: halfDisk(2, 3) });
+    });
+    point = (await home.backUp('web01')).recoveryPoint ?? '';
+  });
+  after(() => home.dispose());
+  afterEach(async () => {
+    assert.deepEqual(home.host.client.list().filter(({ instanceId }) => instanceId.startsWith('restore')), []);
+    await assertLeft(home, []);
+  });
+
+  async function refused(id: string, target: object, status: number, code: string): Promise<string> {
+    const answer = await ask(home, id, { target });
+    const problem = answer.body as { code: string; detail: string };
+    assert.deepEqual([answer.status, problem.code], [status, code], answer.text);
+    assert.match(answer.headers.get('content-type') ?? '', /problem\+json/);
+    return problem.detail;
+  }
+
+  it('a recovery point that is unknown or no id, and a disk that it does not have', async () => {
+    const disk = { kind: 'disk', disk: 'os', name: 'x' };
+    await refused('web01-00000000.20200101T000000Z', disk, 404, 'RECOVERY_POINT_NOT_FOUND');
+    await refused('nonsense', disk, 404, 'RECOVERY_POINT_NOT_FOUND');
+    await refused(point, { ...disk, disk: 'other' }, 404, 'DISK_NOT_FOUND');
+    await refused(point, { kind: 'disk', name: 'x' }, 400, 'DISK_AMBIGUOUS');
+  });
+
+  it('a recovery point that was deleted', async () => {
+    const { markDeleted } = await import('../../vault/marks.js');
+    const other = (await home.backUp('db01')).recoveryPoint ?? '';
+    await markDeleted(home.vault, other, { by: 'test', serverNowMs: home.clock.now() }, { reason: 'asked', policy: null, binDays: 14 } as never);
+    await refused(other, { kind: 'disk', name: 'x' }, 410, 'RECOVERY_POINT_DELETED');
+  });
+
+  it('a target that exists: a disk, a machine, the source itself', async () => {
+    assert.match(await refused(point, { kind: 'disk', disk: 'os', name: 'web01_os' }, 409, 'TARGET_EXISTS'), /web01_os already/);
+    await refused(point, { kind: 'vm', name: 'db01', network: subnet() }, 409, 'TARGET_EXISTS');
+    await refused(point, { kind: 'vm', name: 'web01', network: subnet() }, 409, 'TARGET_EXISTS');
+  });
+
+  it('a subscription that is not the app\'s, in every place where one can stand', async () => {
+    await refused(point, { kind: 'disk', disk: 'os', name: 'x', subscriptionId: OTHER }, 403, 'CLOUD_ACCESS_DENIED');
+    await refused(point, { kind: 'in-place', vmId: vmIdOf(home, 'web01').replace(home.standIn.subscriptionId, OTHER) }, 403, 'CLOUD_ACCESS_DENIED');
+    await refused(point, { kind: 'page-blob', disk: 'os', account: 'someone', container: 'else', blob: 'a.vhd' }, 403, 'TARGET_NOT_ALLOWED');
+  });
+
+  it('a region or zone that lacks the kind of disk or the size', async () => {
+    await refused(point, { kind: 'disk', disk: 'os', name: 'x', location: 'elsewhere', sku: 'PremiumV2_LRS' }, 409, 'CLOUD_SKU_UNAVAILABLE');
+    await refused(point, { kind: 'disk', disk: 'os', name: 'x', location: 'elsewhere', zone: '1' }, 409, 'CLOUD_SKU_UNAVAILABLE');
+    await refused(point, { kind: 'vm', name: 'web02', network: subnet(), size: 'Standard_NC24' }, 409, 'CLOUD_SKU_UNAVAILABLE');
+    await refused(point, { kind: 'vm', name: 'web02', network: subnet(), size: 'Standard_None' }, 409, 'CLOUD_SKU_UNAVAILABLE');
+  });
+
+  it('a machine that is not there, or without the disks to exchange', async () => {
+    await refused(point, { kind: 'in-place', vmId: vmIdOf(home, 'gone') }, 404, 'CLOUD_NOT_FOUND');
+    await refused(point, { kind: 'in-place', vmId: vmIdOf(home, 'db01') }, 409, 'CLOUD_STATE_WRONG');
+    await refused(point, { kind: 'vm', name: 'web02', network: subnet(), disks: ['web01_data'] }, 400, 'REQUEST_INVALID');
+    await refused(point, { kind: 'in-place', disks: ['os', 'web01_os'] }, 400, 'REQUEST_INVALID');
+  });
+
+  it('a body that is wrong, naming each field', async () => {
+    const wrong: [object | string, RegExp][] = [
+      [{}, /target/], [{ target: { kind: 'tape' } }, /target\.kind/], [{ target: { kind: 'disk', name: '../x' } }, /target\.name/], [{ target: { kind: 'vm', name: 'web02' } }, /target\.network/],
+      [{ target: { kind: 'vm', name: 'web02', network: { nicIds: ['https://x'] } } }, /network/], [{ id: 'UPPER', target: { kind: 'disk', name: 'x' } }, /id:/],
+      [{ target: { kind: 'disk', name: 'x', more: 1 } }, /more/], [{ target: { kind: 'in-place', vmId: 'http://169.254.169.254/' } }, /vmId/],
+      [{ target: { kind: 'page-blob', account: 'x.evil.example', container: 'c', blob: 'b' } }, /account/], ['no json', /JSON/],
+    ];
+    for (const [body, pattern] of wrong) {
+      const answer = typeof body === 'string' ? await home.json(`/api/recovery-points/${point}/restores`, { method: 'POST', body }) : await ask(home, point, body);
+      assert.deepEqual([answer.status, (answer.body as { code: string }).code], [400, 'REQUEST_INVALID'], answer.text);
+      assert.match((answer.body as { detail: string }).detail, pattern);
+    }
+  });
+
+  it('and a dry run answers the plan, with its warnings, and makes nothing', async () => {
+    const answer = await ask(home, point, { dryRun: true, id: 'dry', target: { kind: 'in-place', keepOldDisks: false } });
+    assert.equal(answer.status, 200, answer.text);
+    const plan = answer.body as { dryRun: boolean; proved: boolean; warnings: string[]; disks: { name: string; target: { id: string } }[]; swap: { oldDisks: string[] } };
+    assert.deepEqual([plan.dryRun, plan.proved, plan.disks.map(({ target }) => target.id)], [true, true, ['web01_os-dry', 'web01_data-dry'].map((name) => diskIdOf(home, name))]);
+    assert.deepEqual(plan.swap.oldDisks, [diskIdOf(home, 'web01_os'), diskIdOf(home, 'web01_data')]);
+    assert.match(plan.warnings.join(), /are deleted once the machine runs/);
+  });
+});
+
+describe('a machine of Trusted Launch', () => {
+  let home: Home;
+  afterEach(() => home.dispose());
+
+  it('is carried over with a warning about its virtual TPM, or restored as a standard one when asked', async () => {
+    home = await startHome((folder) => addVm(folder, 'web01', { os: halfDisk(2, 1) }));
+    const point = (await home.backUp('web01')).recoveryPoint ?? '';
+    const name = `recovery-points/${point.replace('.', '/')}`;
+    const { findDocument } = await import('../../vault/documents.js');
+    const { manifestSchema } = await import('../../vault/manifest.js');
+    const { createDocument } = await import('../../vault/documents.js');
+    const manifest = await findDocument(home.vault, name, manifestSchema);
+    const model = manifest?.source.model as { properties: Record<string, unknown> };
+    await home.vault.store.delete(name);
+    model.properties['securityProfile'] = { securityType: 'TrustedLaunch', uefiSettings: { secureBootEnabled: true, vTpmEnabled: true } };
+    await createDocument(home.vault, name, manifest);
+    const network = { subnetId: `/subscriptions/${home.standIn.subscriptionId}/resourceGroups/net/providers/Microsoft.Network/virtualNetworks/v/subnets/s` };
+    const carried = await restoreAndWait(home, point, { id: 'one', target: { kind: 'vm', name: 'web02', network } });
+    assert.equal(carried.state, 'succeeded', JSON.stringify(carried));
+    assert.match(carried.warnings.join(), /new virtual TPM.*BitLocker/);
+    const standard = await restoreAndWait(home, point, { id: 'two', target: { kind: 'vm', name: 'web03', network, security: 'standard' } });
+    assert.equal(standard.state, 'succeeded', JSON.stringify(standard));
+    assert.match(standard.warnings.join(), /standard one, as was asked/);
+  });
+});
