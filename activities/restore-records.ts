@@ -4,6 +4,7 @@ import type { ErrorReport } from '../errors/holdfast-error';
 import { createDocument, findDocument } from '../vault/documents';
 import type { VaultAccess } from '../vault/tree';
 import { restoreTargetSchema } from './restore-request';
+import { VAULT_TAG } from './snapshot';
 import { recall } from './work';
 
 /**
@@ -92,7 +93,6 @@ export const restoreRecords = {
   end: ({ restoreId }: RestoreInput): string => `restores/${restoreId}/end`,
 };
 
-const VAULT_TAG = 'holdfast-vault';
 export const RESTORE_TAG = 'holdfast-restore';
 /** On everything that a restore makes: what tells it from anything else of that name, and a sweeper whose it is. */
 export const restoreTags = (vault: VaultAccess, { restoreId }: RestoreInput): Record<string, string> => ({ [VAULT_TAG]: vault.keys.vaultId.toString('hex'), [RESTORE_TAG]: restoreId });

@@ -34,7 +34,7 @@ export const createStartRestoreTarget = (deps: ActivityDeps) => activity(async (
   const { target } = disk;
   if (await findDocument(vault, restoreRecords.footer(input), restoreStepSchema)) return { state: 'ready' };
   if (target.kind === 'pageBlob') {
-    if (target.differential) await spoilFooter(deps, disk);
+    if (target.differential) await beginDifferential(deps, disk);
     else await deps.restoreCloud.createPageBlob(target);
   } else {
     await deps.restoreCloud.startCreateUploadDisk(target);
@@ -58,13 +58,18 @@ async function undoUnlessOpen(deps: ActivityDeps, vault: VaultAccess, plan: Rest
 
 /**
  * A blob that is written where it differs is no VHD while that is under way: its footer goes first and comes back last, so that a half-written one is
- * never taken for whole (I6).
+ * never taken for whole (I6). What lies between the disk's end and the footer becomes zeros.
  */
-async function spoilFooter(deps: ActivityDeps, disk: PlannedRestoreDisk): Promise<void> {
-  const { target } = disk;
+async function beginDifferential(deps: ActivityDeps, disk: PlannedRestoreDisk): Promise<void> {
+  const { target, sizeBytes } = disk;
   if (target.kind !== 'pageBlob') return;
   const withFooter: PlannedRestoreDisk = { ...disk, target: { ...target, sizeBytes: target.sizeBytes + FOOTER_BYTES } };
   await withTarget(deps, withFooter, (blob) => blob.clear(target.sizeBytes, FOOTER_BYTES));
+  const start = Math.ceil(sizeBytes / FOOTER_BYTES) * FOOTER_BYTES;
+  if (start === target.sizeBytes) return;
+  await withTarget(deps, disk, async (blob) => {
+    for await (const { offset, length } of blob.listRanges({ offset: start, length: target.sizeBytes - start })) await blob.clear(offset, length);
+  });
 }
 
 const FOOTER_BYTES = 512;

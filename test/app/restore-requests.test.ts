@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { createDocument, findDocument } from '../../vault/documents';
+import { manifestSchema } from '../../vault/manifest';
+import { markDeleted } from '../../vault/marks';
 import { addVm, halfDisk, type Home, noise, startHome } from '../support/home';
 import { ask, assertLeft, diskIdOf, restoreAndWait, vmIdOf } from '../support/restores';
 
@@ -40,9 +43,8 @@ describe('what a restore refuses, before anything is made', () => {
   });
 
   it('a recovery point that was deleted', async () => {
-    const { markDeleted } = await import('../../vault/marks.js');
     const other = (await home.backUp('db01')).recoveryPoint ?? '';
-    await markDeleted(home.vault, other, { by: 'test', serverNowMs: home.clock.now() }, { reason: 'asked', policy: null, binDays: 14 } as never);
+    await markDeleted(home.vault, other, { by: 'test', serverNowMs: home.clock.now() }, { reason: 'asked', policy: null });
     await refused(other, { kind: 'disk', name: 'x' }, 410, 'RECOVERY_POINT_DELETED');
   });
 
@@ -104,9 +106,6 @@ describe('a machine of Trusted Launch', () => {
     home = await startHome((folder) => addVm(folder, 'web01', { os: halfDisk(2, 1) }));
     const point = (await home.backUp('web01')).recoveryPoint ?? '';
     const name = `recovery-points/${point.replace('.', '/')}`;
-    const { findDocument } = await import('../../vault/documents.js');
-    const { manifestSchema } = await import('../../vault/manifest.js');
-    const { createDocument } = await import('../../vault/documents.js');
     const manifest = await findDocument(home.vault, name, manifestSchema);
     const model = manifest?.source.model as { properties: Record<string, unknown> };
     await home.vault.store.delete(name);

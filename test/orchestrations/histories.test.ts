@@ -7,7 +7,10 @@ import { backupRegion, type BackupRegionInput } from '../../orchestrations/backu
 import { backupVm, type BackupVmInput } from '../../orchestrations/backup-vm';
 import { toBitmap } from '../../orchestrations/bitmap';
 import { parallelism } from '../../orchestrations/limits';
-import { ACTIVITIES, ORCHESTRATIONS } from '../../orchestrations/names';
+import { restore } from '../../orchestrations/restore';
+import { restoreDisk } from '../../orchestrations/restore-disk';
+import { restoreRegion, type RestoreRegionRun } from '../../orchestrations/restore-region';
+import { ACTIVITIES, ORCHESTRATIONS, restoreInstanceId } from '../../orchestrations/names';
 import { policyLane, runPolicy, type RunPolicyInput } from '../../orchestrations/run-policy';
 import { emptyStats } from '../../vault/transfer-types';
 
@@ -83,6 +86,48 @@ describe('the histories of orchestrations', () => {
     assert.equal((done.output as { ok: boolean }).ok, true);
     // A generator starts anew at each replay: what counts is that all were there.
     assert.deepEqual([...new Set(regions)].sort((a, b) => a - b), range(512));
+    assertBounded(started.large);
+  });
+
+  it('31: a restore of disks of 512 regions (32 TiB) proves and writes each region once, and stays small', async () => {
+    const regions: number[] = [];
+    const proved: string[] = [];
+    const disks = range(65).map((disk) => ({ disk, name: `${'n'.repeat(76)}-${disk}`, sizeBytes: 32 * 1024 ** 4, regions: toBitmap(disk === 0 ? range(512) : [0]) }));
+    const started = await startHost({
+      [ORCHESTRATIONS.restore]: restore, [ORCHESTRATIONS.restoreDisk]: restoreDisk,
+      [ORCHESTRATIONS.restoreRegion]: function* (context) {
+        const { disk, region } = context.df.getInput() as RestoreRegionRun;
+        if (disk === 0) regions.push(region);
+        yield context.df.callActivity('nothing');
+        return ok({ windows: 1, writtenBytes: 1 });
+      },
+    }, {
+      nothing: () => null,
+      [ACTIVITIES.planRestore]: () => ok({ kind: 'vm', deadlineMs: new VirtualClock().now() + 5 * 86_400_000, disks, hasMachine: true, deletesOldDisks: false, warnings: range(5).map((n) => `${n} ${'w'.repeat(300)}`) }),
+      [ACTIVITIES.proveRestore]: (input) => { proved.push(`${String(input.disk)}:${String(input.regions)}`); return ok({ windows: 1, dataBytes: 1 }); },
+      [ACTIVITIES.startRestoreTarget]: () => ok({ state: 'ready' }), [ACTIVITIES.finishRestoreTarget]: () => ok({ state: 'ready' }),
+      [ACTIVITIES.driveRestoredMachine]: () => ok({ state: 'ready' }),
+      [ACTIVITIES.commitRestore]: () => ok({ made: range(66).map((n) => `${'i'.repeat(250)}${n}`), oldDisks: [] }), [ACTIVITIES.releaseRestore]: () => ok({ pending: 0, left: [] }),
+    });
+    host = started.host;
+    const done = await host.waitFor(host.client.startNew(ORCHESTRATIONS.restore, { input: { restoreId: 'r', recoveryPoint: 'a.20261123T010000Z', kind: 'vm' }, instanceId: restoreInstanceId('i'.repeat(40)) }));
+    assert.equal((done.output as { outcome: string }).outcome, 'restored');
+    assert.deepEqual([...new Set(regions)].sort((a, b) => a - b), range(512));
+    assert.equal(new Set(proved).size, 64 + 64);
+    assertBounded(started.large);
+  });
+
+  it('31: a restored region of 1,024 windows stays small, and each window is written once', async () => {
+    const slices: string[] = [];
+    const started = await startHost({ [ORCHESTRATIONS.restoreRegion]: restoreRegion }, {
+      [ACTIVITIES.planRestoreRegion]: () => ok({ windows: toBitmap(range(1024)) }),
+      [ACTIVITIES.restoreSlice]: (input) => { slices.push(String(input.windows)); return ok({ windows: 16, writtenBytes: 1 }); },
+    });
+    host = started.host;
+    const input: RestoreRegionRun = { restoreId: 'r', disk: 0, region: 511, parallelTransfers: 4, sliceWindows: 16 };
+    const done = await host.waitFor(host.client.startNew(ORCHESTRATIONS.restoreRegion, { input }));
+    assert.deepEqual(done.output, ok({ windows: 1024, writtenBytes: 64 }));
+    assert.equal(new Set(slices).size, 64);
     assertBounded(started.large);
   });
 
