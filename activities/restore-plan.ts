@@ -1,8 +1,9 @@
 import { HoldfastError } from '../errors/holdfast-error';
 import { fromBitmap, toBitmap } from '../orchestrations/bitmap';
 import { findDisk, loadRecoveryPoint } from '../vault/catalog';
+import { damagedPacks } from '../vault/damage-ledger';
 import { loadManifest, diskTree, type ManifestDisk } from '../vault/manifest';
-import { addNeeds, needsOfRegion, noNeeds, refuseMissing, regionsToRestore, suspectPacks } from '../vault/restore-plan';
+import { addNeeds, needsOfRegion, noNeeds, refuseMissing, regionsToRestore } from '../vault/restore-plan';
 import { loadRoot, type VaultAccess } from '../vault/tree';
 import type { ActivityDeps } from './deps';
 import { activity } from './outcome';
@@ -57,7 +58,7 @@ export async function proveRegions(vault: VaultAccess, recoveryPoint: string, di
   const { manifest } = await loadManifest(vault, recoveryPoint);
   const tree = diskTree(manifest.disks[disk] as ManifestDisk);
   const root = await loadRoot(vault, tree);
-  const suspects = await suspectPacks(vault);
+  const suspects = await damagedPacks(vault);
   const needs = noNeeds();
   for (const region of regions) {
     const ref = root?.children.get(region);

@@ -2,6 +2,7 @@ import { type ErrorReport, HoldfastError } from '../errors/holdfast-error';
 import type { BlobRef } from './blob';
 import { listRecoveryPoints } from './catalog';
 import { isDamage } from './damage';
+import { damagedPacks } from './damage-ledger';
 import { BLOCK_BYTES, BLOB_OVERHEAD_BYTES, BlobKind, PACK_LIMIT_BYTES, PACK_TRAILER_BYTES, PackKind } from './format';
 import { diskTree, type Manifest, type ManifestDisk } from './manifest';
 import type { InnerNode } from './nodes';
@@ -20,15 +21,6 @@ export interface NeedsOptions {
   readonly signal?: AbortSignal;
   readonly onRegion?: () => void;
 }
-
-/** The packs that the vault's ledger of damage names. */
-export async function suspectPacks(vault: VaultAccess): Promise<Set<string>> {
-  const packs = new Set<string>();
-  for await (const { name } of vault.store.list(DAMAGE_PREFIX)) packs.add(name.slice(DAMAGE_PREFIX.length));
-  return packs;
-}
-
-const DAMAGE_PREFIX = 'damage/';
 
 /** Something that a restore needs and that is not there, or not whole. */
 export interface MissingNeed {
@@ -119,7 +111,7 @@ export async function refuseMissing(vault: VaultAccess, manifest: Manifest, miss
 
 /** Proves that everything is there that these disks of a recovery point need. Throws RESTORE_DAMAGED; see refuseMissing. */
 export async function proveRestorable(vault: VaultAccess, manifest: Manifest, disks: readonly ManifestDisk[], signal?: AbortSignal): Promise<void> {
-  const options = { suspects: await suspectPacks(vault), ...(signal ? { signal } : {}) };
+  const options = { suspects: await damagedPacks(vault), ...(signal ? { signal } : {}) };
   for (const disk of disks) await refuseMissing(vault, manifest, (await needsOfDisk(vault, diskTree(disk), options)).missing);
 }
 

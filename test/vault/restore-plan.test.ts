@@ -3,7 +3,8 @@ import { isHoldfastError } from '../../errors/holdfast-error';
 import { PackKind, REGION_BYTES } from '../../vault/format';
 import type { Manifest } from '../../vault/manifest';
 import { packName } from '../../vault/pack-names';
-import { needsOfDisk, proveRestorable, suspectPacks } from '../../vault/restore-plan';
+import { damagedPacks } from '../../vault/damage-ledger';
+import { needsOfDisk, proveRestorable } from '../../vault/restore-plan';
 import { createMemoryStore } from '../../vault/store/memory-store';
 import type { Store } from '../../vault/store/store';
 import { leafRefs, loadLeaf, regionsOf, type DiskTree, type VaultAccess } from '../../vault/tree';
@@ -73,7 +74,7 @@ describe('what a restore needs, before it writes', () => {
     const [pack] = await dataPacks(vault, tree);
     assert.ok(pack);
     await createDocument(vault, `damage/${pack}`, { version: 1 });
-    const suspects = await suspectPacks(vault);
+    const suspects = await damagedPacks(vault);
     assert.deepEqual([...suspects], [pack]);
     assert.deepEqual((await needsOfDisk(vault, tree, { suspects })).missing, []);
     await replace(vault.store, packName(PackKind.data, pack), (bytes) => { bytes[1000] = (bytes[1000] ?? 0) ^ 1; return bytes; });
