@@ -39,7 +39,7 @@ export interface RestoreCloud {
   createPageBlob(request: PageBlobRequest): Promise<'created' | 'exists'>;
   getPageBlob(blob: PageBlobRef): Promise<PageBlobStatus | undefined>;
   deletePageBlob(blob: PageBlobRef): Promise<'deleted' | 'absent'>;
-  /** Where a page blob is, for openPageTarget and for threads. No secret: each thread brings the app's own credential. */
+  /** Where a page blob is, for openPageTarget and for threads, which bring the app's own credential. A secret where the settings' address holds a signature. */
   locatePageBlob(blob: PageBlobRef, sizeBytes: number): PageTargetSpec;
 
   /** What a region offers of a VM size; undefined when it does not offer it to this subscription. */
@@ -88,7 +88,7 @@ export interface PageTarget extends BlockSink, BlockSource {
   writeFooter(identity: { readonly uniqueId: string; readonly createdAtMs: number }): Promise<void>;
 }
 
-/** How a page target is opened, in any thread: also the `sink` of a LanePlan. Holds a secret for a disk. */
+/** How a page target is opened, in any thread: also the `sink` of a LanePlan. A secret. */
 export type PageTargetSpec =
   | { readonly kind: 'disk'; readonly url: string; readonly sizeBytes: number }
   | { readonly kind: 'pageBlob'; readonly containerUrl: string; readonly blob: string; readonly sizeBytes: number };

@@ -49,6 +49,9 @@ const schema = z.object({
   HOLDFAST_HTTP_AUTH_LEVEL: z.enum(['anonymous', 'function', 'admin'], { error: 'expects anonymous, function or admin' }).default('function'),
 });
 
+/** What follows a ? in an address may be an access signature. */
+const shown = (value: string | undefined): string => String(value).replace(/\?[^,\s]*/g, '?…').slice(0, 60);
+
 function isContainerUrl(text: string): boolean {
   try {
     parseContainerUrl(text);
@@ -66,7 +69,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
   // A setting that is there but empty is what portals and templates leave of one that was never filled in.
   const parsed = schema.safeParse(Object.fromEntries(Object.entries(env).filter(([, value]) => value !== '')));
   if (!parsed.success) {
-    const lines = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}; it is ${(env[String(path[0])] ?? '') === '' ? 'missing' : `"${String(env[String(path[0])]).slice(0, 60)}"`}`);
+    const lines = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}; it is ${(env[String(path[0])] ?? '') === '' ? 'missing' : `"${shown(env[String(path[0])])}"`}`);
     throw new HoldfastError('SETTING_INVALID', `Settings are missing or wrong:\n  ${lines.join('\n  ')}`, { data: { settings: lines } });
   }
   const { data } = parsed;

@@ -39,6 +39,12 @@ describe('settings', () => {
     assert.deepEqual([settings.keyFile, settings.armEndpoint, settings.transferThreads], ['', undefined, undefined]);
   });
 
+  it('are refused without the access signature that an address may hold', () => {
+    const message = refused({ ...needed, HOLDFAST_RESTORE_CONTAINERS: 'https://a.blob.core.windows.net/c, http://x/y?sig=TopSecret' });
+    assert.match(message, /HOLDFAST_RESTORE_CONTAINERS: expects addresses of blob containers.*http:\/\/x\/y\?…/);
+    assert.doesNotMatch(message, /TopSecret/);
+  });
+
   it('are refused all at once, each with its name and what it expects', () => {
     const message = refused({ AZURE_SUBSCRIPTION_IDS: 'mine', HOLDFAST_TRANSFER_THREADS: '99', HOLDFAST_HTTP_AUTH_LEVEL: 'none', HOLDFAST_ARM_ENDPOINT: 'azure' });
     assert.match(message, /HOLDFAST_VAULT: expects the address of the vault: .*; it is missing/);
