@@ -1,6 +1,7 @@
 import type { PlannedPoint } from '../policy/retention-plan';
 import { parseStamp } from '../policy/slot';
 import { listRecoveryPoints, type RecoveryPointList } from '../vault/catalog';
+import type { Manifest } from '../vault/manifest';
 import type { VaultAccess } from '../vault/tree';
 import { pointQualities, type Qualities } from './point-quality';
 
@@ -19,8 +20,15 @@ export async function itemPoints(vault: VaultAccess, itemId: string, qualities?:
 
 const pointsOf = ({ points, damaged }: RecoveryPointList, qualities: Qualities): ItemPoints => ({
   points: points.filter(({ marks }) => marks.state === 'live').map(({ manifest, marks }): PlannedPoint => ({
-    id: manifest.id, atMs: parseStamp(manifest.stamp) ?? Date.parse(manifest.createdAt), createdAtMs: Date.parse(manifest.createdAt), scheduled: manifest.slot !== null,
+    id: manifest.id, ...timesOf(manifest), scheduled: manifest.slot !== null,
     quality: qualities.get(manifest.id) ?? 'unproven', held: marks.held, undeleted: marks.wasDeleted, policy: manifest.policy,
   })),
   unreadable: damaged.filter(({ marks }) => marks.state === 'live').map(({ id }) => id),
 });
+
+/** The stamp is part of the name and always an instant; the manifest's own time counts beside it where it is one. */
+function timesOf({ stamp, createdAt }: Manifest): { atMs: number; createdAtMs: number } {
+  const createdAtMs = Date.parse(createdAt);
+  const atMs = parseStamp(stamp) ?? createdAtMs;
+  return { atMs, createdAtMs: Number.isNaN(createdAtMs) ? atMs : createdAtMs };
+}

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { HoldfastError } from '../errors/holdfast-error';
 import { keepsLess } from '../policy/retention-change';
 import type { PolicyDocument } from '../policy/schema';
@@ -23,6 +24,9 @@ export interface PolicyChange {
 /** Compares a document with the policy of its name that is in force, over every item of the vault: reads only. */
 export async function compareRetention(vault: VaultAccess, document: PolicyDocument, nowMs: number): Promise<PolicyChange> {
   const stored = await readable(vault, document.name);
+  // Before every recovery point of the vault is looked at: what cannot let anything go.
+  const sameRules = stored?.document.enabled === true && isDeepStrictEqual(stored.document.retention, document.retention);
+  if (sameRules || !document.enabled || await isNew(vault, document.name)) return { revision: stored?.revision ?? 0, less: [], items: [], token: null };
   const before = await policiesInForce(vault, nowMs, () => undefined);
   const after = withDocument(before, document);
   const items: { itemId: string; goes: string[]; kept: number }[] = [];
@@ -33,11 +37,17 @@ export async function compareRetention(vault: VaultAccess, document: PolicyDocum
     const goes = plan.goes.filter((id) => !now.has(id));
     if (goes.length > 0) items.push({ itemId, goes, kept: plan.points.length - plan.goes.length });
   }
-  const less = stored?.document.enabled && document.enabled ? keepsLess(stored.document.retention, document.retention) : [];
+  const less = stored?.document.enabled ? keepsLess(stored.document.retention, document.retention) : [];
   const revision = stored?.revision ?? 0;
   const isLoss = less.length > 0 || items.length > 0;
   const token = createHash('sha256').update(JSON.stringify([revision, document, items.map(({ itemId, goes }) => [itemId, goes])])).digest('hex').slice(0, 16);
   return { revision, less, items, token: isLoss ? token : null };
+}
+
+/** True for a name that never was a policy's: no recovery point is of it. */
+async function isNew(vault: VaultAccess, name: string): Promise<boolean> {
+  for await (const _ of vault.store.list(`policies/${name}/`)) return false;
+  return true;
 }
 
 /** A policy that cannot be read promises nothing that could be compared: nothing of it was being deleted. */

@@ -73,7 +73,9 @@ export function planOf(itemId: string, { points, unreadable }: ItemPoints, { ret
   const token = createHash('sha256').update(JSON.stringify([itemId, [...goes].sort()])).digest('hex').slice(0, 16);
   const whole = [...planned, ...unreadable.map(keptUnread)].sort((a, b) => (stampOf(a.id) < stampOf(b.id) ? -1 : 1));
   const overdue = new Set(planItemRetention(points.filter(({ createdAtMs }) => createdAtMs <= nowMs - OVERDUE_MS), retentions, nowMs - OVERDUE_MS, names).filter(({ keeps }) => keeps.length === 0).map(({ id }) => id));
-  const late = points.filter(({ id, policy }) => overdue.has(id) && goes.includes(id) && !(policy !== null && fresh.has(policy))).length;
+  const going = new Set(goes);
+  const anyFresh = points.some(({ policy }) => policy !== null && fresh.has(policy));
+  const late = points.filter(({ id, policy }) => overdue.has(id) && going.has(id) && !(policy === null ? anyFresh : fresh.has(policy))).length;
   let refused: HoldfastError | null = null;
   const data = { itemId, goes: goes.length, of: whole.length, approve: token };
   if (goes.length > 0 && goes.length >= whole.length) {

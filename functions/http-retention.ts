@@ -1,7 +1,7 @@
 import type { HttpHandler } from '@azure/functions';
 import { z } from 'zod';
 import { compareRetention } from '../activities/policy-change';
-import { executeRetention, planRetention, policiesInForce } from '../activities/retention';
+import { covering, executeRetention, type ItemRetentionPlan, planRetention, type PoliciesInForce, policiesInForce, withDocument } from '../activities/retention';
 import { HoldfastError } from '../errors/holdfast-error';
 import { itemIdOf, requireItem } from '../vault/catalog';
 import type { VaultAccess } from '../vault/tree';
@@ -11,11 +11,11 @@ import { json, readJson } from './problem';
 import { UNKNOWN_CALLER } from './rights';
 import type { Services } from './services';
 
-async function planFor(services: Services, vault: VaultAccess, asked: string, nowMs: number) {
+async function planFor(services: Services, vault: VaultAccess, asked: string, nowMs: number, change: (inForce: PoliciesInForce) => PoliciesInForce = (inForce) => inForce): Promise<ItemRetentionPlan> {
   const itemId = await itemIdOf(vault, asked);
   await requireItem(vault, itemId);
   const broken = (name: string): void => services.deps.log('A policy cannot be read, so it lets nothing go', { policy: name });
-  return planRetention(vault, itemId, await policiesInForce(vault, nowMs, broken), nowMs);
+  return planRetention(vault, itemId, change(await policiesInForce(vault, nowMs, broken)), nowMs);
 }
 
 /** For each live recovery point of an item what keeps it and until when, and what would go. */
@@ -38,8 +38,15 @@ export const applyRetention = (services: Services): HttpHandler => async (reques
   return json(applied);
 };
 
-/** What a document would let go that stays under the policy in force: nothing is stored. */
-export const previewPolicy = ({ deps }: Services): HttpHandler => async (request) => {
-  const vault = await deps.vault();
-  return json(await compareRetention(vault, await policyInBody(request), await vault.store.serverTimeMs()));
+/**
+ * What a document would let go that stays under the policy in force; with `?item=` instead what would keep each recovery point of that item and until when, those without
+ * a policy counted under it, too. Nothing is stored.
+ */
+export const previewPolicy = (services: Services): HttpHandler => async (request) => {
+  const vault = await services.deps.vault();
+  const document = await policyInBody(request);
+  const nowMs = await vault.store.serverTimeMs();
+  const item = request.query.get('item');
+  if (item === null) return json(await compareRetention(vault, document, nowMs));
+  return json(await planFor(services, vault, item, nowMs, (inForce) => covering(withDocument(inForce, document), document.name)));
 };

@@ -22,13 +22,15 @@ describe('retention over HTTP', () => {
     home = await startHome((folder) => addVm(folder, 'web01', { os: halfDisk(2, 1) }), { schedulerCron: '0 0 0 1 1 *' });
     const items = (await home.json('/api/items')).body as { id: string }[];
     ids = await storePoints(home.vault, items[0]?.id ?? '', everyDay(HOME_START_MS - DAY_MS, 6));
-    assert.equal((await put({ retention: { keepLast: 4 } }, '?confirm=none')).status, 409, 'recovery points of that name are there: the first policy would let some go');
+    assert.equal((await put({ retention: { keepLast: 6 } })).status, 201);
   });
   afterEach(() => home.dispose());
 
   it('shows for each recovery point what keeps it; applies it on request', async () => {
     const { data } = await refused(put({ retention: { keepLast: 4 } }), 409, 'CONFIRMATION_NEEDED');
-    assert.equal((await put({ retention: { keepLast: 4 } }, `?confirm=${String(data.confirm)}`)).status, 201);
+    assert.equal((await put({ retention: { keepLast: 4 } }, `?confirm=${String(data.confirm)}`)).status, 200);
+    const other = (await send('POST', '/api/policies/nightly/retention-preview?item=web01', { ...POLICY, retention: { keepLast: 1 } })).body as { goes: string[]; points: unknown[] };
+    assert.deepEqual([other.goes.length, other.points.length], [5, 6]);
     const plan = (await home.json('/api/items/web01/retention')).body as { goes: string[]; points: { id: string; keeps: { rule: string; until: string }[] }[] };
     assert.deepEqual(plan.goes, ids.slice(0, 2));
     assert.deepEqual(plan.points.map(({ keeps }) => keeps.map(({ rule }) => rule).join()), ['', '', 'keepLast', 'keepLast', 'keepLast', 'last-good,keepLast']);
@@ -41,7 +43,6 @@ describe('retention over HTTP', () => {
   });
 
   it('refuses a policy that keeps less until exactly that is confirmed; a preview stores nothing; deleting and disabling need no confirmation', async () => {
-    assert.equal((await put({ retention: { keepLast: 6 } })).status, 201);
     const preview = await send('POST', '/api/policies/nightly/retention-preview', { ...POLICY, retention: { keepLast: 1 } });
     const change = preview.body as { less: string[]; token: string; items: { goes: string[]; kept: number }[] };
     assert.deepEqual([preview.status, change.less, change.items[0]?.goes.length, change.items[0]?.kept], [200, ['keepLast: 6 → 1'], 5, 1]);
@@ -54,6 +55,7 @@ describe('retention over HTTP', () => {
     assert.equal((await put({ retention: { keepLast: 1 }, enabled: false })).status, 200);
     assert.deepEqual(((await home.json('/api/items/web01/retention')).body as { goes: string[] }).goes, []);
     assert.equal((await send('DELETE', '/api/policies/nightly')).status, 204);
+    await refused(put({ retention: { keepLast: 1 } }), 409, 'CONFIRMATION_NEEDED');
     await refused(send('POST', '/api/policies/nightly/retention-preview', { ...POLICY, retention: {} }), 400, 'POLICY_INVALID');
   });
 
