@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../errors/catalogue';
 import type { BlockSource, DiskRange } from '../vault/block-source';
 import type { BlobDiskCloud } from './guest-cloud';
 
@@ -138,6 +139,9 @@ export interface RestorePointRequest extends RestorePointRef {
   readonly tags: Readonly<Record<string, string>>;
 }
 
+/** The service's code and message of what failed, and the catalogue's code where it is known what it means. */
+export interface SnapshotFailure { readonly serviceCode: string; readonly message: string; readonly code?: ErrorCode | undefined }
+
 export type OperationState = 'running' | 'succeeded' | 'failed';
 
 export interface RestorePointStatus {
@@ -151,7 +155,7 @@ export interface RestorePointStatus {
   readonly createdAt: string | null;
   readonly disks: readonly RestorePointDisk[];
   /** The service's code and message when it failed. */
-  readonly failure: { readonly serviceCode: string; readonly message: string } | null;
+  readonly failure: SnapshotFailure | null;
 }
 
 export interface RestorePointDisk {
@@ -180,5 +184,5 @@ export interface SnapshotStatus {
   readonly completionPercent: number;
   readonly familyId: string | null;
   readonly sourceUniqueId: string | null;
-  readonly failure: { readonly serviceCode: string; readonly message: string } | null;
+  readonly failure: SnapshotFailure | null;
 }

@@ -10,6 +10,7 @@ import type { VaultAccess } from '../vault/tree';
 import { lookAtBlobDisks } from './blob-snapshots';
 import type { VmDescription, VmDisk } from './cloud';
 import type { ActivityDeps } from './deps';
+import { encryptionWarnings } from './disk-encryption';
 import { activity } from './outcome';
 import { loadPolicy } from './policy-store';
 import type { PlanBackupInput, PlanBackupResult } from './types';
@@ -49,7 +50,7 @@ export function planOf(vm: VmDescription, policy: PolicyDocument, input: PlanBac
   const hasBlobs = wanted.some(({ blobUrl, lun }) => blobUrl !== null && !problems.has(lun));
   const unfit = new Map(wanted.map((disk) => [disk.lun, unfitForAny(disk, hasBlobs, problems)] as const).filter(([, why]) => why !== null));
   const protectable = wanted.filter(({ lun }) => !unfit.has(lun));
-  const warnings = wanted.flatMap(({ lun, name }) => (unfit.has(lun) ? [`Disk ${name} is not protected: ${unfit.get(lun)}`] : []));
+  const warnings = [...encryptionWarnings(vm), ...wanted.flatMap(({ lun, name }) => (unfit.has(lun) ? [`Disk ${name} is not protected: ${unfit.get(lun)}`] : []))];
   if (protectable.length === 0) {
     const why = vm.disks.map(({ lun, name }) => `${name}: ${excluded.get(lun) ?? unfit.get(lun)}`).join('; ');
     throw new HoldfastError('NOTHING_TO_PROTECT', `${vm.name} has no disk that can be protected (${why || 'it has no disks'})`, { data: { vm: vm.id } });

@@ -92,8 +92,8 @@ async function lookAtSnapshots(deps: ActivityDeps, plan: RunPlan): Promise<Look>
 
 function assertNotFailed(status: RestorePointStatus | SnapshotStatus | undefined, what: string): void {
   if (status?.state !== 'failed') return;
-  const { serviceCode, message } = status.failure ?? { serviceCode: 'unknown', message: 'no reason was given' };
-  throw new HoldfastError('SNAPSHOT_FAILED', `${what} failed: ${serviceCode}: ${message}`, { data: { serviceCode } });
+  const { serviceCode, message, code } = status.failure ?? { serviceCode: 'unknown', message: 'no reason was given', code: undefined };
+  throw new HoldfastError(code ?? 'SNAPSHOT_FAILED', `${what} failed: ${serviceCode}: ${message}`, { data: { serviceCode } });
 }
 
 /** Fault 22: another disk under the same name is another disk. */

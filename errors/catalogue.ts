@@ -63,7 +63,7 @@ export const catalogue = {
 
   // Disks and images
   SOURCE_CHANGED: entry('The disk changed while it was read', 'Take a snapshot and back that up, or stop what writes to the image; nothing of this run is visible.', 409),
-  SOURCE_TOO_LARGE: entry('The disk is larger than the format allows', 'The largest disk is 64 TiB.', 400, 2),
+  SOURCE_TOO_LARGE: entry('The disk is larger than the format allows', 'The largest disk is 64 TiB: spread the data over several disks, or back it up from inside the machine.', 400, 2),
   RANGES_INVALID: entry('The list of changed ranges is wrong', 'It is a JSON array of {"offset": …, "length": …}, whole numbers of bytes within the disk.', 400, 2),
 
   // Runs and recovery points
@@ -101,6 +101,11 @@ export const catalogue = {
   // Inside the guest: the snapshot extension, its agent, and scripts
   GUEST_AGENT_NOT_READY: entry('The agent in the machine does not answer', 'Look at the VM agent: on Windows the services WindowsAzureGuestAgent and RdAgent, on Linux walinuxagent (waagent). A machine that is off has none; with onWeakerConsistency "accept" it is backed up crash-consistent.', 502),
   GUEST_VSS_FAILED: entry('A VSS writer in the machine failed', 'On the machine `vssadmin list writers` names the writer that is not stable: restart its service, free space on its volumes, then run it again.', 502),
+  SNAPSHOT_LIMIT: entry('A limit for snapshots of the disk is reached', 'Delete snapshots of the disk that are no longer needed (those of Holdfast carry its tags), or wait: too many in a short time are refused too.', 409),
+  GUEST_COM_FAILED: entry('COM+ on the machine does not work, which snapshots need', 'Restart the service COM+ System Application (COMSysApp) on the machine, and the machine if that does not help; Distributed Transaction Coordinator has to run too.', 502),
+  MACHINE_CHANGED: entry('The machine was changed while its snapshot was made', 'Run the backup again when no disk is being attached or detached: it starts from the machine as it is now.', 409),
+  DISK_KEY_UNAVAILABLE: entry('The key vault of a disk\'s encryption set is not there', 'Recover the key vault and the key that the disk encryption set names (deleted ones are kept for their retention time), then run it again.', 409),
+  DISK_ENCRYPTION_UNSUPPORTED: entry('The disks are encrypted in a way that a backup cannot take along', 'A confidential machine\'s disks open with its own virtual TPM only: back up its data from inside the machine.', 409),
   GUEST_FREEZE_FAILED: entry('The file systems of the machine could not be frozen', 'Look at /var/log/azure/Microsoft.Azure.RecoveryServices.VMSnapshotLinux and dmesg on the machine: usually a mount that hangs or an error of the file system. Leave such a mount out in /etc/azure/vmbackup.conf (MountsToSkip).', 502),
   GUEST_FREEZE_TIMEOUT: entry('The file systems of the machine took too long to freeze', 'Run it when the machine writes less, or raise the timeout in /etc/azure/vmbackup.conf (default 60 seconds).', 504),
   GUEST_NO_NETWORK: entry('The machine cannot reach its storage account', 'Let the machine reach the storage account of its disks over HTTPS: look at network security groups, routes, a proxy, and the firewall of the account.', 502),
@@ -108,7 +113,6 @@ export const catalogue = {
   GUEST_NO_ANSWER: entry('The machine never said how the snapshot went', 'Look at the VM agent and at the log of the extension VMSnapshot or VMSnapshotLinux on the machine, and whether it can reach the storage account of its disks.', 504),
   GUEST_SCRIPT_FAILED: entry('A script around the snapshot failed', 'The message says which, and how it ended. Run it by hand on the machine as root; for the extension\'s own scripts look at /etc/azure/VMSnapshotScriptPluginConfig.json: owner root, mode 600.', 502),
   GUEST_SNAPSHOT_FAILED: entry('The snapshot extension in the machine failed', 'The message has the code that the extension gave; its log on the machine says more. Nothing was stored; the next run tries again.', 502),
-  SNAPSHOT_LIMIT: entry('A limit for snapshots of the disk is reached', 'Delete snapshots of the disk that are no longer needed (those of Holdfast carry its tags), or wait: too many in a short time are refused too.', 409),
   DISK_REPLACED: entry('A disk was replaced while it was backed up', 'Run the backup again: it starts from the machine as it is now.', 409),
   POLICY_NOT_FOUND: entry('There is no such policy', 'GET /api/policies lists them.', 404, 3),
   POLICY_CHANGED: entry('The policy was changed by someone else meanwhile', 'Read it again and apply your change to what it is now.', 412),
@@ -178,3 +182,6 @@ export const catalogue = {
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof catalogue;
+
+/** Where the documentation explains a code: a page of this repository, with its anchor. */
+export const helpPage = (code: ErrorCode): string => `docs/troubleshooting.md#${code.toLowerCase()}`;

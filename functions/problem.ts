@@ -1,17 +1,17 @@
 import type { HttpHandler, HttpRequest, HttpResponseInit } from '@azure/functions';
-import { catalogue } from '../errors/catalogue';
+import { catalogue, helpPage } from '../errors/catalogue';
 import { withoutSignatures } from '../activities/outcome';
 import { HoldfastError, messageOf } from '../errors/holdfast-error';
 
 const MAX_BODY_BYTES = 64 * 1024;
 
-/** Problem details (RFC 9457) of an error of the catalogue; `code` and `remedy` are extensions. */
+/** Problem details (RFC 9457) of an error of the catalogue; `code`, `remedy` and `help` (where the documentation explains it) are extensions. */
 export function problem(error: HoldfastError): HttpResponseInit {
   const { title, status } = catalogue[error.code];
   return {
     status,
     headers: { 'content-type': 'application/problem+json' },
-    body: JSON.stringify({ type: `urn:holdfast:error:${error.code}`, title, status, detail: error.message, code: error.code, remedy: error.remedy, data: error.data }),
+    body: JSON.stringify({ type: `urn:holdfast:error:${error.code}`, title, status, detail: error.message, code: error.code, remedy: error.remedy, help: helpPage(error.code), data: error.data }),
   };
 }
 

@@ -2,6 +2,7 @@ import type { ErrorCode } from '../../errors/catalogue';
 import { HoldfastError, isHoldfastError, messageOf } from '../../errors/holdfast-error';
 import { retryAfterMs } from '../disk/backoff';
 import { redact } from '../disk/redact';
+import { snapshotFailureCode } from './snapshot-failures';
 
 /** What is known of a failure, whatever shape the SDK gave it. */
 interface Failure {
@@ -17,14 +18,14 @@ interface Failure {
 const limitOfAccess = /\b(too many|more than|exceed\w*|maximum|at most|limit\w*)\b.*\b(sas|shared access|access ur[il]s?)|\b(sas|shared access|access ur[il]s?)\b.*\b(limit\w*|exceed\w*|maximum|at most|more than|too many)\b/i;
 /** Some errors of the sign-in service run over pages; durable history keeps every message. */
 const mostMessageChars = 2000;
-const quotaCode = /quota|limitexceeded|maxstorageaccounts|exceedslimit|snapshotcount/i;
+const quotaCode = /quota|limitexceeded|maxstorageaccounts|exceedslimit/i;
 const throttleCode = /toomanyrequests|throttl|ratelimit|serverbusy|subscriptionrequests|operationpreemptedbymoreurgent/i;
 const notFoundCode = /^(resource|parentresource|resourcegroup|subscription)?notfound$/i;
 /** Sizes that a region or zone does not offer to this subscription, or has no room for just now (Azure's pages on allocation failures and SKU errors). */
 const skuCode = /^(skunotavailable|(zonal)?allocationfailed|overconstrained(zonal)?allocationrequest|availabilityzonenotsupported|invalidresourcelocation|locationnotavailableforresourcetype)$/i;
 /** A disk that another machine has, or whose upload holds no VHD. */
 const stateCode = /^(conflictinguserinput|invalidvhd)$/i;
-const conflictCode = /^(conflict|anotheroperationinprogress|resourcebeingdeleted|operationnotallowedonbusyresource|attachdiskwhilebeingdetached|.*inprogress)$/i;
+const conflictCode = /^(conflict|diskrestorepointusedbycustomer|anotheroperationinprogress|resourcebeingdeleted|operationnotallowedonbusyresource|attachdiskwhilebeingdetached|.*inprogress)$/i;
 const deniedCode = /^(authorizationfailed|authenticationfailed|linkedauthorizationfailed|invalidauthenticationtoken.*|requestdisallowedbypolicy|expiredauthenticationtoken|forbidden)$/i;
 /** What Node and undici call a connection that failed; the SDK adds its own two, and a time-out is an AbortError. */
 const networkCode = /^(E(CONN(RESET|REFUSED|ABORTED)|TIMEDOUT|PIPE|HOST(UNREACH|DOWN)|NET(UNREACH|DOWN)|AI_AGAIN|PROTO)|ENOTFOUND|REQUEST_SEND_ERROR|PARSE_ERROR|CERT_.*|.*_SIGNED_CERT.*|UNABLE_TO_.*|ERR_TLS_.*|HPE_.*|UND_ERR_.*|ABORTED)$/;
@@ -55,6 +56,8 @@ function codeOf(failure: Failure, error: unknown): ErrorCode {
   const { httpStatus, serviceCode, message } = failure;
   // Before the statuses: the sign-in service has its own, which say nothing about the resource.
   if (isCredentialError(error)) return 'CLOUD_ACCESS_DENIED';
+  const ofSnapshot = snapshotFailureCode(serviceCode, message);
+  if (ofSnapshot !== undefined) return ofSnapshot;
   if (limitOfAccess.test(message) && (httpStatus === 0 || httpStatus === 400 || httpStatus === 409)) return 'CLOUD_ACCESS_LIMIT';
   if (httpStatus === 429 || throttleCode.test(serviceCode)) return 'CLOUD_THROTTLED';
   if (quotaCode.test(serviceCode) || (/^operationnotallowed$/i.test(serviceCode) && /quota|limit/i.test(message))) return 'CLOUD_QUOTA';

@@ -1,9 +1,10 @@
 import type { RestorePoint } from '@azure/arm-compute';
-import type { RestorePointDisk, RestorePointRef, RestorePointRequest, RestorePointStatus } from '../../activities/cloud';
+import type { RestorePointDisk, RestorePointRef, RestorePointRequest, RestorePointStatus, SnapshotFailure } from '../../activities/cloud';
 import { HoldfastError } from '../../errors/holdfast-error';
 import { redact } from '../disk/redact';
 import { type ArmContext, asking, askingIfThere, begin, beginDelete } from './context';
 import { isSameId } from './resource-id';
+import { snapshotFailureCode } from './snapshot-failures';
 import { operationState, readablePercent } from './snapshots';
 
 const gib = 1024 ** 3;
@@ -103,12 +104,11 @@ async function statusOfPoint(context: ArmContext, point: RestorePoint): Promise<
 }
 
 /** The service leaves the reason of a failed restore point in its instance view, if anywhere. */
-function failureOf(point: RestorePoint): { serviceCode: string; message: string } {
+function failureOf(point: RestorePoint): SnapshotFailure {
   const status = point.instanceView?.statuses?.find((candidate) => candidate.level === 'Error' || /failed/i.test(candidate.code ?? ''));
-  return {
-    serviceCode: status?.code?.split('/').at(-1) ?? 'RestorePointFailed',
-    message: redact(status?.message ?? status?.displayStatus ?? `The restore point ended in the state ${point.provisioningState ?? ''}`),
-  };
+  const serviceCode = status?.code?.split('/').at(-1) ?? 'RestorePointFailed';
+  const message = redact(status?.message ?? status?.displayStatus ?? `The restore point ended in the state ${point.provisioningState ?? ''}`);
+  return { serviceCode, message, code: snapshotFailureCode(serviceCode, message) };
 }
 
 interface PointDisk {

@@ -34,6 +34,14 @@ describe('the plan of a backup', () => {
     assert.deepEqual(plan([disk('os'), disk('0')]), made, 'the same each time');
   });
 
+  it('refuses a confidential machine, and warns of disks that are encrypted from inside', () => {
+    const machine = (properties: object): VmDescription => ({ ...vm(disk('os')), model: { properties } });
+    assert.throws(() => planOf(machine({ securityProfile: { securityType: 'ConfidentialVM' } }), DEFAULT_POLICY, input, '0123abcd', 1), (error) => isHoldfastError(error, 'DISK_ENCRYPTION_UNSUPPORTED'));
+    const warned = planOf(machine({ securityProfile: { securityType: 'TrustedLaunch' }, storageProfile: { osDisk: { encryptionSettings: { enabled: true } } } }), DEFAULT_POLICY, input, '0123abcd', 1);
+    assert.match(warned.warnings.join(), /encrypted inside the machine.*in no recovery point/);
+    for (const properties of [{}, { storageProfile: { osDisk: { encryptionSettings: { enabled: false } } } }, { securityProfile: 7 }]) assert.deepEqual(planOf(machine(properties), DEFAULT_POLICY, input, '0123abcd', 1).warnings, []);
+  });
+
   it('names a snapshot for each disk where the policy wants them disk by disk; names fit what Azure takes', () => {
     const made = planOf(vm(disk('os'), disk('63')), { ...DEFAULT_POLICY, driver: 'diskSnapshot' }, { ...input, itemId: `${'i'.repeat(31)}-3f9a2c1d`, stamp: '20261123T010000123Z' }, '0123abcd', 1_000);
     assert.equal(made.driver, 'diskSnapshot');

@@ -104,6 +104,21 @@ describe('a backup when Azure misbehaves', () => {
     await assertNextRunGood(home);
   });
 
+  for (const [serviceCode, message, code] of [
+    ['VMAgentStatusCommunicationError', 'VM has not reported status for VM agent or extensions.', 'GUEST_AGENT_NOT_READY'],
+    ['VMRestorePointClientError', 'Restore Point creation failed due to VSS Writers in bad state.', 'GUEST_VSS_FAILED'],
+    ['OperationNotAllowed', 'Changes were made to the Virtual Machine while the operation was in progress.', 'MACHINE_CHANGED'],
+  ] as const) {
+    it(`fault 21: a restore point that fails with ${serviceCode} is told as ${code}, with what to do`, async () => {
+      home = await startHome(web01);
+      plan(home, { kind: 'failOperation', code: serviceCode, message, path: '/restorePoints/' });
+      const job = await home.backUp('web01');
+      assert.equal(job.error?.code, code, JSON.stringify(job.error));
+      await home.assertClean(0);
+      await assertNextRunGood(home);
+    });
+  }
+
   it('26: a snapshot that is still being copied is waited for, and its percentage is shown', async () => {
     home = await startHome(web01);
     plan(home, { kind: 'stallCopy', percent: 40, looks: 30, path: 'diskRestorePoints' });

@@ -180,7 +180,7 @@ describe('restore points', () => {
       arm.on(`GET ${point}`, ok(pointBody({ provisioningState: 'Failed', instanceView: { statuses: [{ code: 'ProvisioningState/failed/VMAgentStatusCommunicationError', level: 'Error', message: 'The agent is silent; see https://md-1.blob.core.windows.net/x?sig=abc' }] } })));
       const status = await arm.cloud.getRestorePoint(ref);
       assert.equal(status?.state, 'failed');
-      assert.deepEqual(status?.failure, { serviceCode: 'VMAgentStatusCommunicationError', message: 'The agent is silent; see https://md-1.blob.core.windows.net/x?[redacted]' });
+      assert.deepEqual(status?.failure, { serviceCode: 'VMAgentStatusCommunicationError', message: 'The agent is silent; see https://md-1.blob.core.windows.net/x?[redacted]', code: 'GUEST_AGENT_NOT_READY' });
     });
   });
 
