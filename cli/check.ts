@@ -1,7 +1,9 @@
 import { join } from 'node:path';
+import { messageOf } from '../errors/holdfast-error';
 import { ITEM_ID } from '../vault/manifest';
 import { itemIdOf, resolveRecoveryPoint } from '../vault/catalog';
 import { type CheckReport, type CheckScope, checkVault } from '../vault/check';
+import { recordCheck } from '../vault/check-proofs';
 import { prepareLanes, withLanes } from '../vault/lanes';
 import type { VaultAccess } from '../vault/tree';
 import type { CommonOptions } from './command-options';
@@ -35,10 +37,24 @@ export async function runCheck(what: string, options: CheckOptions, out: Output)
     }
   }));
   const seconds = (Date.now() - startedMs) / 1000;
+  await writeDown(report, options, out);
   // --quiet silences good news only.
   (report.ok ? out.result : out.answer).call(out, { ...report, seconds }, () => lines(report, seconds));
-  if (!report.ok) out.warn('the check found damage', 'keep what is left. Recovery points that are not named can be restored; `holdfast backup --full` stores a disk anew.');
+  if (!report.ok) out.warn('the check found damage', 'keep what is left. Recovery points that are not named can be restored; the next backup stores anew what is damaged, where the source still has it.');
   return report.ok ? 0 : 4;
+}
+
+/**
+ * The vault is opened for reading while it is checked, so that one that is read-only can be. What was proved is written down afterwards where that is possible: else it is told,
+ * and the answer stands all the same.
+ */
+async function writeDown(report: CheckReport, options: CheckOptions, out: Output): Promise<void> {
+  if (report.recoveryPoints.length === 0) return;
+  try {
+    await withVault(options, 'write', ({ vault }) => recordCheck(vault, report, Date.now()));
+  } catch (error) {
+    out.warn(`what was proved could not be written down (${messageOf(error)}); the vault shows when it was proved before`);
+  }
 }
 
 /** `all`, `latest`, an item or a recovery point; an item's id holds no dot and a recovery point's does. */

@@ -9,9 +9,9 @@ export async function runItems(options: CommonOptions, out: Output): Promise<num
   const items = await withVault(options, 'read', ({ vault }) => listItems(vault));
   const value = items.map(({ itemId, ...rest }) => ({ id: itemId, ...rest }));
   out.answer(value, () => (items.length === 0 ? ['The vault has no recovery point yet.'] : table([
-    ['ITEM', 'POINTS', 'LATEST', 'CONSISTENCY', 'SIZE'],
-    ...items.map(({ itemId, recoveryPoints, latest }) => [
-      itemId, String(recoveryPoints), latest?.createdAt ?? '-', latest?.consistency ?? '-', latest ? showBytes(latest.sizeBytes) : '-',
+    ['ITEM', 'POINTS', 'LATEST', 'CONSISTENCY', 'SIZE', 'PROVED'],
+    ...items.map(({ itemId, recoveryPoints, latest, proved }) => [
+      itemId, String(recoveryPoints), latest?.createdAt ?? '-', latest?.consistency ?? '-', latest ? showBytes(latest.sizeBytes) : '-', proved ? `${proved.ok ? '' : 'DAMAGED '}${proved.at}` : 'never',
     ]),
   ])));
   const damaged = items.reduce((sum, item) => sum + item.damaged, 0);

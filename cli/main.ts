@@ -16,9 +16,11 @@ import { Output } from './output';
 import type { RestoreOptions } from './restore';
 import { addRetentionCommands } from './retention-grammar';
 import type { Run } from './run';
+import type { ScrubOptions } from './scrub';
 import type { ShowOptions } from './show';
 
 const MAX_THREADS = 64;
+const DEFAULT_ROUND_DAYS = 30;
 /** Larger than any tape drive takes. */
 const MAX_RECORD_BYTES = 16 * 1024 * 1024;
 
@@ -74,6 +76,7 @@ function buildProgram(onDone: (exitCode: number) => void): Command {
   addLists(program, run);
   addRestore(program, run);
   addCheck(program, run);
+  addScrub(program, run);
   addCollect(program, run);
   addKeyCommands(program, run);
   addRetentionCommands(program, run);
@@ -143,6 +146,14 @@ function addCheck(program: Command, run: Run): void {
     .action((what: string, _options: unknown, command: Command) => run<CheckOptions>(command, async (options, out) => (await import('./check.js')).runCheck(what, options, out)));
 }
 
+function addScrub(program: Command, run: Run): void {
+  program.command('scrub').description('read and prove a day\'s share of the vault, what waits longest first, and go on where the last one stopped')
+    .option('--days <n>', 'days of one round through the whole vault: a run reads one part in so many', roundDays, DEFAULT_ROUND_DAYS)
+    .option('--all', 'read all that is left of this round')
+    .option('--threads <n>', 'worker threads; 0 works without', threadCount)
+    .action((_options: unknown, command: Command) => run<ScrubOptions>(command, async (options, out) => (await import('./scrub.js')).runScrub(options, out)));
+}
+
 function addCollect(program: Command, run: Run): void {
   program.command('collect').description('delete what no recovery point needs any more')
     .option('--dry-run', 'only say what would go, and why')
@@ -155,6 +166,12 @@ function addLock(program: Command, run: Run): void {
     .option('--days <n>', 'for how many days ahead (or HOLDFAST_LOCK_DAYS)')
     .option('--dry-run', 'say what is due, change nothing')
     .action((_options: unknown, command: Command) => run<LockCommandOptions>(command, async (options, out) => (await import('./lock.js')).runLock(options, out)));
+}
+
+function roundDays(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < 1 || value > 366) throw new InvalidArgumentError('It is a whole number of days from 1 to 366.');
+  return value;
 }
 
 function threadCount(text: string): number {

@@ -25,6 +25,8 @@ export interface ItemView {
   readonly policies: readonly string[];
   readonly recoveryPoints: number;
   readonly latest: ItemSummary['latest'];
+  /** null: nothing of it was ever read back and proved. */
+  readonly proved: ItemSummary['proved'];
 }
 
 /** What can be protected (the machines) and what is in the vault, joined by item id. */
@@ -40,11 +42,11 @@ async function allItems({ deps }: Services): Promise<ItemView[]> {
     byId.delete(id);
     return {
       id, name: vm.name, resourceId: vm.id, tags: vm.tags, policies: policyFor(vm, policies).map(({ name }) => name),
-      recoveryPoints: item?.recoveryPoints ?? 0, latest: item?.latest ?? null,
+      recoveryPoints: item?.recoveryPoints ?? 0, latest: item?.latest ?? null, proved: item?.proved ?? null,
     };
   });
   const gone = [...byId.values()].map((item): ItemView => ({
-    id: item.itemId, name: item.name ?? item.itemId, resourceId: null, tags: {}, policies: [], recoveryPoints: item.recoveryPoints, latest: item.latest,
+    id: item.itemId, name: item.name ?? item.itemId, resourceId: null, tags: {}, policies: [], recoveryPoints: item.recoveryPoints, latest: item.latest, proved: item.proved,
   }));
   return [...views, ...gone].sort((a, b) => (a.id < b.id ? -1 : 1));
 }

@@ -2,6 +2,7 @@ import { type ErrorReport, HoldfastError, isHoldfastError } from '../errors/hold
 import { findItem, itemIds } from './items';
 import { findManifest, ITEM_ID, loadManifest, type LoadedManifest, type Manifest, type ManifestDisk, recoveryPointId, STAMP } from './manifest';
 import { type MarkState, readMarks, readMarksOf, refuseGone } from './marks';
+import { type LastProof, lastProvedItems } from './proofs';
 import type { VaultAccess } from './tree';
 
 /** A manifest that does not open. The recovery point cannot be used, but the others can. */
@@ -37,6 +38,8 @@ export interface ItemSummary {
   readonly damaged: number;
   readonly oldestAt: string | null;
   readonly latest: { readonly id: string; readonly createdAt: string; readonly consistency: Manifest['consistency']; readonly sizeBytes: number } | null;
+  /** The last proof of the newest recovery point that was ever proved by reading it back; null when none was. */
+  readonly proved: Pick<LastProof, 'recoveryPoint' | 'at' | 'ok'> | null;
 }
 
 const PREFIX = 'recovery-points/';
@@ -75,6 +78,8 @@ export async function listRecoveryPoints(vault: VaultAccess, itemId?: string, { 
 export async function listItems(vault: VaultAccess): Promise<ItemSummary[]> {
   const { points, damaged } = await listRecoveryPoints(vault);
   const ids = new Set([...points.map(({ manifest }) => manifest.itemId), ...damaged.map(({ itemId }) => itemId)]);
+  const shown = new Set([...points.map(({ manifest }) => manifest.id), ...damaged.map(({ id }) => id)]);
+  const proved = await lastProvedItems(vault, (id) => shown.has(id));
   return [...ids].sort(compare).map((itemId) => {
     const own = points.filter(({ manifest }) => manifest.itemId === itemId).map(({ manifest }) => manifest);
     const latest = own.at(-1);
@@ -85,9 +90,12 @@ export async function listItems(vault: VaultAccess): Promise<ItemSummary[]> {
       damaged: damaged.filter((one) => one.itemId === itemId).length,
       oldestAt: own[0]?.createdAt ?? null,
       latest: latest ? { id: latest.id, createdAt: latest.createdAt, consistency: latest.consistency, sizeBytes: diskBytes(latest) } : null,
+      proved: provedOf(proved.get(itemId)),
     };
   });
 }
+
+const provedOf = (last: LastProof | undefined): ItemSummary['proved'] => last ? { recoveryPoint: last.recoveryPoint, at: last.at, ok: last.ok } : null;
 
 export const diskBytes = (manifest: Manifest): number => manifest.disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 

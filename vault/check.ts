@@ -1,11 +1,9 @@
-import { isDeepStrictEqual } from 'node:util';
-import { z } from 'zod';
-import { type ErrorReport, HoldfastError, isHoldfastError } from '../errors/holdfast-error';
-import { isDamage } from './damage';
-import { type DamagedManifest, type ListedPoint, listRecoveryPoints, requireItem } from './catalog';
-import { findDocument } from './documents';
-import { type Marks, readMarks } from './marks';
-import { diskTree, loadManifest, type LoadedManifest, type Manifest, type ManifestDisk, manifestSchema, parseRecoveryPointId } from './manifest';
+import { type ErrorReport, isHoldfastError } from '../errors/holdfast-error';
+import { type DamagedManifest, listRecoveryPoints, requireItem } from './catalog';
+import { broken, historyProblems, readRuns } from './check-history';
+import { type Damage, DamageList } from './damage-list';
+import { readMarks } from './marks';
+import { diskTree, loadManifest, type ManifestDisk, parseRecoveryPointId } from './manifest';
 import { refToJson } from './ref-json';
 import { runLanes } from './transfer';
 import type { Lane, LaneReadJob, LaneReadResult } from './transfer-lane';
@@ -16,16 +14,6 @@ export type CheckScope =
   | { readonly kind: 'all' }
   | { readonly kind: 'item'; readonly itemId: string }
   | { readonly kind: 'recovery-point'; readonly id: string };
-
-/** One thing that is wrong, however many windows of the disk it touches. */
-export interface Damage {
-  readonly code: ErrorReport['code'];
-  readonly message: string;
-  /** The pack that is at fault, as 32 hex digits, where one is. */
-  readonly pack: string | null;
-  /** Windows of 64 MiB of the disk that need what is damaged; 0 when it is a node above them, and all below it is lost. */
-  readonly windows: number;
-}
 
 export interface CheckedDisk {
   readonly name: string;
@@ -38,6 +26,10 @@ export interface CheckedRecoveryPoint {
   readonly itemId: string;
   readonly ok: boolean;
   readonly disks: readonly CheckedDisk[];
+  /** What was read for it and not for another one before. */
+  readonly chunks: number;
+  readonly plainBytes: number;
+  readonly storedBytes: number;
   /** What is wrong with the manifest or its place in the item's history. */
   readonly problems: readonly ErrorReport[];
 }
@@ -80,11 +72,14 @@ export async function checkVault(vault: VaultAccess, lanes: readonly Lane[], sco
   for (const [index, point] of wanted.entries()) {
     const { manifest } = point;
     options.onRecoveryPoint?.(index, wanted.length, manifest.id);
-    const problems = [...await checkRun(vault, point), ...checkParent(point, points, damaged, marks), ...(point.marks.damaged ? [point.marks.damaged] : [])];
+    const problems = await historyProblems(vault, point, points, damaged, marks);
+    const before = { ...reader.totals };
     const disks: CheckedDisk[] = [];
     for (const disk of manifest.disks) disks.push({ name: disk.name, lun: disk.lun, damage: await reader.prove(disk) });
     const ok = problems.length === 0 && disks.every(({ damage }) => damage.length === 0);
-    checked.push({ id: manifest.id, itemId: manifest.itemId, ok, disks, problems });
+    const { chunks, plainBytes, storedBytes } = reader.totals;
+    const read = { chunks: chunks - before.chunks, plainBytes: plainBytes - before.plainBytes, storedBytes: storedBytes - before.storedBytes };
+    checked.push({ id: manifest.id, itemId: manifest.itemId, ok, disks, problems, ...read });
   }
   checked.sort((a, b) => (a.id < b.id ? -1 : 1));
   const present = new Set([...points.map(({ manifest }) => manifest.id), ...damaged.map(({ id }) => id)]);
@@ -106,86 +101,7 @@ async function requireRecoveryPoint(vault: VaultAccess, id: string): Promise<voi
   }
 }
 
-const unreadable = ({ id, itemId, error }: DamagedManifest): CheckedRecoveryPoint => ({ id, itemId, ok: false, disks: [], problems: [error] });
-
-const broken = (message: string, id: string): ErrorReport => new HoldfastError('HISTORY_BROKEN', message, { data: { id } }).toJSON();
-
-/** The run that made a recovery point sealed this very manifest. */
-async function checkRun(vault: VaultAccess, { manifest }: LoadedManifest): Promise<ErrorReport[]> {
-  try {
-    const sealed = await readSealed(vault, manifest.itemId, manifest.sequence);
-    if (isDeepStrictEqual(sealed, manifest)) return [];
-    const why = sealed === undefined ? `has no sealed run ${manifest.sequence}` : `is not what its run ${manifest.sequence} sealed`;
-    return [broken(`The recovery point ${manifest.id} ${why}`, manifest.id)];
-  } catch (error) {
-    if (isHoldfastError(error, 'DOCUMENT_DAMAGED')) return [error.toJSON()];
-    throw error;
-  }
-}
-
-/**
- * A recovery point names its item's recovery point before it and the digest of that one's manifest. It may pass over those that were in the bin when it was made;
- * of a parent that is gone for good the tombstone still has the digest.
- */
-function checkParent({ manifest }: LoadedManifest, points: readonly ListedPoint[], damaged: readonly DamagedManifest[], marks: Marks): ErrorReport[] {
-  const { id, parent, itemId, sequence } = manifest;
-  const own = points.filter(({ manifest: other }) => other.itemId === itemId);
-  const before = own.filter((other) => other.manifest.sequence < sequence && (!other.marks.wasDeleted || other.manifest.id === parent?.id)).at(-1);
-  const twin = own.find(({ manifest: other }) => other.sequence === sequence && other.id !== id);
-  const problems = twin ? [broken(`${id} and ${twin.manifest.id} have the same sequence number ${sequence}`, id)] : [];
-  // Its parent's own entry already says that it does not open.
-  if (parent && damaged.some((one) => one.id === parent.id)) return problems;
-  const named = parent && own.find(({ manifest: other }) => other.id === parent.id);
-  const tombstone = parent ? marks.of(parent.id).tombstone : null;
-  if (parent && !named && !tombstone) return [...problems, broken(`The parent of ${id}, ${parent.id}, is not in the vault`, id)];
-  const namedSequence = named?.manifest.sequence ?? tombstone?.sequence ?? 0;
-  if ((before?.manifest.sequence ?? 0) > namedSequence || namedSequence >= sequence) {
-    return [...problems, broken(`The recovery point before ${id} is ${before?.manifest.id ?? 'none'}, and it names ${parent?.id ?? 'none'}`, id)];
-  }
-  const digest = named?.digest ?? tombstone?.digest;
-  if (parent && digest && digest !== parent.digest) return [...problems, broken(`The parent of ${id}, ${parent.id}, was replaced: its digest is not the one that ${id} names`, id)];
-  return problems;
-}
-
-/** A run that says it made a recovery point. */
-interface CommittedRun {
-  readonly itemId: string;
-  readonly sequence: number;
-  readonly recoveryPoint: string;
-}
-
-// The same documents that run.ts writes (format §9), read as a reader of history does: what it does not need may be anything.
-const endSchema = z.looseObject({ version: z.literal(1), outcome: z.enum(['committed', 'abandoned']), recoveryPoint: z.string().nullable() });
-const verdictSchema = z.discriminatedUnion('verdict', [
-  z.object({ version: z.literal(1), verdict: z.literal('sealed'), manifest: manifestSchema }),
-  z.object({ version: z.literal(1), verdict: z.literal('abandoned') }),
-]);
-
-const END = /^runs\/([^/]+)\/(\d{10})\/end$/;
-
-/** The runs of the vault or of one item that ended as committed, and the ends that do not open. */
-async function readRuns(vault: VaultAccess, itemId?: string): Promise<{ committed: CommittedRun[]; damaged: ErrorReport[] }> {
-  const committed: CommittedRun[] = [];
-  const damaged: ErrorReport[] = [];
-  for await (const { name } of vault.store.list(itemId === undefined ? 'runs/' : `runs/${itemId}/`)) {
-    const [, item, number] = END.exec(name) ?? [];
-    if (item === undefined) continue;
-    try {
-      const end = await findDocument(vault, name, endSchema);
-      if (end?.outcome === 'committed' && end.recoveryPoint !== null) committed.push({ itemId: item, sequence: Number(number), recoveryPoint: end.recoveryPoint });
-    } catch (error) {
-      if (!isHoldfastError(error, 'DOCUMENT_DAMAGED')) throw error;
-      damaged.push(error.toJSON());
-    }
-  }
-  return { committed, damaged };
-}
-
-/** The manifest that a run sealed, or undefined when the run is not there or was given up. */
-async function readSealed(vault: VaultAccess, itemId: string, sequence: number): Promise<Manifest | undefined> {
-  const verdict = await findDocument(vault, `runs/${itemId}/${String(sequence).padStart(10, '0')}/verdict`, verdictSchema);
-  return verdict?.verdict === 'sealed' ? verdict.manifest : undefined;
-}
+const unreadable = ({ id, itemId, error }: DamagedManifest): CheckedRecoveryPoint => ({ id, itemId, ok: false, disks: [], problems: [error], chunks: 0, plainBytes: 0, storedBytes: 0 });
 
 /** Proves the windows of disks, each stored window once, whatever shares it. */
 class WindowProver {
@@ -236,38 +152,3 @@ class WindowProver {
 
 /** A leaf is read for a window with a number of blocks: elsewhere the same bytes would be damage. */
 const placeOf = ({ window, leaf, diskBytes }: LaneReadJob): string => `${leaf.pack}.${leaf.offset}.${leaf.id.slice(0, 16)}.${window}.${windowBlocks(diskBytes, window)}`;
-
-/** Adds up damage, so that a missing pack is one line and not one for each chunk in it. */
-class DamageList {
-  private readonly found = new Map<string, { code: ErrorReport['code']; message: string; pack: string | null; windows: number }>();
-
-  get damage(): Damage[] {
-    return [...this.found.values()];
-  }
-
-  addWindow(reports: readonly ErrorReport[]): void {
-    const keys = new Set<string>();
-    for (const report of reports) keys.add(this.add(report));
-    for (const key of keys) {
-      const row = this.found.get(key);
-      if (row) row.windows++;
-    }
-  }
-
-  /** Takes damage of the tree up and goes on; throws everything else. */
-  async collect(step: () => Promise<void>): Promise<void> {
-    try {
-      await step();
-    } catch (error) {
-      if (!isDamage(error)) throw error;
-      this.add(error.toJSON());
-    }
-  }
-
-  private add({ code, message, data }: ErrorReport): string {
-    const pack = typeof data.pack === 'string' ? data.pack : null;
-    const key = `${code} ${pack ?? message}`;
-    if (!this.found.has(key)) this.found.set(key, { code, message, pack, windows: 0 });
-    return key;
-  }
-}

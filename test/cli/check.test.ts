@@ -83,7 +83,7 @@ describe('holdfast check', () => {
     }
     const text = await home.run(['check', '--quiet']);
     assert.match(text.stdout.toString(), new RegExp(`DAMAGED {2}${first.recoveryPoint}\n.*disk web: .*${basename(path)}`));
-    await home.fails(['restore', 'latest', '--to', home.file('x.img')], 'PACK_DAMAGED', 4);
+    await home.fails(['restore', 'latest', '--to', home.file('x.img')], 'RESTORE_DAMAGED', 4);
     await assert.rejects(stat(home.file('x.img')));
   });
 
@@ -123,6 +123,37 @@ describe('holdfast check', () => {
     assert.equal((await home.json<Report>(['check', 'latest'])).ok, true);
     const third = await home.json<BackupReport & { readonly disks: readonly { readonly mode: string }[]; readonly warnings: readonly string[] }>(['backup', image]);
     assert.deepEqual([third.disks.map(({ mode }) => mode), third.warnings], [['compared'], []]);
+  });
+
+  it('fault 36: what a check finds damaged is in the ledger, the next backup heals it without being asked, and items say when they were proved', async () => {
+    const proved = async (): Promise<unknown> => (await home.json<{ proved: { recoveryPoint: string; ok: boolean } | null }[]>(['items'])).map(({ proved: last }) => last && [last.recoveryPoint, last.ok]);
+    assert.deepEqual(await proved(), [null]);
+    assert.match((await home.run(['items'])).stdout.toString(), /never/);
+    await home.json(['check']);
+    assert.deepEqual(await proved(), [[second.recoveryPoint, true]]);
+    const path = await largest('packs/data');
+    await unlink(path);
+    await damagedReport();
+    assert.deepEqual(await proved(), [[second.recoveryPoint, false]]);
+    assert.deepEqual((await home.objects('damage')).map((one) => basename(one)), [basename(path)]);
+    const { stdout, stderr } = await home.run(['backup', image, '--json']);
+    assert.match(stderr, /of 64 MiB of disk web needed damaged packs of the vault/);
+    const third = JSON.parse(stdout.toString()) as BackupReport & { readonly warnings: readonly string[] };
+    assert.equal(third.warnings.length, 1);
+    assert.equal((await home.json<Report>(['check', third.recoveryPoint])).ok, true);
+    assert.deepEqual((await damagedReport()).recoveryPoints.map(({ id, ok }) => [id, ok]), [[first.recoveryPoint, false], [second.recoveryPoint, false], [third.recoveryPoint, true]]);
+    await home.json(['restore', 'latest', '--to', home.file('x.img')]);
+    await home.assertSame('x.img', await readFile(image));
+  });
+
+  it('proves a share at a time with scrub, and says what is left', async () => {
+    const all = await home.json<{ ok: boolean; recoveryPoints: { id: string; state: string }[]; itemsLeft: number; shareBytes: number | null }>(['scrub', '--all']);
+    assert.deepEqual([all.ok, all.recoveryPoints.map(({ id, state }) => [id, state]), all.itemsLeft, all.shareBytes], [true, [[second.recoveryPoint, 'whole'], [first.recoveryPoint, 'whole']], 0, null]);
+    const again = await home.json<{ recoveryPoints: unknown[]; plainBytes: number }>(['scrub']);
+    assert.deepEqual([again.recoveryPoints, again.plainBytes], [[], 0], 'nothing is left in this round');
+    await home.fails(['scrub', '--days', '0'], 'USAGE', 2);
+    await unlink(await largest('packs/data'));
+    assert.equal((await home.run(['scrub'])).code, 0, 'a round proves each thing once');
   });
 
   it('finds a damaged manifest, still lists the others, and never passes an older one off as the latest', async () => {
