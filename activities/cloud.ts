@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../errors/catalogue';
 import type { BlockSource, DiskRange } from '../vault/block-source';
-import type { BlobDiskCloud } from './guest-cloud';
+import type { BlobDiskCloud, ScriptCloud } from './guest-cloud';
 
 /**
  * What the activities need of a cloud that runs virtual machines. azure/ implements it over @azure/arm-compute and
@@ -15,7 +15,7 @@ import type { BlobDiskCloud } from './guest-cloud';
  * service's own code in data.serviceCode, data.retryAfterMs where the service asked for a longer pause than
  * a step should sleep through), CLOUD_ID_INVALID for an id that does not parse. No message holds an access URL.
  */
-export interface Cloud extends BlobDiskCloud {
+export interface Cloud extends BlobDiskCloud, ScriptCloud {
   /** Every VM of the subscriptions that the app may look at, without disks' details. */
   listVms(): Promise<readonly VmSummary[]>;
   /** One VM with its disks. Throws CLOUD_NOT_FOUND when it is gone. */

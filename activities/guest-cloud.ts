@@ -91,3 +91,22 @@ export type GuestSnapshotStatus =
     readonly notes: readonly string[];
   }
   | { readonly state: 'failed'; readonly failure: ErrorReport };
+
+/** Scripts in the guest, by name: started, looked at, deleted. Idempotent by name; what a script prints is never read. */
+export interface ScriptCloud {
+  /** Throws GUEST_AGENT_NOT_READY when the machine takes no commands now. */
+  startScript(request: ScriptRequest): Promise<'started' | 'exists'>;
+  /** undefined when there is none of that name, or no such machine. */
+  getScript(vmId: string, name: string): Promise<ScriptStatus | undefined>;
+  startDeleteScript(vmId: string, name: string): Promise<'started' | 'absent'>;
+}
+
+export interface ScriptRequest {
+  readonly vmId: string;
+  readonly location: string;
+  readonly name: string;
+  readonly script: string;
+  readonly timeoutSeconds: number;
+}
+
+export type ScriptStatus = { readonly state: 'running' | 'succeeded' } | { readonly state: 'failed'; readonly message: string };

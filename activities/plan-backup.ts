@@ -34,7 +34,7 @@ export const createPlanBackup = (deps: ActivityDeps) => activity(async (input: P
     return { ...plan, parent: parent ? { id: parent.manifest.id, stamp: parent.manifest.stamp, sequence: parent.manifest.sequence, digest: parent.digest } : null };
   });
   return {
-    vmName: plan.vmName, driver: plan.driver, warnings: plan.warnings, parallel: parallelism(plan.disks.length, policy.limits.maxParallelTransfers, plan.bandwidthMiBPerSecond), maxRunHours: policy.maxRunHours,
+    vmName: plan.vmName, driver: plan.driver, scripts: plan.scripts !== null, warnings: plan.warnings, parallel: parallelism(plan.disks.length, policy.limits.maxParallelTransfers, plan.bandwidthMiBPerSecond), maxRunHours: policy.maxRunHours,
     disks: plan.disks.map(({ disk, name, lun, sizeBytes }) => ({ disk, name, lun, sizeBytes })),
   };
 });
@@ -63,9 +63,17 @@ export function planOf(vm: VmDescription, policy: PolicyDocument, input: PlanBac
   return {
     version: 1, vmId: vm.id, vmName: vm.name, location: vm.location, osType: vm.osType, model: { ...vm.model }, slot: input.slot, policy: input.policy,
     startedAt: new Date(nowMs).toISOString(), driver, crashConsistent, failOnWeaker: policy.onWeakerConsistency === 'fail', keepBase: policy.keepBase,
-    bandwidthMiBPerSecond: policy.limits.bandwidthMiBPerSecond, disks, makes: makes(vm, input, vaultTag, driver, disks),
+    bandwidthMiBPerSecond: policy.limits.bandwidthMiBPerSecond, scripts: scriptsFor(vm, policy, driver, warnings), disks, makes: makes(vm, input, vaultTag, driver, disks),
     excludedDiskIds: vm.disks.filter(({ lun, id }) => id !== '' && !protectable.some((disk) => disk.lun === lun)).map(({ id }) => id), warnings, parent: null,
   };
+}
+
+/** Scripts are for Linux, whose file systems alone say nothing of an application: Windows has VSS, and the extension scripts of its own. */
+function scriptsFor(vm: VmDescription, policy: PolicyDocument, driver: RunPlan['driver'], warnings: string[]): RunPlan['scripts'] {
+  if (!policy.scripts || vm.osType !== 'Linux') return null;
+  if (driver !== 'vmSnapshotExtension') return policy.scripts;
+  warnings.push('The policy\'s scripts are not run: a machine with unmanaged disks has the scripts of its snapshot extension (docs/policies.md)');
+  return null;
 }
 
 /** The best driver that applies, or the policy's. Says in `warnings` where it is not the best. */

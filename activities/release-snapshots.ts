@@ -7,6 +7,7 @@ import { removeBlobSnapshots } from './blob-snapshots';
 import { type Cloud, isSnapshotKind, type SnapshotHandle } from './cloud';
 import type { ActivityDeps } from './deps';
 import { activity } from './outcome';
+import { releaseScripts } from './scripts';
 import type { ReleaseResult, RunInput } from './types';
 import { type MadeSnapshot, planSchema, records, releasedSchema, type RunPlan, snapshotSchema } from './work';
 
@@ -26,9 +27,11 @@ export async function releaseRun(deps: Pick<ActivityDeps, 'cloud' | 'nowMs'>, va
   if (!plan) return { pending: 0 };
   const committed = (await runEnd(vault, run))?.outcome === 'committed';
   const parent = plan.parent && (await findManifest(vault, run.itemId, plan.parent.stamp))?.manifest;
+  // What is held still in the guest first: nothing waits for it but people.
+  const scripts = await releaseScripts(deps, vault, run);
   const before = await leftBefore(vault, run);
   await endAccess(deps.cloud, [...await handlesOf(vault, run), ...before.handles], parent ?? null);
-  let pending = 0;
+  let pending = scripts;
   for (const made of superseded(plan, parent ?? null, committed, before.made)) pending += await removeMade(deps.cloud, made);
   // Of blob snapshots each is looked at by itself, since a run may have made more of them than it knows.
   const blobs = [plan.makes, ...madeFor(parent ?? null), ...before.made].flatMap((made) => (made.kind === 'blobSnapshots' ? made.blobs : []));

@@ -4,6 +4,7 @@ import type { VaultAccess } from '../vault/tree';
 import { lookAtBlobSnapshots, startBlobSnapshots } from './blob-snapshots';
 import type { RestorePointRef, RestorePointStatus, SnapshotStatus } from './cloud';
 import type { ActivityDeps } from './deps';
+import { noteHeld, owesPostScript, withScripts } from './scripts';
 import { activity } from './outcome';
 import type { RunInput, SnapshotStatusResult } from './types';
 import { assertRunOpen, planSchema, recall, records, remember, type RunPlan, type RunSnapshot, snapshotSchema } from './work';
@@ -45,49 +46,52 @@ export const createSnapshotStatus = (deps: ActivityDeps) => activity(async (inpu
   const plan = await recall(vault, records.plan(input), planSchema);
   const { makes } = plan;
   const look = makes.kind === 'restorePoint' ? await lookAtRestorePoint(deps, plan, makes.ref)
-    : makes.kind === 'blobSnapshots' ? { percent: 0, snapshot: await lookAtBlobSnapshots(deps, vault, input, plan) } : await lookAtSnapshots(deps, plan);
-  if (look.snapshot === null) {
+    : makes.kind === 'blobSnapshots' ? { taken: false, percent: 0, snapshot: await lookAtBlobSnapshots(deps, vault, input, plan) } : await lookAtSnapshots(deps, plan);
+  if (look.taken && plan.scripts) await noteHeld(vault, input, deps.nowMs());
+  if (look.snapshot === null || (plan.scripts && await owesPostScript(vault, input))) {
     if (input.last) throw new HoldfastError('SNAPSHOT_TIMEOUT', `The snapshot of ${plan.vmName} is at ${look.percent} % and its time is over`);
-    return { state: 'running', percent: look.percent, consistency: null, warnings: [] };
+    return { state: 'running', taken: look.taken, percent: look.percent, consistency: null, warnings: [] };
   }
-  const snapshot = await remember(vault, records.snapshot(input), snapshotSchema, () => Promise.resolve(look.snapshot as RunSnapshot));
-  return { state: 'ready', percent: 100, consistency: snapshot.consistency, warnings: [...(snapshot.notes ?? []), ...weaker(plan, snapshot.consistency)] };
+  const snapshot = await remember(vault, records.snapshot(input), snapshotSchema, () => withScripts(vault, input, plan, look.snapshot as RunSnapshot));
+  return { state: 'ready', taken: true, percent: 100, consistency: snapshot.consistency, warnings: [...(snapshot.notes ?? []), ...weaker(plan, snapshot.consistency)] };
 });
 
-interface Look { readonly percent: number; readonly snapshot: RunSnapshot | null }
+interface Look { readonly taken: boolean; readonly percent: number; readonly snapshot: RunSnapshot | null }
 
 async function lookAtRestorePoint(deps: ActivityDeps, plan: RunPlan, ref: RestorePointRef): Promise<Look> {
   const status = await deps.cloud.getRestorePoint(ref);
   assertNotFailed(status, `The restore point of ${plan.vmName}`);
-  if (status?.state !== 'succeeded') return { percent: 0, snapshot: null };
+  if (status?.state !== 'succeeded') return { taken: false, percent: 0, snapshot: null };
   const percent = Math.min(100, ...status.disks.map(({ completionPercent }) => completionPercent));
-  if (percent < 100) return { percent, snapshot: null };
+  if (percent < 100) return { taken: true, percent, snapshot: null };
   const disks = plan.disks.map(({ disk, lun, name, uniqueId }) => {
     const found = status.disks.find((candidate) => candidate.lun === lun);
     if (!found) throw new HoldfastError('SNAPSHOT_FAILED', `The restore point of ${plan.vmName} has no disk at ${lun} (${name})`);
     assertSameDisk(name, uniqueId, found.sourceUniqueId);
     return { disk, handle: { ...found.handle }, familyId: found.familyId, sourceUniqueId: found.sourceUniqueId };
   });
-  return { percent: 100, snapshot: { version: 1, consistency: status.consistency ?? 'crash', createdAt: status.createdAt ?? plan.startedAt, disks } };
+  return { taken: true, percent: 100, snapshot: { version: 1, consistency: status.consistency ?? 'crash', createdAt: status.createdAt ?? plan.startedAt, disks } };
 }
 
 async function lookAtSnapshots(deps: ActivityDeps, plan: RunPlan): Promise<Look> {
   let percent = 100;
+  let taken = true;
   const disks: RunSnapshot['disks'] = [];
   const times: string[] = [];
   for (const { disk, name, uniqueId, snapshotId } of plan.disks) {
     const status = await deps.cloud.getSnapshot(snapshotId ?? '');
     assertNotFailed(status, `The snapshot of ${name}`);
+    taken &&= status?.state === 'succeeded';
     percent = Math.min(percent, status?.state === 'succeeded' ? status.completionPercent : 0);
     if (!status) continue;
     assertSameDisk(name, uniqueId, status.sourceUniqueId);
     disks.push({ disk, handle: { kind: 'snapshot', id: snapshotId ?? '' }, familyId: status.familyId, sourceUniqueId: status.sourceUniqueId });
     if (status.createdAt) times.push(status.createdAt);
   }
-  if (percent < 100) return { percent, snapshot: null };
+  if (percent < 100) return { taken, percent, snapshot: null };
   // Disks snapshot one after another show different instants; the label says so. The recovery point's time is the earliest.
   const consistency: Consistency = plan.disks.length === 1 ? 'crash' : 'crash-per-disk';
-  return { percent: 100, snapshot: { version: 1, consistency, createdAt: times.sort()[0] ?? plan.startedAt, disks } };
+  return { taken, percent: 100, snapshot: { version: 1, consistency, createdAt: times.sort()[0] ?? plan.startedAt, disks } };
 }
 
 function assertNotFailed(status: RestorePointStatus | SnapshotStatus | undefined, what: string): void {
@@ -105,7 +109,7 @@ function assertSameDisk(name: string, planned: string, snapshotOf: string | null
 
 /** What a person should know when the snapshot is weaker than wanted; a failure when the policy says so. File-system consistency is the best a Linux guest offers without scripts. */
 function weaker(plan: RunPlan, reached: Consistency): string[] {
-  if (plan.crashConsistent || reached === 'application' || (reached === 'file-system' && plan.osType === 'Linux')) return [];
+  if (plan.crashConsistent || reached === 'application' || (reached === 'file-system' && plan.osType === 'Linux' && !plan.scripts)) return [];
   const message = `Consistency is "${reached}", weaker than what was wanted`;
   if (plan.failOnWeaker) throw new HoldfastError('CONSISTENCY_NOT_REACHED', `${plan.vmName}: ${message}`);
   return [message];

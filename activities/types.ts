@@ -54,13 +54,26 @@ export interface PlanBackupResult {
   readonly vmName: string;
   readonly disks: readonly PlannedDisk[];
   readonly driver: 'restorePoint' | 'diskSnapshot' | 'vmSnapshotExtension';
+  /** Whether scripts are to be run around the snapshot. */
+  readonly scripts: boolean;
   readonly warnings: readonly string[];
   readonly parallel: Parallelism;
   readonly maxRunHours: number;
 }
 
+export interface ScriptResult {
+  readonly state: 'running' | 'done';
+  /** Whether the policy wants the run to fail with it. */
+  readonly isFatal: boolean;
+  /** Why it failed; null when it did not. */
+  readonly failure: ErrorReport | null;
+  readonly warnings: readonly string[];
+}
+
 export interface SnapshotStatusResult {
   readonly state: 'running' | 'ready';
+  /** True when the instant of the snapshot is over, though it may still be copied: what was held still for it can go on. */
+  readonly taken: boolean;
   /** 0 to 100, of the copies in the background. */
   readonly percent: number;
   readonly consistency: Consistency | null;

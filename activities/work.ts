@@ -34,6 +34,8 @@ const madeSchema = z.discriminatedUnion('kind', [
 ]);
 export type MadeSnapshot = z.infer<typeof madeSchema>;
 
+const scriptsSchema = z.object({ pre: z.string(), post: z.string(), timeoutSeconds: z.number(), onFailure: z.enum(['accept', 'fail']) });
+
 export const planSchema = z.object({
   version: z.literal(1),
   vmId: z.string(), vmName: z.string(), location: z.string(), osType: z.string(), model: z.record(z.string(), z.unknown()),
@@ -42,6 +44,8 @@ export const planSchema = z.object({
   crashConsistent: z.boolean(), failOnWeaker: z.boolean(), keepBase: z.enum(['newest', 'none']),
   bandwidthMiBPerSecond: z.number().nullable(),
   disks: z.array(plannedDiskSchema).min(1),
+  /** Run in the guest around the snapshot; null where the policy has none, or they do not apply. */
+  scripts: scriptsSchema.nullable().default(null),
   excludedDiskIds: z.array(z.string()),
   makes: madeSchema,
   warnings: z.array(z.string()),
@@ -63,6 +67,11 @@ export type RunSnapshot = z.infer<typeof snapshotSchema>;
 export const guestAskedSchema = z.object({ version: z.literal(1), askedAtMs: z.number() });
 /** Why the guest could not be made consistent. */
 export const guestFailedSchema = z.object({ version: z.literal(1), failure: z.custom<ErrorReport>((value) => typeof value === 'object' && value !== null && 'code' in value && 'message' in value) });
+
+/** When a script began, or the snapshot was seen to be taken while the pre-script held. */
+export const scriptMomentSchema = z.object({ version: z.literal(1), atMs: z.number() });
+/** How a script ended; null when it succeeded. */
+export const scriptDoneSchema = z.object({ version: z.literal(1), why: z.string().nullable() });
 
 export const diskPlanSchema = z.object({
   version: z.literal(1),
@@ -100,6 +109,9 @@ export const records = {
   plan: (run: RunInput): string => `${workFolder(run)}/plan`,
   guestAsked: (run: RunInput): string => `${workFolder(run)}/guest-asked`,
   guestFailed: (run: RunInput): string => `${workFolder(run)}/guest-failed`,
+  scriptBegun: (run: RunInput, which: 'pre' | 'post'): string => `${workFolder(run)}/script-${which}-begun`,
+  scriptDone: (run: RunInput, which: 'pre' | 'post'): string => `${workFolder(run)}/script-${which}-done`,
+  scriptsHeld: (run: RunInput): string => `${workFolder(run)}/scripts-held`,
   snapshot: (run: RunInput): string => `${workFolder(run)}/snapshot`,
   diskFolder: (disk: DiskInput): string => `${workFolder(disk)}/d${disk.disk}-${disk.pass}`,
   diskPlan: (disk: DiskInput): string => `${records.diskFolder(disk)}/plan`,

@@ -13,6 +13,7 @@ import { createDriveRestoredMachine } from '../activities/restore-machine';
 import { createPlanRestore, createProveRestore } from '../activities/restore-plan';
 import { createPlanRestoreRegion, createRestoreSlice } from '../activities/restore-slice';
 import { createFinishRestoreTarget, createStartRestoreTarget } from '../activities/restore-target';
+import { createPostScript, createPreScript } from '../activities/scripts';
 import { createSelectItems } from '../activities/select-items';
 import { createSnapshotStatus, createStartSnapshot } from '../activities/snapshot';
 import { createTransferSlice } from '../activities/transfer-slice';
@@ -62,7 +63,7 @@ function registerSteps({ deps }: Services): void {
   df.app.orchestration(ORCHESTRATIONS.restoreDisk, restoreDisk);
   df.app.orchestration(ORCHESTRATIONS.restoreRegion, restoreRegion);
   const steps: Readonly<Record<Exclude<keyof typeof ACTIVITIES, 'openRun'>, (input: never) => Promise<Outcome<unknown>>>> = {
-    planBackup: createPlanBackup(deps), startSnapshot: createStartSnapshot(deps), snapshotStatus: createSnapshotStatus(deps),
+    planBackup: createPlanBackup(deps), preScript: createPreScript(deps), postScript: createPostScript(deps), startSnapshot: createStartSnapshot(deps), snapshotStatus: createSnapshotStatus(deps),
     planDisk: createPlanDisk(deps), planRegion: createPlanRegion(deps), transferSlice: createTransferSlice(deps), finishRegion: createFinishRegion(deps),
     finishDisk: createFinishDisk(deps), auditDisk: createAuditDisk(deps), commitRun: createCommitRun(deps), releaseSnapshots: createReleaseSnapshots(deps),
     abandonRun: createAbandonRun(deps), selectItems: createSelectItems(deps),

@@ -6,6 +6,7 @@ import { type ErrorReport, HoldfastError } from '../errors/holdfast-error';
 import type { BackupDiskInput, BackupDiskResult } from './backup-disk';
 import { DISK_MARGIN_MS } from './limits';
 import { ACTIVITIES, diskInstanceId, ORCHESTRATIONS } from './names';
+import { runScript } from './scripts';
 import { batches, firstFailure, persist, step, type Steps, wait } from './steps';
 
 const FIRST_POLL_MS = 2_000;
@@ -16,6 +17,9 @@ const MAX_WARNINGS = 20;
 const MAX_WARNING_CHARS = 300;
 const MAX_STATUS_WARNING_CHARS = 2_000;
 const MAX_STATUS_NAME_CHARS = 32;
+/** While a script holds an application still, the look is quick, and the snapshot has this long to be taken. */
+const HELD_POLL_MS = 5_000;
+const MAX_HELD_MS = 5 * 60_000;
 /** A snapshot that is not ready after this is given up: copies in the background may take hours on large disks. */
 const SNAPSHOT_LIMIT_MS = 12 * 3_600_000;
 /** A run that is not closed holds up the next one, so an outage of the vault is outlived. */
@@ -56,7 +60,7 @@ export interface BackupVmResult {
  * Backs up one VM.
  * 1. open the run: the item's next sequence number, or "another run is under way"
  * 2. plan: freeze the set of disks, choose the driver, say what cannot be protected
- * 3. snapshot: started, then polled in durable time
+ * 3. snapshot: started, then polled in durable time; between the policy's scripts where it has some
  * 4. back up the disks, a few at once; what the audit refuses is compared whole
  * 5. commit: the recovery point exists
  * 6. whatever happened: end access, delete snapshots, close the run with its cause
@@ -111,7 +115,7 @@ function* backUp(context: OrchestrationContext, input: BackupVmInput, run: RunIn
   status.set({ phase: 'snapshot', vmName, disks: disks.map(({ name, sizeBytes }) => ({ name: name.slice(0, MAX_STATUS_NAME_CHARS), sizeBytes })) });
 
   // 3
-  const snapshot = yield* takeSnapshot(context, run, status);
+  const snapshot = yield* (plan.value.scripts ? snapshotBetweenScripts(context, run, status) : takeSnapshot(context, run, status));
   if (!snapshot.ok) return snapshot;
   status.warn(snapshot.value.warnings);
 
@@ -151,14 +155,35 @@ function whyCompare(outcome: Outcome<BackupDiskResult> | undefined): string | nu
 
 function* takeSnapshot(context: OrchestrationContext, run: RunInput, status: Status): Steps<Outcome<SnapshotStatusResult>> {
   const started = yield* step<null>(context, ACTIVITIES.startSnapshot, run);
-  if (!started.ok) return started;
+  return started.ok ? yield* awaitSnapshot(context, run, status, () => false, MAX_POLL_MS) : started;
+}
+
+/** Looks until the snapshot is ready, or `isEnough` of what the look says. */
+function* awaitSnapshot(context: OrchestrationContext, run: RunInput, status: Status, isEnough: (answer: SnapshotStatusResult) => boolean, mostPollMs: number): Steps<Outcome<SnapshotStatusResult>> {
   const limit = context.df.currentUtcDateTime.getTime() + SNAPSHOT_LIMIT_MS;
-  for (let pollMs = FIRST_POLL_MS; ; pollMs = Math.min(pollMs * POLL_GROWTH, MAX_POLL_MS)) {
+  for (let pollMs = FIRST_POLL_MS; ; pollMs = Math.min(pollMs * POLL_GROWTH, mostPollMs)) {
     const answer = yield* step<SnapshotStatusResult>(context, ACTIVITIES.snapshotStatus, { ...run, last: context.df.currentUtcDateTime.getTime() > limit });
-    if (!answer.ok || answer.value.state === 'ready') return answer;
+    if (!answer.ok || answer.value.state === 'ready' || isEnough(answer.value)) return answer;
     status.set({ snapshotPercent: answer.value.percent });
     yield* wait(context, pollMs);
   }
+}
+
+/** The pre-script, the snapshot until its instant is over, the post-script whatever happened, and then the rest of the snapshot. */
+function* snapshotBetweenScripts(context: OrchestrationContext, run: RunInput, status: Status): Steps<Outcome<SnapshotStatusResult>> {
+  const pre = yield* runScript(context, ACTIVITIES.preScript, run);
+  if (pre.ok) status.warn(pre.value.warnings);
+  const held = pre.ok && pre.value.failure === null;
+  const until = context.df.currentUtcDateTime.getTime() + MAX_HELD_MS;
+  const started = held ? yield* step<null>(context, ACTIVITIES.startSnapshot, run) : null;
+  const taken = started?.ok ? yield* awaitSnapshot(context, run, status, (answer) => answer.taken || context.df.currentUtcDateTime.getTime() > until, HELD_POLL_MS) : started;
+  const post = yield* runScript(context, ACTIVITIES.postScript, run);
+  if (post.ok) status.warn(post.value.warnings);
+  if (!pre.ok) return pre;
+  if (taken?.ok === false) return taken;
+  if (!post.ok) return post;
+  if (pre.value.isFatal && pre.value.failure) return { ok: false, error: pre.value.failure };
+  return yield* takeSnapshot(context, run, status);
 }
 
 function backUpDisks(context: OrchestrationContext, run: RunInput, plan: PlanBackupResult, disks: readonly PlannedDisk[], pass: number, deadlineMs: number): Steps<Outcome<BackupDiskResult>[]> {

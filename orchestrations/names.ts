@@ -13,6 +13,8 @@ export const ORCHESTRATIONS = {
 export const ACTIVITIES = {
   openRun: 'openRun',
   planBackup: 'planBackup',
+  preScript: 'preScript',
+  postScript: 'postScript',
   startSnapshot: 'startSnapshot',
   snapshotStatus: 'snapshotStatus',
   planDisk: 'planDisk',

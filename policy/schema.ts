@@ -13,6 +13,15 @@ const limitsSchema = z.strictObject({
   bandwidthMiBPerSecond: z.number().min(0.1).max(MAX_BANDWIDTH_MIB_PER_SECOND).nullable().default(null),
 });
 
+/** Room for a script that calls others, within the document's own limit. */
+const MAX_SCRIPT_CHARS = 16 * 1024;
+const scriptsSchema = z.strictObject({
+  pre: z.string().min(1).max(MAX_SCRIPT_CHARS),
+  post: z.string().min(1).max(MAX_SCRIPT_CHARS),
+  timeoutSeconds: z.int().min(5).max(900).default(60).meta({ description: 'For each of the two' }),
+  onFailure: z.enum(['accept', 'fail']).default('accept'),
+});
+
 /** The policy document; docs/policies.md explains every field to the person who edits one. */
 const policySchema = z.strictObject({
   name: z.string().regex(/^[a-z0-9-]{1,40}$/, { error: 'expected 1 to 40 of a-z, 0-9 and -' }),
@@ -24,16 +33,20 @@ const policySchema = z.strictObject({
   driver: z.enum(['auto', 'restorePoint', 'diskSnapshot', 'vmSnapshotExtension']).default('auto'),
   consistency: z.enum(['application', 'crash']).default('application'),
   onWeakerConsistency: z.enum(['accept', 'fail']).default('accept'),
+  scripts: scriptsSchema.nullable().default(null),
   excludeDisks: z.array(diskRuleSchema).max(MAX_DISK_RULES).default([]),
   keepBase: z.enum(['newest', 'none']).default('newest'),
   retention: retentionSchema.default(() => structuredClone(DEFAULT_RETENTION)),
   limits: limitsSchema.prefault({}),
   maxRunHours: z.int().min(1).max(MAX_RUN_HOURS).default(24),
 }).superRefine((policy, context) => {
-  if (policy.driver === 'diskSnapshot' && policy.consistency === 'application' && policy.onWeakerConsistency === 'fail') {
+  if (policy.scripts && policy.consistency === 'crash') {
+    context.addIssue({ code: 'custom', path: ['scripts'], message: 'scripts make a machine consistent, and consistency "crash" asks for none: remove one of the two' });
+  }
+  if (policy.driver === 'diskSnapshot' && policy.consistency === 'application' && policy.onWeakerConsistency === 'fail' && !policy.scripts) {
     context.addIssue({
       code: 'custom', path: ['onWeakerConsistency'],
-      message: 'every backup would fail: the driver diskSnapshot never reaches application consistency; use another driver, consistency "crash", or "accept"',
+      message: 'every backup would fail: the driver diskSnapshot never reaches application consistency without scripts; use another driver, scripts, consistency "crash", or "accept"',
     });
   }
 });

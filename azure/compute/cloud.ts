@@ -9,6 +9,7 @@ import { createBlobAddresses } from '../extension/blob-address';
 import { blobDiskOperations } from '../extension/blob-disks';
 import { BlobServices } from '../extension/blob-service';
 import { guestSnapshotOperations } from '../extension/guest-snapshots';
+import { scriptOperations } from '../extension/scripts';
 import { accessOperations, type AccessSettings } from './access';
 import { armPatience, createArmClient, type Credential, parseArmEndpoint } from './arm-client';
 import type { ArmContext } from './context';
@@ -50,6 +51,7 @@ export function createCloud(settings: CloudSettings): Cloud {
     ...snapshotOperations(context),
     ...blobs,
     ...guestSnapshotOperations(context, addresses, services, blobs),
+    ...scriptOperations(context),
     grantRead: (handle, seconds) => (handle.kind === 'blobSnapshot' ? blobs.grantBlobRead(handle.id, seconds) : managed.grantRead(handle, seconds)),
     // A signature on a blob snapshot is a short one and ends by itself: there is nothing that could be taken back.
     endAccess: (handle) => (handle.kind === 'blobSnapshot' ? Promise.resolve() : managed.endAccess(handle)),

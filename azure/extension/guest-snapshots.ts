@@ -3,15 +3,13 @@ import type { BlobSnapshot, GuestFiles, GuestSnapshotQuery, GuestSnapshotRequest
 import { HoldfastError, isHoldfastError } from '../../errors/holdfast-error';
 import { type ArmContext, askingIfThere, begin } from '../compute/context';
 import { redact } from '../disk/redact';
+import { aboutAgent } from './agent';
 import type { BlobAddresses } from './blob-address';
 import type { blobDiskOperations } from './blob-disks';
 import type { BlobServices } from './blob-service';
 import { GuestFileStore } from './guest-files';
 import { extensionOf, extensionSettings } from './settings';
 import { readStatusBlob } from './status-blob';
-
-/** What Azure says when it is the agent that is missing, and not the extension that failed. Its codes for this are not documented in one place. */
-const aboutAgent = /agent|not running|deallocated|stopped|VMExtensionProvisioningTimeout|VMExtensionHandlerNotReady|handler .*(not ready|unresponsive)/i;
 
 /** Snapshots by the extension in the guest. It is set and never deleted: Azure Backup and others use the same one. */
 export function guestSnapshotOperations(context: ArmContext, addresses: BlobAddresses, services: BlobServices, blobs: ReturnType<typeof blobDiskOperations>) {

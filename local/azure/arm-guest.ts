@@ -1,7 +1,7 @@
-import { playExtension } from './guest';
-import { type ExtensionRecord, guestState } from './guest-state';
+import { playExtension, playScript } from './guest';
+import { type ExtensionRecord, guestState, type RunCommandRecord } from './guest-state';
 import { look } from './operations';
-import { ArmError, objectAt, stringAt, tagsOf, type ArmReply, type JsonObject } from './wire';
+import { ArmError, numberAt, objectAt, stringAt, tagsOf, type ArmReply, type JsonObject } from './wire';
 import { keyOf, notFound, type World } from './world';
 
 const publisher = 'Microsoft.Azure.RecoveryServices';
@@ -43,6 +43,58 @@ function extensionJson(record: ExtensionRecord, tags: Record<string, string>): J
     properties: {
       ...record.properties, provisioningState: record.state,
       instanceView: { name: record.name, statuses: record.failure === null ? [] : [{ code: `ProvisioningState/failed/${record.failure.code}`, level: 'Error', displayStatus: 'Provisioning failed', message: record.failure.message }] },
+    },
+  };
+}
+
+const mostCommands = 25;
+
+/** PUT virtualMachines/{vm}/runCommands/{name}. */
+export async function putRunCommand(world: World, id: string, body: JsonObject): Promise<ArmReply> {
+  await look(world, id);
+  const vmId = id.split('/').slice(0, -2).join('/');
+  const vm = await world.findVm(vmId);
+  if (vm === undefined) throw notFound(vmId);
+  const commands = guestState(world.state).runCommands;
+  const properties = objectAt(body, 'properties');
+  const script = stringAt(objectAt(properties, 'source'), 'script');
+  if (script === undefined) throw new ArmError(400, 'InvalidParameter', 'Required parameter source.script is missing.');
+  if (commands[keyOf(id)] === undefined && Object.keys(commands).filter((key) => key.startsWith(`${keyOf(vmId)}/`)).length >= mostCommands) throw new ArmError(409, 'OperationNotAllowed', `A machine has at most ${mostCommands} run commands.`);
+  const record: RunCommandRecord = {
+    id, name: id.split('/').at(-1) ?? '', script, timeoutSeconds: numberAt(properties, 'timeoutInSeconds') ?? 5400, state: 'Creating', failure: null,
+    executionState: 'Pending', exitCode: null, startedAtMs: null, endedAtMs: null,
+  };
+  commands[keyOf(id)] = record;
+  world.startOperation('guest', id, { work: () => Promise.resolve().then(() => playScript(world, vm, record)) });
+  return { status: 201, body: runCommandJson(record, false) };
+}
+
+export async function getRunCommand(world: World, id: string, withInstanceView: boolean): Promise<ArmReply> {
+  await world.guestAtRest(id);
+  await look(world, id);
+  const record = guestState(world.state).runCommands[keyOf(id)];
+  if (record === undefined) throw notFound(id);
+  return { status: 200, body: runCommandJson(record, withInstanceView) };
+}
+
+export function deleteRunCommand(world: World, id: string): ArmReply {
+  const commands = guestState(world.state).runCommands;
+  if (commands[keyOf(id)] === undefined) return { status: 204 };
+  delete commands[keyOf(id)];
+  world.store.save();
+  return { status: 200 };
+}
+
+function runCommandJson(record: RunCommandRecord, withInstanceView: boolean): JsonObject {
+  const time = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
+  return {
+    id: record.id, name: record.name, type: 'Microsoft.Compute/virtualMachines/runCommands', location: 'local',
+    properties: {
+      source: { script: record.script }, timeoutInSeconds: record.timeoutSeconds, asyncExecution: true, provisioningState: record.state,
+      ...(withInstanceView ? { instanceView: {
+        executionState: record.executionState, exitCode: record.exitCode ?? 0, output: 'out', error: '', startTime: time(record.startedAtMs), endTime: time(record.endedAtMs),
+        statuses: record.failure === null ? [] : [{ code: `ProvisioningState/failed/${record.failure.code}`, level: 'Error', displayStatus: 'Provisioning failed', message: record.failure.message }],
+      } } : {}),
     },
   };
 }

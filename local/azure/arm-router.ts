@@ -1,7 +1,7 @@
 import { beginGetAccess, endGetAccess } from './access';
 import { deleteCollection, findCollection, getCollection, listCollections, patchCollection, putCollection } from './arm-collections';
 import { deleteDisk, getDisk, listDisks, patchDisk, putDisk } from './arm-disks';
-import { getExtension, putExtension } from './arm-guest';
+import { deleteRunCommand, getExtension, getRunCommand, putExtension, putRunCommand } from './arm-guest';
 import { deleteRestorePoint, getDiskRestorePoint, getRestorePoint, listDiskRestorePoints, putRestorePoint } from './arm-restore-points';
 import { deleteSnapshot, getSnapshot, listSnapshots, patchSnapshot, putSnapshot } from './arm-snapshots';
 import { listSkus } from './arm-skus';
@@ -73,6 +73,14 @@ async function compute(world: World, request: ArmRequest, path: ComputePath): Pr
       return isList ? listVms(world, request, path) : vm(world, request, path);
     case 'virtualmachines/extensions':
       if (!isList) return only(request, { PUT: () => putExtension(world, path.id, request.body), GET: () => getExtension(world, path.id) });
+      break;
+    case 'virtualmachines/runcommands':
+      if (!isList) {
+        return only(request, {
+          PUT: () => putRunCommand(world, path.id, request.body), DELETE: () => deleteRunCommand(world, path.id),
+          GET: () => getRunCommand(world, path.id, keyOf(request.query.get('$expand') ?? '') === 'instanceview'),
+        });
+      }
       break;
     case 'disks':
       return isList ? only(request, { GET: () => listDisks(world, path.scopeId) }) : disk(world, request, path);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type ExtensionRecord, guestState, recordDeed } from './guest-state';
+import { type ExtensionRecord, recordDeed, type RunCommandRecord } from './guest-state';
 import type { LocalVm } from './subscription-folder';
 import { ArmError, objectAt, stringAt, type JsonObject } from './wire';
 import type { World } from './world';
@@ -13,7 +13,7 @@ const privateObject = z.object({ blobSASUri: z.array(z.url()).min(1) });
 
 /** How a snapshot by the extension can go wrong inside of the guest; a fault names one. */
 export const guestOutcomes = [
-  'freezeFailed', 'freezeTimeout', 'vssFailed', 'noNetwork', 'snapshotLimit', 'tooLate', 'scriptFailed', 'scriptPassedOver', 'oneSnapshotFails', 'agentNotReady', 'neverAnswers', 'garbage',
+  'freezeFailed', 'freezeTimeout', 'vssFailed', 'noNetwork', 'snapshotLimit', 'tooLate', 'scriptFailed', 'scriptPassedOver', 'oneSnapshotFails', 'agentNotReady', 'neverAnswers', 'garbage', 'scriptTimeout',
 ] as const;
 export type GuestOutcome = (typeof guestOutcomes)[number];
 
@@ -97,5 +97,16 @@ async function write(url: string, text: string): Promise<void> {
   if (!answer.ok) throw new ArmError(409, 'VMExtensionProvisioningError', `The status could not be written: ${answer.status}`);
 }
 
-/** The deeds of guests, oldest first: "freeze VM", "thaw VM", "script NAME". */
-export const guestDeeds = (world: World): readonly string[] => guestState(world.state).deeds;
+/** A script in the guest. None is really run: whoever can reach the stand-in could run anything on this machine then. Throws where the agent cannot run it. */
+export function playScript(world: World, vm: LocalVm, record: RunCommandRecord): Promise<void> {
+  const outcome = world.faults.take('guest', 'PUT', [record.id])?.outcome;
+  if (vm.consistency === 'crash' || outcome === 'agentNotReady') throw new ArmError(409, 'VMAgentStatusCommunicationError', `VM '${vm.name}' has not reported status for VM agent or extensions.`);
+  record.startedAtMs = world.now();
+  record.executionState = 'Running';
+  recordDeed(world.state, `${record.script.split('\n')[0] ?? ''} on ${vm.name}`);
+  if (outcome === 'neverAnswers') return Promise.resolve();
+  record.endedAtMs = world.now();
+  record.executionState = outcome === 'scriptTimeout' ? 'TimedOut' : outcome === 'scriptFailed' ? 'Failed' : 'Succeeded';
+  record.exitCode = outcome === 'scriptTimeout' ? null : outcome === 'scriptFailed' ? 1 : 0;
+  return Promise.resolve();
+}

@@ -12,6 +12,7 @@ const full = (): Record<string, unknown> => ({
   firstBackup: 'next-slot',
   items: { resourceIds: [vmId('web01')], tags: { env: ['prod', 'pre'], 'cost center': '42' }, excludeResourceIds: [vmId('x')], excludeTags: { backup: 'no' } },
   driver: 'restorePoint',
+  scripts: null,
   consistency: 'crash',
   onWeakerConsistency: 'fail',
   excludeDisks: [{ lun: 'os' }, { lun: 3 }, { lun: '63' }, { name: 'scratch' }],
@@ -170,10 +171,21 @@ describe('policy/schema', () => {
     });
   });
 
+  it('takes scripts with both halves, bounded, and not with crash consistency', () => {
+    const scripts = { pre: 'a', post: 'b' };
+    assert.deepEqual(parsePolicy({ ...minimal(), scripts }).scripts, { ...scripts, timeoutSeconds: 60, onFailure: 'accept' });
+    for (const bad of [{ pre: 'a' }, { ...scripts, timeoutSeconds: 901 }, { ...scripts, pre: '' }, { ...scripts, post: 'x'.repeat(16_385) }, { ...scripts, onFailure: 'x' }, { ...scripts, more: 1 }]) {
+      assert.throws(() => parsePolicy({ ...minimal(), scripts: bad }), HoldfastError, JSON.stringify(bad).slice(0, 80));
+    }
+    assert.throws(() => parsePolicy({ ...minimal(), scripts, consistency: 'crash' }), /scripts make a machine consistent/);
+    assert.throws(() => parsePolicy({ ...minimal(), driver: 'diskSnapshot', onWeakerConsistency: 'fail' }), /every backup would fail/);
+    assert.equal(parsePolicy({ ...minimal(), driver: 'diskSnapshot', onWeakerConsistency: 'fail', scripts }).driver, 'diskSnapshot');
+  });
+
   it('fills in every default', () => {
     assert.deepEqual(parsePolicy(minimal()), {
       ...minimal(),
-      enabled: true, firstBackup: 'now', driver: 'auto', consistency: 'application', onWeakerConsistency: 'accept', excludeDisks: [], keepBase: 'newest',
+      enabled: true, firstBackup: 'now', driver: 'auto', consistency: 'application', onWeakerConsistency: 'accept', scripts: null, excludeDisks: [], keepBase: 'newest',
       retention: { keepLast: 3, keepWithinDays: 14, daily: { count: 30 }, weekly: { count: 8 }, monthly: { count: 12 } },
       limits: { maxParallelVms: 4, maxParallelTransfers: 4, bandwidthMiBPerSecond: null },
       maxRunHours: 24,

@@ -30,3 +30,6 @@ export async function assertNoSignature(home: Home): Promise<void> {
   for (const [where, text] of Object.entries(seen)) assert.ok(!/\bsig=|%3Fsig|blobSASUri/i.test(text), `${where} holds a signature`);
   assert.ok(Object.keys(seen).length > 2, 'there was a history to look at');
 }
+
+/** Run commands that are on machines. */
+export const runCommands = async (home: Home): Promise<string[]> => Object.values((await stateOf(home)).guests?.runCommands ?? {}).map(({ name }) => name);
