@@ -238,13 +238,13 @@ describe('pack writer', () => {
       });
     }
 
-    it(`seals no document when the compressor gives ${what}`, () => {
+    it(`fault 16: seals no document when the compressor gives ${what}`, () => {
       zlib.zstdCompressSync = liar;
       assert.throws(() => sealDocument(testKeys(), 'items/a', { text: 'long '.repeat(200) }), notVerified);
     });
   }
 
-  it('stores nothing when the memory of a pack goes bad between its parts and its end', async () => {
+  it('fault 16: stores nothing when the memory of a pack goes bad between its parts and its end', async () => {
     const store = createFaultStore(createMemoryStore());
     const writer = new PackWriter(store, testKeys(), { kind: PackKind.data, compressionLevel: 1 });
     const plain = Buffer.alloc(5000, 'x');
