@@ -54,7 +54,7 @@ export async function startLocalHome(options: HomeOptions, print: (line: string)
       entry: path.join(__dirname, '..', 'functions', 'register.js'), hostJsonPath: path.join(__dirname, '..', '..', 'host.json'),
       stateFolder: path.join(state, 'host'), port: options.port, hostname: '127.0.0.1',
       env: {
-        HOLDFAST_VAULT: vaultAddress, HOLDFAST_KEY: vault.keyFile, AZURE_SUBSCRIPTION_IDS: standIn.subscriptionId, HOLDFAST_ARM_ENDPOINT: standIn.url,
+        HOLDFAST_VAULT: vaultAddress, ...vault.keySettings, AZURE_SUBSCRIPTION_IDS: standIn.subscriptionId, HOLDFAST_ARM_ENDPOINT: standIn.url,
         HOLDFAST_HTTP_AUTH_LEVEL: 'anonymous',
       },
       // What a stop cuts off is no error: it goes on at the next start.
@@ -65,7 +65,7 @@ export async function startLocalHome(options: HomeOptions, print: (line: string)
     const ask = async (address: string): Promise<unknown> => (await host.fetch(address)).json();
     const unwatch = watchJobs(ask, print);
     undo.push(() => unwatch());
-    tell(print, { url: host.url, disks, vaultAddress, keyFile: vault.keyFile, isNew: vault.isNew, policies: vault.policies });
+    tell(print, { url: host.url, disks, vaultAddress, key: vault.key, isNew: vault.isNew, policies: vault.policies });
     // The timer looks once a minute; a person who just started the app need not wait for it.
     await host.runTimer('scheduler');
     // What a lost state folder or a crash left open is closed at once, and not in an hour.
@@ -92,15 +92,14 @@ async function sampleDisks(folder: string, print: (line: string) => void): Promi
   return folder;
 }
 
-function tell(print: (line: string) => void, home: { url: string; disks: string; vaultAddress: string; keyFile: string; isNew: boolean; policies: readonly string[] }): void {
-  const key = home.keyFile === '' ? 'none: the vault is not encrypted' : home.keyFile;
+function tell(print: (line: string) => void, home: { url: string; disks: string; vaultAddress: string; key: string | null; isNew: boolean; policies: readonly string[] }): void {
   for (const line of [
     '',
     `Holdfast listens on ${home.url}`,
     `  disks     ${home.disks}`,
     `  vault     ${home.vaultAddress}${home.isNew ? ' (new)' : ''}`,
-    `  key       ${key}`,
-    ...(home.keyFile === '' ? [] : ['            Without this key nothing in the vault can be restored: keep a copy elsewhere.']),
+    `  key       ${home.key ?? 'none: the vault is not encrypted'}`,
+    ...(home.key === null ? [] : ['            Without this key nothing in the vault can be restored: keep a copy elsewhere.']),
     `  policies  ${home.policies.join(', ')}`,
     '',
     `  curl ${home.url}/api/items`,

@@ -59,7 +59,7 @@ describe('the app on this machine, at its start', function () {
     const key = await readFile(keyFile);
 
     const other = await home.cli.json<{ keyFile: string }>(['init', '--vault', home.cli.file('other')]);
-    await home.refused(['--key', other.keyFile], 5, /The key does not open this vault/, /Use the key file that was made with this vault/);
+    await home.refused(['--key', other.keyFile], 5, /The key does not open this vault/, /Use a key of this vault/);
     await writeFile(home.cli.file('malformed'), 'secret?');
     const malformed = await home.refused(['--key', home.cli.file('malformed')], 5, /malformed holds no Holdfast key/, /holdfast init/);
     assert.ok(!malformed.includes('secret?'), 'what may be a key is not shown');
@@ -72,6 +72,20 @@ describe('the app on this machine, at its start', function () {
     const { job } = await app.backUp('web');
     await app.succeeds(job);
     assert.equal((await app.interrupt()).code, 0);
+  });
+
+  it('makes and opens a vault with a passphrase from the environment, and keeps to --key where that is given', async () => {
+    await home.addDisk('web', 'os.img', fresh(MIB));
+    const env = { HOLDFAST_PASSPHRASE: 'correct horse battery staple' };
+    const app = await home.startApp([], env);
+    assert.match(app.output, /key +the passphrase in HOLDFAST_PASSPHRASE/);
+    assert.ok(!app.output.includes('horse'));
+    assert.equal((await app.interrupt()).code, 0);
+    assert.ok(!existsSync(home.cli.file('config')), 'no key file was made');
+    const { keyFile } = await home.cli.json<{ keyFile: string }>(['key', 'add', '--type', 'key-file', '--new-key', home.cli.file('second.key')], env);
+    const second = await home.startApp(['--key', keyFile], env);
+    assert.ok(second.output.includes(`key       ${keyFile}`), second.output);
+    assert.equal((await second.interrupt()).code, 0);
   });
 
   it('refuses a vault of a newer format and leaves it as it is', async () => {
