@@ -78,6 +78,10 @@ export async function recordReferences(vault: VaultAccess, place: ReferencesPlac
   if (await createDocument(vault, path, document) === 'created') return { ref, record: entryOf(name, references) };
   const first = await findDocument(vault, path, recordSchema);
   if (!first) throw new HoldfastError('VAULT_DAMAGED', `The record ${path} is there and is not there`, { data: { name: path } });
+  // Both went by the same record of the run's plan, so they have the same parent; with another one the tree and what is recorded of it would not fit.
+  if (first.lineage !== place.lineage || first.parentSequence !== place.parentSequence) {
+    throw new HoldfastError('INTERNAL', `The record ${path} is relative to run ${first.parentSequence} (lineage ${first.lineage}), and this step to run ${place.parentSequence} (lineage ${place.lineage})`);
+  }
   return { ref: first.node && refFromJson(first.node), record: entryOf(name, first) };
 }
 
