@@ -73,6 +73,7 @@ export const catalogue = {
   RECOVERY_POINT_NOT_FOUND: entry('There is no such recovery point', '`holdfast list` shows what there is.', 404, 3),
   RECOVERY_POINT_DELETED: entry('This recovery point was deleted', 'One in the bin comes back with `holdfast undelete`; one that is gone for good does not. `holdfast list` shows what else there is.', 410, 3),
   RECOVERY_POINT_HELD: entry('This recovery point is under a legal hold', 'It stays until each hold is released: `holdfast release RECOVERY-POINT --label LABEL`.', 409),
+  MAINTENANCE_RUNNING: entry('The vault is being maintained already', 'Wait for it to end: GET /api/vault/maintenance shows how far it is. One runs at a time.', 409, 6),
   COLLECTION_REFUSED: entry('Nothing was deleted, because it is not certain what is needed', 'The message says what does not fit. Run `holdfast check`; until it is clear, the vault only grows, and nothing is lost.', 409, 4),
   COLLECTION_ABNORMAL: entry('A plan that would delete unusually much waits for a person', 'Look at it with `holdfast collect --dry-run`. If it is right, repeat the collection with `--approve` and the token that the message names.', 409),
   LAST_RECOVERY_POINT: entry('This is the last good recovery point of the item', 'The last good one always stays. Make a newer one first, and check it.', 409),

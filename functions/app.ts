@@ -30,6 +30,7 @@ import { restoreRegion } from '../orchestrations/restore-region';
 import { policyLane, runPolicy } from '../orchestrations/run-policy';
 import { hasEnded } from './durable-status';
 import { registerHousekeeping } from './housekeeping';
+import { registerMaintenance } from './http-maintenance';
 import { cancelJob, getJob, listJobs } from './http-jobs';
 import { getItem, listItems, listItemRecoveryPoints, startBackup } from './http-items';
 import { deleteRecoveryPoint, holdRecoveryPoint, releaseRecoveryPoint, undeleteRecoveryPoint } from './http-marks';
@@ -46,6 +47,7 @@ export function registerApp(services: Services): void {
   registerSteps(services);
   registerRoutes(services);
   registerHousekeeping(services);
+  registerMaintenance(services);
   app.timer('scheduler', {
     schedule: services.schedulerCron,
     extraInputs: [df.input.durableClient()],

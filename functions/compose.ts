@@ -27,7 +27,7 @@ export function compose(env: NodeJS.ProcessEnv): Services {
   return {
     http: settings,
     schedulerCron: settings.schedulerCron,
-    housekeeping: { reconcileCron: settings.reconcileCron, sweepCron: settings.sweepCron },
+    housekeeping: { reconcileCron: settings.reconcileCron, sweepCron: settings.sweepCron, maintainCron: settings.maintainCron },
     deps: {
       vault: once(async () => {
         const store = await openStore(spec, env, { credential });

@@ -6,6 +6,6 @@ export interface Services {
   readonly deps: ActivityDeps;
   readonly http: Pick<Settings, 'httpAuthLevel'>;
   readonly schedulerCron: string;
-  /** When the reconciler and the sweeper run: NCRONTAB with seconds, UTC. */
-  readonly housekeeping: { readonly reconcileCron: string; readonly sweepCron: string };
+  /** When the reconciler, the sweeper and the maintenance of the vault run: NCRONTAB with seconds, UTC. */
+  readonly housekeeping: { readonly reconcileCron: string; readonly sweepCron: string; readonly maintainCron: string };
 }

@@ -25,6 +25,8 @@ export interface Settings {
   /** When runs whose orchestration is gone are closed, and when the cloud is swept: NCRONTAB with seconds, UTC. */
   readonly reconcileCron: string;
   readonly sweepCron: string;
+  /** When the vault is maintained: retention, then collection. */
+  readonly maintainCron: string;
   /** 'function' asks callers for a key; 'anonymous' is for a host that only this machine reaches. */
   readonly httpAuthLevel: 'anonymous' | 'function' | 'admin';
 }
@@ -46,6 +48,7 @@ const schema = z.object({
   HOLDFAST_SCHEDULER_CRON: z.string().default('0 * * * * *'),
   HOLDFAST_RECONCILE_CRON: z.string().default('0 7 * * * *'),
   HOLDFAST_SWEEP_CRON: z.string().default('0 37 3 * * *'),
+  HOLDFAST_MAINTAIN_CRON: z.string().default('0 17 4 * * *'),
   HOLDFAST_HTTP_AUTH_LEVEL: z.enum(['anonymous', 'function', 'admin'], { error: 'expects anonymous, function or admin' }).default('function'),
 });
 
@@ -78,7 +81,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
   return {
     vault: data.HOLDFAST_VAULT, keyFile: data.HOLDFAST_KEY, passphrase: data.HOLDFAST_PASSPHRASE, keyVault: data.HOLDFAST_KEY_VAULT ?? '', lockDays: data.HOLDFAST_LOCK_DAYS, subscriptionIds: data.AZURE_SUBSCRIPTION_IDS, armEndpoint: data.HOLDFAST_ARM_ENDPOINT,
     credential: data.HOLDFAST_AZURE_CREDENTIAL, transferThreads: data.HOLDFAST_TRANSFER_THREADS, restoreContainers: data.HOLDFAST_RESTORE_CONTAINERS, schedulerCron: data.HOLDFAST_SCHEDULER_CRON,
-    reconcileCron: data.HOLDFAST_RECONCILE_CRON, sweepCron: data.HOLDFAST_SWEEP_CRON,
+    reconcileCron: data.HOLDFAST_RECONCILE_CRON, sweepCron: data.HOLDFAST_SWEEP_CRON, maintainCron: data.HOLDFAST_MAINTAIN_CRON,
     httpAuthLevel: data.HOLDFAST_HTTP_AUTH_LEVEL,
   };
 }

@@ -43,6 +43,10 @@ export const ACTIVITIES = {
 /** Housekeeping: what is done for the vault and the cloud as a whole. */
 export const HOUSEKEEPING = { sweepCloud: 'sweepCloud', sweepItems: 'sweepItems', reconcileRuns: 'reconcileRuns', reconcileItems: 'reconcileItems' } as const;
 
+/** The maintenance of the vault: retention, then collection. */
+export const MAINTENANCE = { maintain: 'maintain', retainItems: 'retainItems', collectVault: 'collectVault', recordMaintenance: 'recordMaintenance' } as const;
+export const MAINTAIN_INSTANCE_ID = 'maintain';
+
 export const RECONCILE_INSTANCE_ID = 'reconcile';
 export const sweepInstanceId = (stamp: string): string => `sweep.${stamp}`;
 export const isSweepInstanceId = (id: string): boolean => /^sweep\.\d{8}T\d{6}(\d{3})?Z$/.test(id);

@@ -1,7 +1,7 @@
 import { HoldfastError } from '../errors/holdfast-error';
 import { MARGINS } from './margins';
 import { ITEM_ID } from './manifest';
-import { abandonRun, commitRun, findOpen, findVerdict, type RunRef } from './run';
+import { abandonRun, commitRun, findRunOpen, findVerdict, type RunRef } from './run';
 import type { VaultAccess } from './tree';
 
 /** A run by its records' names and the times of the store's server. */
@@ -82,7 +82,7 @@ export async function surveyRuns(vault: VaultAccess, serverNowMs: number, dryRun
 
 async function settle(vault: VaultAccess, itemId: string, run: SurveyedRun, serverNowMs: number, dryRun: boolean): Promise<SettledRun | OpenRun> {
   const { sequence } = run;
-  const open = await findOpen(vault, itemId, sequence);
+  const open = await findRunOpen(vault, itemId, sequence);
   const verdict = await findVerdict(vault, itemId, sequence);
   const ref: RunRef = { itemId, sequence, stamp: open?.stamp ?? '' };
   const openedAtMs = run.openedAtMs ?? serverNowMs;

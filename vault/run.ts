@@ -226,13 +226,9 @@ async function runStates(vault: VaultAccess, itemId: string): Promise<Map<number
   return states;
 }
 
-/** How a run began, or undefined when that is not there. */
-export const findOpen = (vault: VaultAccess, itemId: string, sequence: number): Promise<RunOpen | undefined> =>
-  findDocument(vault, `${runFolder(itemId, sequence)}/open`, openSchema);
-
 async function readOpen(vault: VaultAccess, itemId: string, sequence: number): Promise<RunOpen> {
   const name = `${runFolder(itemId, sequence)}/open`;
-  const open = await findOpen(vault, itemId, sequence);
+  const open = await findRunOpen(vault, itemId, sequence);
   if (!open) throw new HoldfastError('VAULT_DAMAGED', `The run ${itemId}/${sequence} has no ${name}`, { data: { name } });
   return open;
 }

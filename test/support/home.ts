@@ -102,7 +102,7 @@ export async function startHome(fill: (disksFolder: string) => Promise<void>, op
     http: { httpAuthLevel: 'anonymous' },
     schedulerCron: options.schedulerCron ?? '0 */5 * * * *',
     // Once a year: what does not ask for them is not slowed down by them.
-    housekeeping: { reconcileCron: '0 0 0 1 1 *', sweepCron: '0 0 0 1 1 *', ...options.housekeeping },
+    housekeeping: { reconcileCron: '0 0 0 1 1 *', sweepCron: '0 0 0 1 1 *', maintainCron: '0 0 0 1 1 *', ...options.housekeeping },
     deps: {
       vault: () => options.openVault?.(store) ?? Promise.resolve({ ...vault, store }),
       keys: () => Promise.resolve([keyFileProvider(HOME_KEY)]),

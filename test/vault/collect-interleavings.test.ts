@@ -80,7 +80,8 @@ const OLD_MS = START_MS - 100 * DAY_MS;
 /** Long ago, when what is there was made; now; while a run of now is open; when it is over and the bin's time too; when what it left may go. */
 const EPOCHS_MS = [OLD_MS, START_MS, START_MS + 15 * DAY_MS, START_MS + 30 * DAY_MS];
 
-async function firstRun(): Promise<ExploreOptions['start'][number][]> {
+/** A recovery point of long ago, and with `isRunning` a second run that is open now: its steps find it by their owner. */
+async function firstRun(isRunning: boolean): Promise<ExploreOptions['start'][number][]> {
   const store = createMemoryStore({ clock: () => OLD_MS });
   const vault = { store, keys };
   const run = await openRun(vault, { itemId: 'item', stamp: STAMP_1, slot: null, owner: 'first', policy: null, nowMs: OLD_MS, maxRunMs: DAY_MS });
@@ -94,8 +95,7 @@ async function firstRun(): Promise<ExploreOptions['start'][number][]> {
   await sealRun(vault, run, makeManifest(run, 'disk', { root: refOf(ROOT_1), sizeBytes: 4096 }, treeHistory(place, records)));
   await commitRun(vault, run, OLD_MS);
   const objects: ExploreOptions['start'][number][] = [];
-  // The second run is open already; its steps find it by their owner.
-  await openRun(vault, { ...RUN_2, nowMs: START_MS });
+  if (isRunning) await openRun(vault, { ...RUN_2, nowMs: START_MS });
   for await (const { name } of store.list('')) objects.push({ name, data: await store.read(name), epoch: name.startsWith('runs/item/0000000002') ? 1 : 0 });
   return objects;
 }
@@ -125,8 +125,8 @@ const [WRITER, TWIN] = [writer('b'), writer('d')];
 const LATE_MS = [OLD_MS, START_MS, START_MS + 30 * DAY_MS];
 
 const optionsOf = async (actors: readonly Actor[], epochsMs: readonly number[]): Promise<ExploreOptions> => ({
-  start: await firstRun(), epochsMs, actors, check: checker(), maxStates: 300_000,
-  isLasting: (name) => /^(runs|marks|work)\//.test(name), isUnique: (name) => name.startsWith('packs/'), isQuiet: () => false,
+  start: await firstRun(actors.includes(WRITER)), epochsMs, actors, check: checker(), maxStates: 300_000,
+  isLasting: (name) => /^(runs|marks|work)\//.test(name), isUnique: (name) => name.startsWith('packs/'), isQuiet: (prefix) => prefix === 'work/' && !actors.includes(WRITER),
 });
 
 /** A collector as it must not be: it deletes what no recovery point needs, however young. */
@@ -138,17 +138,17 @@ const rash: Actor = async (store) => {
 
 describe('collection beside writers, other collectors and retention, order by order', () => {
   for (const [what, actors, epochsMs] of [
-    ['a writer, a collector and retention', [WRITER, collector, retention], LATE_MS],
+    ['a writer and a collector', [WRITER, collector], LATE_MS],
     ['a collector, a zombie collector and retention', [collector, collector, retention], EPOCHS_MS],
     ['a collector, retention and who takes it back', [collector, retention, undeleter], EPOCHS_MS],
   ] as [string, Actor[], number[]][]) {
     it(`fault 10, fault 11, fault 12: ${what}, in every order in which their calls of the store and the clock can take effect`, async () => {
       const { states, worlds } = await explore(await optionsOf(actors, epochsMs));
-      assert.ok(states > 5_000 && worlds > 50, `${states} states, ${worlds} of the vault`);
+      assert.ok(states > 2_000 && worlds > 30, `${states} states, ${worlds} of the vault`);
     });
   }
 
-  // Every order of all of them is too many: with the twin alone there are more than a million states.
+  // Every order of all of them is too many: a writer, a collector and retention have 150,000 states, two writers and a collector more than 300,000.
   it('fault 7, fault 10, fault 11, fault 12: a writer, its twin, a collector, a zombie collector, retention and who takes it back, in random orders', async () => {
     const seed = Number(process.env.HOLDFAST_SEED ?? Date.now() % 1_000_000);
     process.stderr.write(`interleavings: HOLDFAST_SEED=${seed}\n`);

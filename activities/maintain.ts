@@ -1,0 +1,82 @@
+import { type ErrorReport, toReport } from '../errors/holdfast-error';
+import { collect, type CollectReport } from '../vault/collect';
+import { itemIds } from '../vault/items';
+import { type MaintenanceRecord, recordMaintenance } from '../vault/maintenance-log';
+import { trustedNowMs } from '../vault/server-clock';
+import type { ActivityDeps } from './deps';
+import { activity } from './outcome';
+import { executeRetention, planRetention, policiesInForce } from './retention';
+
+/** Items of one call, unless its time is over before. */
+const PAGE = 500;
+/** Far below what a step may take: the rest is for the next call. */
+const PAGE_TIME_MS = 8 * 60_000;
+const MAX_REFUSED = 20;
+const MAX_SHOWN = 10;
+
+export interface RetainItemsInput { readonly dryRun: boolean; readonly after: string | null }
+export interface RetainItemsResult {
+  readonly items: number;
+  readonly kept: number;
+  readonly binned: number;
+  /** Items whose plan waits for a person, or that could not be looked at; the first of them. */
+  readonly refused: readonly { readonly itemId: string; readonly error: ErrorReport }[];
+  /** Where the next page begins, or null at the end. */
+  readonly next: string | null;
+}
+
+const BY = 'maintenance';
+
+/** Puts into the bin what nothing keeps, for a page of items. Safe to run again: what is in the bin already stays there. An item that is refused does not hold up the others. */
+export const createRetainItems = (deps: ActivityDeps) => activity(async ({ dryRun, after }: RetainItemsInput): Promise<RetainItemsResult> => {
+  const vault = await deps.vault();
+  const serverNowMs = await trustedNowMs(vault.store, deps.nowMs);
+  const startedMs = deps.nowMs();
+  const refused: { itemId: string; error: ErrorReport }[] = [];
+  const policies = await policiesInForce(vault, serverNowMs, (name, error) => deps.log('A policy cannot be read, so nothing that it made goes', { policy: name, error: error.message }));
+  const items: string[] = [];
+  for await (const itemId of itemIds(vault)) if (after === null || itemId > after) items.push(itemId);
+  const result = { items: 0, kept: 0, binned: 0 };
+  let next: string | null = null;
+  for (const [index, itemId] of items.entries()) {
+    if (index === PAGE || (index > 0 && deps.nowMs() - startedMs > PAGE_TIME_MS)) {
+      next = items[index - 1] as string;
+      break;
+    }
+    const plan = await planRetention(vault, itemId, policies, serverNowMs);
+    const done = dryRun ? { kept: plan.points.length - plan.goes.length, binned: plan.goes, refused: plan.refused } : await executeRetention(vault, plan, { by: BY, serverNowMs });
+    result.items++;
+    result.kept += done.kept;
+    result.binned += done.refused === null ? done.binned.length : 0;
+    if (done.refused && refused.length < MAX_REFUSED) refused.push({ itemId, error: done.refused });
+  }
+  return { ...result, refused, next };
+});
+
+export interface CollectVaultInput { readonly dryRun: boolean; readonly approve: string | null }
+export type CollectVaultResult = NonNullable<MaintenanceRecord['collection']>;
+
+/** Collects for as long as a step may; `leftPacks` says whether there is more. Each call makes its own plan of the vault as it is then. */
+export const createCollectVault = (deps: ActivityDeps) => activity(async ({ dryRun, approve }: CollectVaultInput): Promise<CollectVaultResult> => {
+  const vault = await deps.vault();
+  return summary(await collect(vault, { localNowMs: deps.nowMs, by: BY, dryRun, timeLimitMs: PAGE_TIME_MS, ...(approve === null ? {} : { approve }) }));
+});
+
+const summary = ({ recoveryPoints, purged, bin, plan, deleted, work, problems }: CollectReport): CollectVaultResult => ({
+  recoveryPoints: recoveryPoints.live, purged: purged.length, inBin: recoveryPoints.binned, nextBinEndAt: bin[0]?.binUntil ?? null,
+  allPacks: plan.all.packs, allBytes: plan.all.bytes, unneededPacks: plan.unneeded.packs, unneededBytes: plan.unneeded.bytes, deletedPacks: deleted.packs, deletedBytes: deleted.bytes,
+  waitingPacks: plan.waiting.packs, waitingBytes: plan.waiting.bytes, immutablePacks: deleted.immutable, leftPacks: deleted.left, records: work.work + work.abandoned,
+  missingPacks: plan.missing.slice(0, MAX_SHOWN), problems: problems.slice(0, MAX_SHOWN).map((one) => ({ ...one })), abnormal: plan.abnormal, token: plan.token,
+});
+
+/** Writes down what the maintenance came to, and tells whoever reads the log of what needs a person. */
+export const createRecordMaintenance = (deps: ActivityDeps) => activity(async (record: MaintenanceRecord): Promise<{ readonly recorded: boolean }> => {
+  try {
+    await recordMaintenance(await deps.vault(), record);
+  } catch (error) {
+    deps.log('The outcome of the maintenance could not be written down', { stamp: record.stamp, error: toReport(error).message });
+    throw error;
+  }
+  if (record.error) deps.log('The maintenance of the vault failed', { code: record.error.code, error: record.error.message });
+  return { recorded: true };
+});

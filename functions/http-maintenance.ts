@@ -1,0 +1,73 @@
+import { app, type HttpHandler } from '@azure/functions';
+import * as df from 'durable-functions';
+import type { DurableClient } from 'durable-functions';
+import { z } from 'zod';
+import { createCollectVault, createRecordMaintenance, createRetainItems } from '../activities/maintain';
+import { withinLimit } from '../activities/step-limit';
+import { HoldfastError, messageOf } from '../errors/holdfast-error';
+import { maintain, type MaintainInput, type MaintainStatus } from '../orchestrations/maintain';
+import { MAINTAIN_INSTANCE_ID, MAINTENANCE } from '../orchestrations/names';
+import { formatStamp } from '../policy/slot';
+import { listMaintenance } from '../vault/maintenance-log';
+import { findStatus, isActive } from './durable-status';
+import { guarded, json, readJson } from './problem';
+import type { Services } from './services';
+
+const LISTED = 30;
+
+/** The maintenance of the vault: its workflow, steps, timer and routes. */
+export function registerMaintenance(services: Services): void {
+  const { deps } = services;
+  df.app.orchestration(MAINTENANCE.maintain, maintain);
+  df.app.activity(MAINTENANCE.retainItems, { handler: withinLimit(MAINTENANCE.retainItems, createRetainItems(deps)) });
+  df.app.activity(MAINTENANCE.collectVault, { handler: withinLimit(MAINTENANCE.collectVault, createCollectVault(deps)) });
+  df.app.activity(MAINTENANCE.recordMaintenance, { handler: withinLimit(MAINTENANCE.recordMaintenance, createRecordMaintenance(deps)) });
+  app.timer('maintainer', {
+    schedule: services.housekeeping.maintainCron, extraInputs: [df.input.durableClient()],
+    handler: async (_timer, context) => {
+      try {
+        await start(df.getClient(context), false, null, deps.nowMs());
+      } catch (error) {
+        if (!(error instanceof HoldfastError)) throw error;
+        context.log(`The maintenance was not started: ${messageOf(error)}`);
+      }
+    },
+  });
+  const route = (name: string, method: 'GET' | 'POST', handler: HttpHandler): void =>
+    app.http(name, { methods: [method], route: 'vault/maintenance', authLevel: services.http.httpAuthLevel, extraInputs: [df.input.durableClient()], handler: guarded(handler) });
+  route('getMaintenance', 'GET', getMaintenance(services));
+  route('startMaintenance', 'POST', startMaintenance(services));
+}
+
+/** One at a time for each vault, by the one id of its instance. Throws MAINTENANCE_RUNNING. */
+async function start(client: DurableClient, dryRun: boolean, approve: string | null, nowMs: number): Promise<MaintainInput> {
+  const before = await findStatus(client, MAINTAIN_INSTANCE_ID);
+  if (before && isActive(before)) throw new HoldfastError('MAINTENANCE_RUNNING', `The maintenance that began at ${new Date(before.createdTime).toISOString()} has not ended`);
+  const input: MaintainInput = { stamp: formatStamp(nowMs), dryRun, approve };
+  await client.startNew(MAINTENANCE.maintain, { instanceId: MAINTAIN_INSTANCE_ID, input });
+  return input;
+}
+
+const bodySchema = z.strictObject({
+  dryRun: z.boolean({ error: 'expects true or false' }).default(true),
+  approve: z.string({ error: 'expects the token of a plan' }).max(60, 'expects the token of a plan').optional(),
+}).default({ dryRun: true });
+
+/** Starts a maintenance; a dry run unless the body says `{"dryRun": false}`. 202 with where its outcome will be. */
+const startMaintenance = ({ deps }: Services): HttpHandler => async (request, context) => {
+  const parsed = bodySchema.safeParse(await readJson(request));
+  if (!parsed.success) {
+    const fields = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`);
+    throw new HoldfastError('REQUEST_INVALID', `The body is wrong: ${fields.join('; ')}`, { data: { fields } });
+  }
+  const { stamp, dryRun } = await start(df.getClient(context), parsed.data.dryRun, parsed.data.approve ?? null, deps.nowMs());
+  const location = '/api/vault/maintenance';
+  return json({ stamp, dryRun, state: 'queued', location }, { status: 202, headers: { location } });
+};
+
+/** What runs now, and what the last ones came to, the newest first. */
+const getMaintenance = ({ deps }: Services): HttpHandler => async (_request, context) => {
+  const status = await findStatus(df.getClient(context), MAINTAIN_INSTANCE_ID);
+  const running = status && isActive(status) ? { ...(status.input as MaintainInput | null), startedAt: new Date(status.createdTime).toISOString(), ...(status.customStatus as MaintainStatus | null) } : null;
+  return json({ running, last: await listMaintenance(await deps.vault(), LISTED) });
+};

@@ -1,0 +1,82 @@
+import type { OrchestrationContext } from 'durable-functions';
+import type { CollectVaultInput, CollectVaultResult, RetainItemsInput, RetainItemsResult } from '../activities/maintain';
+import type { Outcome } from '../activities/outcome';
+import type { ErrorReport } from '../errors/holdfast-error';
+import type { MaintenanceRecord } from '../vault/maintenance-log';
+import { MAINTENANCE } from './names';
+import { persist, step, type Steps } from './steps';
+
+/** A hundred thousand items; the next maintenance begins again from the first. */
+const MAX_PAGES = 200;
+/** What is left after so many collections is the next maintenance's. */
+const MAX_COLLECTIONS = 50;
+const MAX_REFUSED = 20;
+const RECORDING = { firstMs: 5_000, mostMs: 10 * 60_000, limitMs: 6 * 3_600_000 };
+
+export interface MaintainInput { readonly stamp: string; readonly dryRun: boolean; readonly approve: string | null }
+
+/** What the maintenance says of itself while it runs. */
+export interface MaintainStatus { readonly phase: 'retention' | 'collection' | 'done'; readonly items: number; readonly binned: number; readonly deletedPacks: number }
+
+/**
+ * Looks after the vault as a whole.
+ * 1. retention: a page of items after the other puts into the bin what nothing keeps
+ * 2. collection: purges what was long enough in the bin, and deletes what nothing needs, in as many steps as that takes
+ * 3. write down what it came to
+ * That retention failed does not keep collection from its work: they are independent of each other.
+ */
+export function* maintain(context: OrchestrationContext): Steps<MaintenanceRecord> {
+  const input = context.df.getInput() as MaintainInput;
+  const startedAt = new Date(context.df.currentUtcDateTime.getTime()).toISOString();
+  const status: { -readonly [K in keyof MaintainStatus]: MaintainStatus[K] } = { phase: 'retention', items: 0, binned: 0, deletedPacks: 0 };
+  const report = (): void => context.df.setCustomStatus({ ...status });
+  report();
+
+  // 1
+  const retention = { items: 0, kept: 0, binned: 0, refused: [] as RetainItemsResult['refused'][number][] };
+  let error: ErrorReport | null = null;
+  let after: string | null = null;
+  for (let page = 0; page < MAX_PAGES; page++) {
+    const done: Outcome<RetainItemsResult> = yield* step<RetainItemsResult>(context, MAINTENANCE.retainItems, { dryRun: input.dryRun, after } satisfies RetainItemsInput);
+    if (!done.ok) {
+      error = done.error;
+      break;
+    }
+    for (const key of ['items', 'kept', 'binned'] as const) retention[key] += done.value[key];
+    retention.refused = [...retention.refused, ...done.value.refused].slice(0, MAX_REFUSED);
+    Object.assign(status, { items: retention.items, binned: retention.binned });
+    report();
+    after = done.value.next;
+    if (after === null) break;
+  }
+
+  // 2
+  status.phase = 'collection';
+  report();
+  let collection: CollectVaultResult | null = null;
+  for (let round = 0; round < MAX_COLLECTIONS; round++) {
+    const done: Outcome<CollectVaultResult> = yield* step<CollectVaultResult>(context, MAINTENANCE.collectVault, { dryRun: input.dryRun, approve: round === 0 ? input.approve : null } satisfies CollectVaultInput);
+    if (!done.ok) {
+      error ??= done.error;
+      break;
+    }
+    collection = collection === null ? done.value : added(collection, done.value);
+    status.deletedPacks = collection.deletedPacks;
+    report();
+    if (input.dryRun || done.value.leftPacks === 0) break;
+  }
+
+  // 3
+  const endedAt = new Date(context.df.currentUtcDateTime.getTime()).toISOString();
+  const record = { version: 1, stamp: input.stamp, dryRun: input.dryRun, startedAt, endedAt, retention: { ...retention, refused: retention.refused.map((one) => ({ ...one, error: { ...one.error } })) }, collection, error: error && { ...error } } satisfies MaintenanceRecord;
+  const recorded = yield* persist<unknown>(context, MAINTENANCE.recordMaintenance, record, RECORDING);
+  status.phase = 'done';
+  report();
+  return recorded.ok ? record : { ...record, error: record.error ?? { ...recorded.error } };
+}
+
+/** What a later round found of the vault, with what both have done. */
+const added = (before: CollectVaultResult, now: CollectVaultResult): CollectVaultResult => ({
+  ...now, purged: before.purged + now.purged, deletedPacks: before.deletedPacks + now.deletedPacks, deletedBytes: before.deletedBytes + now.deletedBytes, records: before.records + now.records,
+  immutablePacks: now.immutablePacks, unneededPacks: before.unneededPacks, unneededBytes: before.unneededBytes,
+});
