@@ -6,7 +6,7 @@ const GROUPS: readonly { readonly title: string; readonly about: string; readonl
   { title: 'The vault', about: 'What is wrong with the vault as a whole, or with what lies in it.', codes: /^(VAULT|DOCUMENT|PACK|NODE_DAMAGED|HISTORY|WRITE)/ },
   { title: 'The storage beneath the vault', about: 'The folder or the container did not do what was asked.', codes: /^STORE_/ },
   { title: 'Disks and images', about: 'What is backed up cannot be read as it should be.', codes: /^(SOURCE|IMAGE|RANGES)/ },
-  { title: 'Retention, deletion and collection', about: 'What was not deleted, and why.', codes: /^(LAST_|RETENTION|RECOVERY_POINT_(DELETED|HELD|NOT_DUE)|HOLD_|CONFIRMATION|CLOCK_|COLLECTION)/ },
+  { title: 'Retention, deletion and collection', about: 'What was not deleted, and why.', codes: /^(LAST_|RETENTION|RECOVERY_POINT_(DELETED|HELD|NOT_DUE)|HOLD_|CONFIRMATION|CLOCK_|COLLECTION|MAINTENANCE)/ },
   { title: 'Runs, recovery points and restores', about: 'Backups that may not run now, things that are not there, targets that cannot be written.', codes: /^(RUN|SLOT|RECOVERY|ITEM|DISK_NOT|DISK_AMBIGUOUS|TARGET|CANCELLED|JOB)/ },
   { title: 'Snapshots and machines', about: 'The snapshot or the machine is not as a backup needs it.', codes: /^(NOTHING|CONSISTENCY|SNAPSHOT|GUEST|MACHINE|DISK_(REPLACED|KEY|ENCRYPTION))/ },
   { title: 'Azure', about: 'Azure, or the stand-in, refused or failed.', codes: /^CLOUD_/ },
