@@ -1,11 +1,36 @@
 import type { PlannedPoint } from '../policy/retention-plan';
 import { listDamage } from '../vault/damage-ledger';
+import { lastProofOf, proofTimes } from '../vault/proofs';
 import type { VaultAccess } from '../vault/tree';
 
 /** How much is known of each recovery point; one that is not named is neither proved nor known to be damaged. */
 export type Qualities = ReadonlyMap<string, PlannedPoint['quality']>;
 
-/** What the damage ledger says: those that were seen to need a damaged pack are damaged. */
-export async function pointQualities(vault: VaultAccess): Promise<Qualities> {
-  return new Map((await listDamage(vault)).flatMap(({ recoveryPoints }) => recoveryPoints.map((id) => [id, 'damaged' as const])));
+/** So many good ones are looked for: the last good one, and the one that would be it if that were deleted. */
+const GOOD_ONES = 2;
+
+/**
+ * What the damage ledger and the last proofs say of an item's recovery points. A point that a damaged pack touches is damaged, unless it was proved whole after
+ * that was found. Proofs are opened from the newest point on, until two good ones are found, and for each that the ledger names: nothing depends on more.
+ */
+export async function pointQualities(vault: VaultAccess, itemId: string): Promise<Qualities> {
+  const foundAt = new Map<string, string>();
+  for (const entry of await listDamage(vault)) {
+    for (const id of entry.recoveryPoints) if (id.startsWith(`${itemId}.`) && entry.foundAt > (foundAt.get(id) ?? '')) foundAt.set(id, entry.foundAt);
+  }
+  const qualities = new Map<string, PlannedPoint['quality']>([...foundAt.keys()].map((id) => [id, 'damaged']));
+  const times = await proofTimes(vault, itemId);
+  let good = 0;
+  for (const id of [...times.keys()].sort().reverse()) {
+    const damagedAt = foundAt.get(id);
+    if (good >= GOOD_ONES && damagedAt === undefined) continue;
+    const proof = await lastProofOf(vault, id, times.get(id));
+    if (!proof) continue;
+    if (!proof.ok) qualities.set(id, 'damaged');
+    else if (damagedAt === undefined || proof.at > damagedAt) {
+      qualities.set(id, 'good');
+      good++;
+    }
+  }
+  return qualities;
 }

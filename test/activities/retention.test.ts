@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
-import { createApplyRetention } from '../../activities/apply-retention';
 import { deletePoint } from '../../activities/delete-point';
-import type { ActivityDeps } from '../../activities/deps';
 import { compareRetention, requireConfirmedChange } from '../../activities/policy-change';
 import { savePolicy } from '../../activities/policy-store';
 import { executeRetention, type ItemRetentionPlan, planRetention, policiesInForce } from '../../activities/retention';
@@ -13,6 +11,7 @@ import { listRecoveryPoints } from '../../vault/catalog';
 import { recordDamage } from '../../vault/damage-ledger';
 import { manifestName } from '../../vault/manifest';
 import { markHeld, markUndeleted } from '../../vault/marks';
+import { recordProof } from '../../vault/proofs';
 import { createMemoryStore } from '../../vault/store/memory-store';
 import type { Store } from '../../vault/store/store';
 import type { VaultAccess } from '../../vault/tree';
@@ -117,27 +116,15 @@ describe('retention of a vault', () => {
     assert.equal((await executeRetention(vault, await plan(), decider())).binned.length, 37);
   });
 
-  it('fault 29: refuses when the clock is wrong by more than five minutes, either way; nothing is marked', async () => {
-    await longAgo(policy({ keepLast: 1 }));
-    await storePoints(vault, 'web', everyDay(LAST_MS, 3));
-    const run = (offMs: number) => createApplyRetention({ vault: () => Promise.resolve(vault), nowMs: () => nowMs + offMs, log: () => undefined } as unknown as ActivityDeps)({ itemId: 'web' });
-    for (const offMs of [6 * 60_000, -6 * 60_000]) {
-      const outcome = await run(offMs);
-      assert.equal(outcome.ok ? null : outcome.error.code, 'CLOCK_WRONG');
-    }
-    assert.equal((await live()).length, 3);
-    const outcome = await run(4 * 60_000);
-    assert.deepEqual(outcome.ok && outcome.value, { itemId: 'web', kept: 1, binned: 2, stayed: 0, refused: null });
-  });
-
   it('fault 13: a list or a read that fails stops it with nothing marked', async () => {
     await longAgo(policy({ keepLast: 1 }));
     const ids = await storePoints(vault, 'web', everyDay(LAST_MS, 3));
     await markHeld(vault, ids[0] as string, decider(), 'x');
-    for (const [operation, matching] of [['list', /^recovery-points/], ['list', /^marks/], ['read', /^marks/], ['read', /^recovery-points/], ['list', /^policies/], ['read', /^policies/]] as const) {
+    for (const [operation, matching] of [['list', /^recovery-points/], ['list', /^marks/], ['read', /^marks/], ['read', /^recovery-points/], ['list', /^policies/], ['read', /^policies/], ['list', /^damage/], ['list', /^proofs/]] as const) {
       const store = createFaultStore(vault.store);
       store.plan({ operation, matching, fault: { kind: 'fail', code: 'STORE_UNREACHABLE', when: 'before' } });
-      await assert.rejects(createApplyRetention({ vault: () => Promise.resolve({ ...vault, store }), nowMs: () => nowMs, log: () => undefined } as unknown as ActivityDeps)({ itemId: 'web' }), /STORE_UNREACHABLE/);
+      const faulty = { ...vault, store };
+      await assert.rejects(async () => executeRetention(faulty, await planRetention(faulty, 'web', await policiesInForce(faulty, nowMs, () => undefined), nowMs), decider()), code('STORE_UNREACHABLE'));
       store.assertAllFired();
     }
     assert.equal((await live()).length, 3);
@@ -150,6 +137,25 @@ describe('retention of a vault', () => {
     const { goes, lastGood } = await plan();
     assert.deepEqual([goes, lastGood], [[], [ids[1]]]);
     await assert.rejects(Promise.all([deletePoint(vault, ids[0] as string, decider()), deletePoint(vault, ids[1] as string, decider())]), code('LAST_RECOVERY_POINT'));
+  });
+
+  it('keeps the last one that was proved, and takes a later proof for more than the ledger', async () => {
+    await longAgo(policy({ keepLast: 1 }));
+    const ids = await storePoints(vault, 'web', everyDay(LAST_MS, 6));
+    const prove = (index: number, state: 'whole' | 'damaged', ms: number) => recordProof(vault, {
+      recoveryPoint: ids[index] as string, by: 'scrub', cycle: null, state, cursor: null, against: null, chunks: 1, plainBytes: 1, storedBytes: 1,
+      damage: state === 'whole' ? [] : [{ code: 'PACK_MISSING', message: 'gone', pack: null, disk: null, windows: 1 }],
+    }, ms);
+    for (const index of [0, 1, 2]) await prove(index, 'whole', nowMs - 1000);
+    await recordDamage(vault, [{ pack: 'a'.repeat(32), code: 'PACK_MISSING', message: 'gone' }], { by: 'check', nowMs }, () => [ids[2] as string, ids[4] as string]);
+    await prove(5, 'damaged', nowMs - 500);
+    assert.deepEqual((await plan()).lastGood, [ids[1], ids[3]], 'proved before the damage was found is no proof');
+    await assert.rejects(async () => {
+      await deletePoint(vault, ids[0] as string, decider());
+      await deletePoint(vault, ids[1] as string, decider());
+    }, code('LAST_RECOVERY_POINT'));
+    await prove(4, 'whole', nowMs + 1000);
+    assert.deepEqual((await plan()).lastGood, [ids[4]]);
   });
 
   it('leaves a recovery point whose manifest does not open to a person', async () => {
@@ -173,14 +179,14 @@ describe('retention of a vault', () => {
     assert.deepEqual(await live(), ids.slice(0, 2));
   });
 
-  it('costs one list of manifests, one of marks, one of damage, and a read a recovery point', async () => {
+  it('costs one list of manifests, one of marks, of damage and of proofs, and a read a recovery point', async () => {
     await longAgo(policy({ keepLast: 50 }));
     await storePoints(vault, 'web', everyDay(LAST_MS, 50));
     await storePoints(vault, 'other', everyDay(LAST_MS, 5));
     const store = createFaultStore(vault.store);
     await planRetention({ ...vault, store }, 'web', await policiesInForce(vault, nowMs, () => undefined), nowMs);
     const count = (operation: string, prefix: string): number => store.calls.filter((call) => call.operation === operation && call.name.startsWith(prefix)).length;
-    assert.deepEqual([count('list', ''), count('read', 'recovery-points/web/'), count('read', '')], [3, 50, 50]);
+    assert.deepEqual([count('list', ''), count('read', 'recovery-points/web/'), count('read', '')], [4, 50, 50]);
   });
 });
 
