@@ -7,7 +7,7 @@ import { activity } from './outcome';
 const PAGE = 200;
 const MAX_SHOWN = 40;
 /** An orchestration is there before its run is. So one that is not known is gone; this much is left for clocks that disagree. */
-const UNKNOWN_OWNER_MS = 15 * 60_000;
+export const UNKNOWN_OWNER_MS = 15 * 60_000;
 
 /** What the durable engine says of the owner of a run: 'foreign' is no orchestration of this app, for instance a process of the command line. */
 export type OwnerState = 'active' | 'ended' | 'unknown' | 'foreign';

@@ -1,7 +1,7 @@
 import type { DurableClient, DurableOrchestrationStatus } from 'durable-functions';
 import type { OwnerState } from '../activities/reconcile';
 import { messageOf } from '../errors/holdfast-error';
-import { parseBackupInstanceId } from '../orchestrations/names';
+import { parseBackupInstanceId, restoreInstanceId } from '../orchestrations/names';
 
 /** The status of an instance, or undefined when there is none of that id: the client turns a 404 into an error (seen with durable-functions 3.5.0). */
 export async function findStatus(client: DurableClient, instanceId: string): Promise<DurableOrchestrationStatus | undefined> {
@@ -21,6 +21,12 @@ export const isActive = (status: DurableOrchestrationStatus): boolean => !ENDED.
 export async function ownerState(client: DurableClient, owner: string): Promise<OwnerState> {
   if (!parseBackupInstanceId(owner)) return 'foreign';
   const status = await findStatus(client, owner);
+  return status === undefined ? 'unknown' : isActive(status) ? 'active' : 'ended';
+}
+
+/** The same of a restore: its id makes its orchestration's. */
+export async function restoreState(client: DurableClient, restoreId: string): Promise<OwnerState> {
+  const status = await findStatus(client, restoreInstanceId(restoreId));
   return status === undefined ? 'unknown' : isActive(status) ? 'active' : 'ended';
 }
 

@@ -2,6 +2,7 @@ import { app, type HttpHandler, type InvocationContext } from '@azure/functions'
 import * as df from 'durable-functions';
 import type { DurableClient } from 'durable-functions';
 import { z } from 'zod';
+import { createReconcileRestores } from '../activities/reconcile-restores';
 import { createReconcile, type ReconcileInput } from '../activities/reconcile';
 import { withinLimit } from '../activities/step-limit';
 import { createSweep } from '../activities/sweep';
@@ -10,7 +11,7 @@ import { HOUSEKEEPING, isSweepInstanceId, RECONCILE_INSTANCE_ID, sweepInstanceId
 import { reconcile } from '../orchestrations/reconcile';
 import { sweep, type SweepJobInput, type SweepJobResult } from '../orchestrations/sweep';
 import { formatStamp } from '../policy/slot';
-import { findStatus, isActive, ownerState } from './durable-status';
+import { findStatus, isActive, ownerState, restoreState } from './durable-status';
 import { guarded, json, readJson } from './problem';
 import type { Services } from './services';
 
@@ -23,6 +24,10 @@ export function registerHousekeeping(services: Services): void {
   df.app.activity(HOUSEKEEPING.reconcileItems, {
     extraInputs: [df.input.durableClient()],
     handler: (input: ReconcileInput, context: InvocationContext) => withinLimit(HOUSEKEEPING.reconcileItems, createReconcile(deps, (owner) => ownerState(df.getClient(context), owner)))(input),
+  });
+  df.app.activity(HOUSEKEEPING.reconcileRestores, {
+    extraInputs: [df.input.durableClient()],
+    handler: (input: object, context: InvocationContext) => withinLimit(HOUSEKEEPING.reconcileRestores, createReconcileRestores(deps, (restoreId) => restoreState(df.getClient(context), restoreId)))(input),
   });
   const timer = (name: string, schedule: string, start: (client: DurableClient) => Promise<unknown>): void =>
     app.timer(name, { schedule, extraInputs: [df.input.durableClient()], handler: async (_timer, context) => { await start(df.getClient(context)); } });

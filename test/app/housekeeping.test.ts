@@ -6,6 +6,7 @@ import type { ReconcileJobResult } from '../../orchestrations/reconcile';
 import type { SweepJobResult } from '../../orchestrations/sweep';
 import { closeLostRun, openRun } from '../../vault/run';
 import { addVm, halfDisk, type Home, noise, readImage, startHome, writeDisk } from '../support/home';
+import { assertLeft, startRestore } from '../support/restores';
 
 const HOUR_MS = 3_600_000;
 const VERSION = 'api-version=2025-01-02';
@@ -237,6 +238,31 @@ describe('the reconciler', () => {
     assert.equal(result.abandoned, 1, JSON.stringify(result));
     await home.assertClean(1);
     assert.equal((await home.backUp('web01')).state, 'succeeded');
+  });
+
+  it('fault 35: a restore whose orchestration is gone is given up and what it made is removed; one that was decided as restored is kept', async () => {
+    home = await startHome(twoDisks, { schedulerCron: '0 0 0 1 1 *' });
+    const point = (await home.backUp('web01')).recoveryPoint ?? '';
+    const lose = async (id: string, phase: string): Promise<void> => {
+      const job = await startRestore(home, point, { id, target: { kind: 'disk', disk: 'web01_data', name: `${id}-disk` } });
+      await home.host.waitFor(job, { until: phaseIs(phase) });
+      home.host.client.terminate(job, 'lost');
+      await home.host.waitFor(job, { until: 'finished' });
+      await home.host.runUntilIdle();
+    };
+    await lose('one', 'transfer');
+    await assertLeft(home, ['one-disk']);
+    const result = await reconcile(home);
+    assert.deepEqual([result.restores, result.error], [['one'], null], JSON.stringify(result));
+    await assertLeft(home, []);
+    await lose('two', 'commit');
+    assert.deepEqual((await reconcile(home)).restores, ['two']);
+    await assertLeft(home, ['two-disk']);
+    assert.deepEqual((await reconcile(home)).restores, [], 'what is closed stays closed');
+    const job = await startRestore(home, point, { id: 'three', target: { kind: 'disk', disk: 'web01_data', name: 'three-disk' } });
+    assert.equal((await reconcile(home)).alive, 1, 'one that runs is left alone');
+    await home.host.waitFor(job, { until: 'finished' });
+    await assertLeft(home, ['three-disk', 'two-disk']);
   });
 
   it('leaves a run of the command line alone until its time is over', async () => {
