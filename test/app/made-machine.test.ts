@@ -3,6 +3,7 @@ import { diskTargetSpec, MIN_UPLOAD_BYTES } from '../../activities/restore-cloud
 import { createRestoreCloud } from '../../azure/compute/cloud';
 import { openPageTarget } from '../../azure/page-target';
 import { addVm, halfDisk, type Home, noise, startHome } from '../support/home';
+import { readyDisk } from '../support/upload-disk';
 
 const MiB = 1024 * 1024;
 
@@ -18,7 +19,7 @@ describe('a machine that was made from uploaded disks', () => {
     const content = Buffer.concat([noise(MiB, 5), Buffer.alloc(MIN_UPLOAD_BYTES - 2 * MiB), noise(MiB, 6)]);
     const uploaded = async (name: string): Promise<string> => {
       const id = `${compute}/disks/${name}`;
-      await restores.startCreateUploadDisk({ id, location: 'local', zone: null, sku: 'Premium_LRS', sizeBytes: content.length, osType: 'Linux', hyperVGeneration: 'V2', logicalSectorBytes: null, securityType: null, tags: {} });
+      await readyDisk(restores, { id, location: 'local', zone: null, sku: 'Premium_LRS', sizeBytes: content.length, osType: 'Linux', hyperVGeneration: 'V2', logicalSectorBytes: null, securityType: null, tags: {} });
       const target = await openPageTarget(diskTargetSpec(await restores.grantDiskWrite(id, 600)), () => Promise.reject(new Error('no renewal')));
       await target.write(content.subarray(0, MiB), 0);
       await target.write(content.subarray(-MiB), content.length - MiB);

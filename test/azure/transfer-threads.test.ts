@@ -9,6 +9,7 @@ import { readDisk } from '../../vault/read-disk';
 import { openFolderStore } from '../../vault/store/folder-store';
 import { Bench, mib, noise } from '../local/azure/bench';
 import { makeTempFolder } from '../support/temp-folder';
+import { readyDisk } from '../support/upload-disk';
 import { makeVault } from '../support/vault-kit';
 
 const factory = path.join(__dirname, '../../azure/transfer-factory.js');
@@ -31,7 +32,7 @@ describe('transfer threads of the app', () => {
       const { root } = await withLanes({ ...plan, source: { ...await cloud.grantRead(snapshot, 600) } }, (lanes) => backupDisk(vault, lanes, { sizeBytes: image.length, parent: null, changed: null, references: { folder: 'references/item/1/0-0', lineage: '1.0', parentSequence: null } }));
 
       const id = bench.id('rg', 'disks/restored');
-      await restores.startCreateUploadDisk({ id, location: 'local', zone: null, sku: 'Premium_LRS', sizeBytes: image.length, osType: null, hyperVGeneration: null, logicalSectorBytes: null, securityType: null, tags: {} });
+      await readyDisk(restores, { id, location: 'local', zone: null, sku: 'Premium_LRS', sizeBytes: image.length, osType: null, hyperVGeneration: null, logicalSectorBytes: null, securityType: null, tags: {} });
       const grant = async () => ({ ...diskTargetSpec(await restores.grantDiskWrite(id, 600)) });
       const expired = bench.standIn.faults.add({ kind: 'expireAccess', method: 'PUT', skip: 2 });
       let renewals = 0;

@@ -6,6 +6,7 @@ import { openSnapshotSource } from '../../../azure/disk/snapshot-source';
 import { openPageTarget } from '../../../azure/page-target';
 import type { ErrorCode } from '../../../errors/catalogue';
 import { isHoldfastError } from '../../../errors/holdfast-error';
+import { lookUntil, readyDisk } from '../../support/upload-disk';
 import { recordedWaiting } from '../../support/wire-server';
 import { Bench, blobClient, mib, noise } from './bench';
 
@@ -36,7 +37,7 @@ describe('stand-in: machines that a restore makes or changes, through the Azure 
   const network = (name: string): string => `/subscriptions/${bench.standIn.subscriptionId}/resourceGroups/net/providers/Microsoft.Network/${name}`;
   /** An upload that was ended, with this in its first bytes. */
   const restoredDisk = async (name: string, content: Buffer, changes: Partial<UploadDiskRequest> = {}): Promise<string> => {
-    await restores.startCreateUploadDisk({
+    await readyDisk(restores, {
       id: diskId(name), location: 'local', zone: null, sku: 'Premium_LRS', sizeBytes: size, osType: 'Linux', hyperVGeneration: 'V2', logicalSectorBytes: null, securityType: null, tags: {}, ...changes,
     });
     const target = await openPageTarget(diskTargetSpec(await restores.grantDiskWrite(diskId(name), 600)), () => Promise.reject(new Error('no renewal')));
@@ -83,7 +84,7 @@ describe('stand-in: machines that a restore makes or changes, through the Azure 
     assert.match(JSON.stringify(described.model), /networkInterfaces\/nic-restored/);
     const ref = { subscriptionId: bench.standIn.subscriptionId, resourceGroup: 'rg', collection: 'c', name: 'p' };
     await cloud.startRestorePoint({ ...ref, vmId: vmId(), location: 'local', excludeDiskIds: [], crashConsistent: true, tags: {} });
-    const point = await cloud.getRestorePoint(ref);
+    const point = await lookUntil(() => cloud.getRestorePoint(ref), (found) => found?.state === 'succeeded');
     const handle = point?.disks.find(({ lun }) => lun === 'os')?.handle;
     assert.ok(handle);
     const source = openSnapshotSource(await cloud.grantRead(handle, 600), () => Promise.reject(new Error('no renewal')));
@@ -101,7 +102,7 @@ describe('stand-in: machines that a restore makes or changes, through the Azure 
     await restoredDisk('zonal', noise(mib, 8), { zone: '1' });
     await restoredDisk('old', noise(mib, 8), { hyperVGeneration: 'V1' });
     await restoredDisk('trusted', noise(mib, 8), { securityType: 'TrustedLaunch' });
-    await restores.startCreateUploadDisk({ id: diskId('open'), location: 'local', zone: null, sku: 'Premium_LRS', sizeBytes: size, osType: 'Linux', hyperVGeneration: 'V2', logicalSectorBytes: null, securityType: null, tags: {} });
+    await readyDisk(restores, { id: diskId('open'), location: 'local', zone: null, sku: 'Premium_LRS', sizeBytes: size, osType: 'Linux', hyperVGeneration: 'V2', logicalSectorBytes: null, securityType: null, tags: {} });
     const os = (name: string) => ({ osDisk: { diskId: diskId(name), caching: 'None', writeAccelerated: false } });
     await rejects(restores.startCreateVm(request(os('open'))), 'CLOUD_STATE_WRONG', /upload was not ended/);
     await rejects(restores.startCreateVm(request(os('nothing'))), 'CLOUD_NOT_FOUND');
@@ -123,6 +124,42 @@ describe('stand-in: machines that a restore makes or changes, through the Azure 
     await rejects(restores.startCreateVm(request({ id: vmId('other'), ...os('second') })), 'CLOUD_FAILED', /used by existing VM/);
     await rejects(restores.startDeleteDisk(diskId('os')), 'CLOUD_STATE_WRONG');
     await rejects(restores.grantDiskRead(diskId('os'), 60), 'CLOUD_STATE_WRONG');
+  });
+
+  it('is refused by the stand-in itself as well, whatever a client looked at before', async () => {
+    await restoredDisk('os', noise(mib, 7));
+    const machine = (name: string, os: string, more: object = {}): Promise<unknown> => bench.arm('PUT', vmId(name), {
+      location: 'local', properties: {
+        hardwareProfile: { vmSize: 'Standard_B2s' }, networkProfile: { networkInterfaces: [{ id: network(`networkInterfaces/${name}`) }] },
+        storageProfile: { osDisk: { osType: 'Linux', createOption: 'Attach', managedDisk: { id: diskId(os) } } }, ...more,
+      },
+    }).then(({ status, body }) => [status, body.error?.code]);
+    const upload = (name: string): Promise<unknown> => readyDisk(restores, { id: diskId(name), location: 'local', zone: null, sku: 'Premium_LRS', sizeBytes: size, osType: 'Linux', hyperVGeneration: 'V2', logicalSectorBytes: null, securityType: null, tags: {} });
+    await upload('ready');
+    assert.deepEqual(await machine('m', 'ready'), [409, 'OperationNotAllowed']);
+    await restores.grantDiskWrite(diskId('ready'), 600);
+    assert.deepEqual(await machine('m', 'ready'), [409, 'OperationNotAllowed']);
+    await restores.endDiskAccess(diskId('ready'));
+    assert.deepEqual(await machine('m', 'ready'), [409, 'InvalidVhd'], 'an upload without its footer');
+    await restores.grantDiskRead(diskId('os'), 600);
+    assert.deepEqual(await machine('m', 'os'), [409, 'OperationNotAllowed'], 'access is open');
+    await restores.endDiskAccess(diskId('os'));
+    assert.deepEqual(await machine('m', 'os', { osProfile: { adminPassword: 'x' } }), [400, 'InvalidParameter']);
+    assert.deepEqual(await machine('m', 'os', { networkProfile: {} }), [400, 'InvalidParameter']);
+    assert.deepEqual(await machine('m', 'os', { hardwareProfile: { vmSize: 'Standard_D2_v2' } }), [400, 'BadRequest']);
+    assert.deepEqual(await machine('m', 'os'), [201, undefined]);
+    assert.deepEqual(await machine('m', 'os'), [409, 'PropertyChangeNotAllowed']);
+    await state(vmId('m'));
+    assert.deepEqual(await machine('n', 'os'), [409, 'ConflictingUserInput']);
+    const other = async (method: string, id: string, body?: object): Promise<unknown> => {
+      const answer = await bench.arm(method, id, body);
+      return [answer.status, answer.body.error?.code];
+    };
+    assert.deepEqual(await other('POST', `${diskId('os')}/beginGetAccess`, { access: 'Write', durationInSeconds: 60 }), [409, 'OperationNotAllowed']);
+    assert.deepEqual(await other('POST', `${diskId('os')}/beginGetAccess`, { access: 'Read', durationInSeconds: 60 }), [409, 'OperationNotAllowed']);
+    assert.deepEqual(await other('DELETE', diskId('os')), [409, 'OperationNotAllowed']);
+    assert.deepEqual(await other('PATCH', vmId('m'), { properties: { hardwareProfile: { vmSize: 'Standard_D4s_v5' } } }), [400, 'InvalidParameter']);
+    assert.deepEqual(await other('POST', `${vmId('m')}/attachDetachDataDisks`, { dataDisksToDetach: [{ diskId: diskId('os') }] }), [400, 'InvalidParameter']);
   });
 
   it('is refused in sizes and zones that the region does not offer, and the offers say so beforehand', async () => {

@@ -7,6 +7,7 @@ import { openSnapshotSource } from '../../../azure/disk/snapshot-source';
 import { openPageTarget } from '../../../azure/page-target';
 import type { ErrorCode } from '../../../errors/catalogue';
 import { isHoldfastError } from '../../../errors/holdfast-error';
+import { readyDisk } from '../../support/upload-disk';
 import { recordedWaiting } from '../../support/wire-server';
 import { Bench, mib, noise } from './bench';
 
@@ -51,6 +52,7 @@ describe('stand-in: disks that a restore fills, through the Azure adapter', () =
     const { id } = request();
     assert.equal(await restores.startCreateUploadDisk(request()), 'started');
     assert.equal(await restores.startCreateUploadDisk(request()), 'exists');
+    await readyDisk(restores, request());
     const made = await restores.getDisk(id);
     assert.deepEqual([made?.state, made?.diskState, made?.sizeBytes, made?.managedBy, made?.osType, made?.tags], ['succeeded', 'ReadyToUpload', size, null, 'Linux', { 'holdfast-restore': 'r1' }]);
     const access = await restores.grantDiskWrite(id, 600);
@@ -87,7 +89,7 @@ describe('stand-in: disks that a restore fills, through the Azure adapter', () =
 
   it('go on where access expired in the middle, with one renewal for all (fault 18)', async () => {
     const { id } = request();
-    await restores.startCreateUploadDisk(request());
+    await readyDisk(restores, request());
     const fault = bench.standIn.faults.add({ kind: 'expireAccess', method: 'PUT', skip: 1 });
     let renewals = 0;
     await upload(id, () => {
@@ -105,7 +107,7 @@ describe('stand-in: disks that a restore fills, through the Azure adapter', () =
 
   it('are written through throttling, lost answers and broken connections (faults 8 and 17)', async () => {
     const { id } = request();
-    await restores.startCreateUploadDisk(request());
+    await readyDisk(restores, request());
     const faults = [
       bench.standIn.faults.add({ kind: 'respond', status: 503, code: 'ServerBusy', method: 'PUT', path: 'comp=page', retryAfterSeconds: 1 }),
       bench.standIn.faults.add({ kind: 'loseAnswer', method: 'PUT', path: 'comp=page', skip: 1 }),
@@ -126,7 +128,7 @@ describe('stand-in: disks that a restore fills, through the Azure adapter', () =
     await bench.put('app/os.img', present);
     const snapshotId = await bench.snapshot('now', 'app_os');
     const source = await cloud.grantRead({ kind: 'snapshot', id: snapshotId }, 600);
-    await restores.startCreateUploadDisk(request());
+    await readyDisk(restores, request());
     const target = openDiskTarget(await restores.grantDiskWrite(request().id, 600), noRenewal, { waiting: recordedWaiting() });
     bench.standIn.calls.clear();
     await target.copyFrom?.(source, { offset: mib, length: 9 * mib });
@@ -141,7 +143,7 @@ describe('stand-in: disks that a restore fills, through the Azure adapter', () =
   });
 
   it('are refused in a name that is taken, in a size that no upload has, and for disks that are no uploads', async () => {
-    await restores.startCreateUploadDisk(request());
+    await readyDisk(restores, request());
     for (const other of [{ sizeBytes: 21 * mib }, { tags: { 'holdfast-restore': 'r2' } }, { location: 'elsewhere' }]) await rejects(restores.startCreateUploadDisk(request('restored', other)), 'TARGET_EXISTS');
     for (const sizeBytes of [image.length, 19 * mib, 0]) await rejects(restores.startCreateUploadDisk(request('odd', { sizeBytes })), 'INTERNAL');
     await rejects(restores.startCreateUploadDisk(request('odd', { logicalSectorBytes: 4096 })), 'CLOUD_STATE_WRONG');
@@ -156,7 +158,7 @@ describe('stand-in: disks that a restore fills, through the Azure adapter', () =
   });
 
   it('refuse pages that are not whole, and those beyond the data', async () => {
-    await restores.startCreateUploadDisk(request());
+    await readyDisk(restores, request());
     const target = openDiskTarget(await restores.grantDiskWrite(request().id, 600), noRenewal, { waiting: recordedWaiting() });
     for (const [bytes, offset] of [[512, 100], [512, size], [1024, size - 512], [512, -512]] as const) await rejects(target.write(Buffer.alloc(bytes), offset), 'INTERNAL');
     await rejects(target.clear(0, 0), 'INTERNAL');
@@ -168,8 +170,8 @@ describe('stand-in: disks that a restore fills, through the Azure adapter', () =
   });
 
   it('are listed by their tag, as snapshots are', async () => {
-    await restores.startCreateUploadDisk(request());
-    await restores.startCreateUploadDisk(request('other', { tags: { team: 'x' } }));
+    await readyDisk(restores, request());
+    await readyDisk(restores, request('other', { tags: { team: 'x' } }));
     await bench.compute.snapshots.createOrUpdate('rg', 's', { location: 'local', incremental: true, tags: { 'Holdfast-Run': '7' }, creationData: { createOption: 'Copy', sourceResourceId: bench.diskId('web_os') } });
     const disks = await restores.listOwned('disk', 'holdfast-restore');
     assert.deepEqual(disks.map(({ name, diskState, managedBy, tags }) => [name, diskState, managedBy, tags]), [['restored', 'ReadyToUpload', null, { 'holdfast-restore': 'r1' }]]);
