@@ -14,6 +14,7 @@ import { listPolicies } from './policy-store';
 import { releaseRun, removeMade } from './release-snapshots';
 import type { OwnedResource } from './restore-cloud';
 import { ITEM_TAG, RUN_TAG, VAULT_TAG } from './snapshot';
+import { diskFacts, planDisks } from './sweep-disks';
 import { type ItemFacts, planSweep, SWEEP_MARGIN_MS, type SweepEntry, type SweepPlan, type Tagged } from './sweep-plan';
 import { type MadeSnapshot, records, releasedSchema } from './work';
 
@@ -57,6 +58,8 @@ export const createSweep = (deps: ActivityDeps) => activity(async ({ dryRun, aft
     if (!dryRun) await releaseLast(deps, vault, facts, result);
     await execute(deps, plan, dryRun, result);
   }
+  // Disks of restores are few: all of them with the first page.
+  if (after === null) await sweepDisks(deps, vault, dryRun, result);
   if (result.orphans > 0 || result.unknown > 0) deps.log('The sweep found what was left behind', { orphans: result.orphans, unknown: result.unknown, failed: result.failed, dryRun });
   return { ...result, shown: result.shown.slice(0, MAX_SHOWN), next: items.length > PAGE ? page.at(-1) ?? null : null };
 });
@@ -187,6 +190,21 @@ async function execute(deps: ActivityDeps, plan: SweepPlan, dryRun: boolean, tal
     tally.orphans++;
     show(entry, 'remove');
     if (!dryRun) await attempt(tally, entry, async () => { tally.pending += await removeOne(deps, entry); });
+  }
+}
+
+async function sweepDisks(deps: ActivityDeps, vault: VaultAccess, dryRun: boolean, tally: Tally): Promise<void> {
+  const plan = planDisks(await diskFacts(deps, vault, VAULT_TAG, tag), deps.nowMs());
+  tally.kept += plan.keep.length;
+  for (const entry of plan.unknown) { tally.unknown++; tally.shown.push({ ...entry, action: 'unknown' }); }
+  for (const entry of plan.remove) {
+    tally.orphans++;
+    tally.shown.push({ ...entry, action: 'remove' });
+    if (dryRun) continue;
+    await attempt(tally, entry, async () => {
+      await deps.restoreCloud.endDiskAccess(entry.id);
+      if (await deps.restoreCloud.startDeleteDisk(entry.id) !== 'absent') tally.pending++;
+    });
   }
 }
 

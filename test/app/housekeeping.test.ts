@@ -6,7 +6,7 @@ import type { ReconcileJobResult } from '../../orchestrations/reconcile';
 import type { SweepJobResult } from '../../orchestrations/sweep';
 import { closeLostRun, openRun } from '../../vault/run';
 import { addVm, halfDisk, type Home, noise, readImage, startHome, writeDisk } from '../support/home';
-import { assertLeft, startRestore } from '../support/restores';
+import { assertLeft, diskIdOf, madeDisks, startRestore } from '../support/restores';
 
 const HOUR_MS = 3_600_000;
 const VERSION = 'api-version=2025-01-02';
@@ -186,6 +186,32 @@ describe('the sweep', () => {
     await later(home, 5);
     assert.equal((await sweep(home, false)).orphans, 1);
     await home.assertClean(0);
+  });
+
+  it('fault 28: a disk that a given-up restore could not delete goes; what a restore brought back, and what is not of this vault, stays', async () => {
+    home = await startHome(twoDisks, { schedulerCron: '0 0 0 1 1 *' });
+    const point = (await home.backUp('web01')).recoveryPoint ?? '';
+    const good = await startRestore(home, point, { id: 'good', target: { kind: 'disk', disk: 'web01_data', name: 'good-disk' } });
+    await home.host.waitFor(good, { until: 'finished' });
+    const bad = await startRestore(home, point, { id: 'bad', target: { kind: 'disk', disk: 'web01_data', name: 'bad-disk' } });
+    await home.host.waitFor(bad, { until: phaseIs('transfer') });
+    const made = await home.deps.restoreCloud.getDisk(diskIdOf(home, 'good-disk'));
+    assert.ok(made);
+    await home.json(`/api/jobs/${bad}/cancel`, { method: 'POST' });
+    await home.host.waitFor(bad, { until: 'finished' });
+    const put = (name: string, restoreId: string, vaultId = home.vault.keys.vaultId.toString('hex')): Promise<unknown> => home.deps.restoreCloud.startCreateUploadDisk({
+      id: diskIdOf(home, name), location: made.location, zone: null, sku: 'Standard_LRS', sizeBytes: 20 * 1024 * 1024, osType: null, hyperVGeneration: null, logicalSectorBytes: null, securityType: null,
+      tags: { 'holdfast-vault': vaultId, 'holdfast-restore': restoreId },
+    });
+    // What a deletion that was lost, a person, and another vault leave.
+    await put('bad-disk', 'bad');
+    await put('copy-of-tags', 'bad');
+    await put('other-vault', 'bad', 'f'.repeat(32));
+    assert.equal((await sweep(home, false)).orphans, 0, 'too young');
+    await later(home, 5);
+    const result = await sweep(home, false);
+    assert.deepEqual([result.orphans, result.unknown, result.failed], [1, 1, 0], JSON.stringify(result));
+    assert.deepEqual(await madeDisks(home), ['copy-of-tags', 'good-disk', 'other-vault']);
   });
 
   it('runs by its timer, and refuses a body that is not understood', async () => {
