@@ -13,8 +13,8 @@ export interface TestKeysResult {
  * Proves that the app's own key still opens the vault, by unwrapping it anew: the app that runs keeps its master key in memory, so a key that was
  * disabled or deleted would else be noticed at the next restart, or at the restore. Fails with KEY_TEST_FAILED, or with why a key could not be asked.
  */
-export const createTestKeys = (deps: Pick<ActivityDeps, 'vault' | 'keys'>): (() => Promise<Outcome<TestKeysResult>>) => {
-  const step = activity(async () => {
+export const createTestKeys = (deps: Pick<ActivityDeps, 'vault' | 'keys'>): ((input: object) => Promise<Outcome<TestKeysResult>>) =>
+  activity(async (): Promise<TestKeysResult> => {
     const report = await testKeys(await deps.vault(), await deps.keys());
     const tried = report.keys.filter(({ outcome }) => outcome !== 'not-tried');
     if (!report.ok) {
@@ -23,5 +23,3 @@ export const createTestKeys = (deps: Pick<ActivityDeps, 'vault' | 'keys'>): (() 
     }
     return { opened: tried.filter(({ outcome }) => outcome === 'opens').map(({ keyId }) => keyId), notTried: report.keys.length - tried.length };
   });
-  return () => step({});
-};

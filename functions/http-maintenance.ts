@@ -2,8 +2,10 @@ import { app, type HttpHandler } from '@azure/functions';
 import * as df from 'durable-functions';
 import type { DurableClient } from 'durable-functions';
 import { z } from 'zod';
+import { createLockVault } from '../activities/lock-vault';
 import { createCollectVault, createRecordMaintenance, createRetainItems } from '../activities/maintain';
 import { withinLimit } from '../activities/step-limit';
+import { createTestKeys } from '../activities/test-keys';
 import { HoldfastError, messageOf } from '../errors/holdfast-error';
 import { maintain, type MaintainInput, type MaintainStatus } from '../orchestrations/maintain';
 import { MAINTAIN_INSTANCE_ID, MAINTENANCE } from '../orchestrations/names';
@@ -21,6 +23,8 @@ export function registerMaintenance(services: Services): void {
   df.app.orchestration(MAINTENANCE.maintain, maintain);
   df.app.activity(MAINTENANCE.retainItems, { handler: withinLimit(MAINTENANCE.retainItems, createRetainItems(deps)) });
   df.app.activity(MAINTENANCE.collectVault, { handler: withinLimit(MAINTENANCE.collectVault, createCollectVault(deps)) });
+  df.app.activity(MAINTENANCE.lockVault, { handler: withinLimit(MAINTENANCE.lockVault, createLockVault(deps)) });
+  df.app.activity(MAINTENANCE.testKeys, { handler: withinLimit(MAINTENANCE.testKeys, createTestKeys(deps)) });
   df.app.activity(MAINTENANCE.recordMaintenance, { handler: withinLimit(MAINTENANCE.recordMaintenance, createRecordMaintenance(deps)) });
   app.timer('maintainer', {
     schedule: services.housekeeping.maintainCron, extraInputs: [df.input.durableClient()],

@@ -3,6 +3,7 @@ import type { CollectVaultInput, CollectVaultResult, RetainItemsInput, RetainIte
 import type { Outcome } from '../activities/outcome';
 import type { ErrorReport } from '../errors/holdfast-error';
 import type { MaintenanceRecord } from '../vault/maintenance-log';
+import { keysAndLocks } from './keys-and-locks';
 import { MAINTENANCE } from './names';
 import { persist, step, type Steps } from './steps';
 
@@ -16,30 +17,36 @@ const RECORDING = { firstMs: 5_000, mostMs: 10 * 60_000, limitMs: 6 * 3_600_000 
 export interface MaintainInput { readonly stamp: string; readonly dryRun: boolean; readonly approve: string | null }
 
 /** What the maintenance says of itself while it runs. */
-export interface MaintainStatus { readonly phase: 'retention' | 'collection' | 'done'; readonly items: number; readonly binned: number; readonly deletedPacks: number }
+export interface MaintainStatus { readonly phase: 'locks' | 'retention' | 'collection' | 'done'; readonly items: number; readonly binned: number; readonly deletedPacks: number }
 
 /**
  * Looks after the vault as a whole.
- * 1. retention: a page of items after the other puts into the bin what nothing keeps
- * 2. collection: purges what was long enough in the bin, and deletes what nothing needs, in as many steps as that takes
- * 3. write down what it came to
- * That retention failed does not keep collection from its work: they are independent of each other.
+ * 1. locks and keys: what recovery points need is held for longer, and the app's key is tried (keys-and-locks.ts)
+ * 2. retention: a page of items after the other puts into the bin what nothing keeps
+ * 3. collection: purges what was long enough in the bin, and deletes what nothing needs, in as many steps as that takes
+ * 4. write down what it came to
+ * That one of them failed does not keep the others from their work: they are independent of each other.
  */
 export function* maintain(context: OrchestrationContext): Steps<MaintenanceRecord> {
   const input = context.df.getInput() as MaintainInput;
   const startedAt = new Date(context.df.currentUtcDateTime.getTime()).toISOString();
-  const status: { -readonly [K in keyof MaintainStatus]: MaintainStatus[K] } = { phase: 'retention', items: 0, binned: 0, deletedPacks: 0 };
+  const status: { -readonly [K in keyof MaintainStatus]: MaintainStatus[K] } = { phase: 'locks', items: 0, binned: 0, deletedPacks: 0 };
   const report = (): void => context.df.setCustomStatus({ ...status });
   report();
 
   // 1
+  const guarded = yield* keysAndLocks(context, input.dryRun);
+  let error: ErrorReport | null = guarded.error;
+
+  // 2
+  status.phase = 'retention';
+  report();
   const retention = { items: 0, kept: 0, binned: 0, refused: [] as RetainItemsResult['refused'][number][] };
-  let error: ErrorReport | null = null;
   let after: string | null = null;
   for (let page = 0; page < MAX_PAGES; page++) {
     const done: Outcome<RetainItemsResult> = yield* step<RetainItemsResult>(context, MAINTENANCE.retainItems, { dryRun: input.dryRun, after } satisfies RetainItemsInput);
     if (!done.ok) {
-      error = done.error;
+      error ??= done.error;
       break;
     }
     for (const key of ['items', 'kept', 'binned'] as const) retention[key] += done.value[key];
@@ -50,7 +57,7 @@ export function* maintain(context: OrchestrationContext): Steps<MaintenanceRecor
     if (after === null) break;
   }
 
-  // 2
+  // 3
   status.phase = 'collection';
   report();
   let collection: CollectVaultResult | null = null;
@@ -66,9 +73,9 @@ export function* maintain(context: OrchestrationContext): Steps<MaintenanceRecor
     if (input.dryRun || done.value.leftPacks === 0) break;
   }
 
-  // 3
+  // 4
   const endedAt = new Date(context.df.currentUtcDateTime.getTime()).toISOString();
-  const record = { version: 1, stamp: input.stamp, dryRun: input.dryRun, startedAt, endedAt, retention: { ...retention, refused: retention.refused.map((one) => ({ ...one, error: { ...one.error } })) }, collection, error: error && { ...error } } satisfies MaintenanceRecord;
+  const record = { version: 1, stamp: input.stamp, dryRun: input.dryRun, startedAt, endedAt, retention: { ...retention, refused: retention.refused.map((one) => ({ ...one, error: { ...one.error } })) }, collection, locks: guarded.locks, keys: guarded.keys && { ...guarded.keys, opened: [...guarded.keys.opened] }, error: error && { ...error } } satisfies MaintenanceRecord;
   const recorded = yield* persist<unknown>(context, MAINTENANCE.recordMaintenance, record, RECORDING);
   status.phase = 'done';
   report();

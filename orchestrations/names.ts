@@ -43,8 +43,8 @@ export const ACTIVITIES = {
 /** Housekeeping: what is done for the vault and the cloud as a whole. */
 export const HOUSEKEEPING = { sweepCloud: 'sweepCloud', sweepItems: 'sweepItems', reconcileRuns: 'reconcileRuns', reconcileItems: 'reconcileItems', reconcileRestores: 'reconcileRestores' } as const;
 
-/** The maintenance of the vault: retention, then collection. */
-export const MAINTENANCE = { maintain: 'maintain', retainItems: 'retainItems', collectVault: 'collectVault', recordMaintenance: 'recordMaintenance' } as const;
+/** The maintenance of the vault: locks and keys, retention, then collection. */
+export const MAINTENANCE = { maintain: 'maintain', retainItems: 'retainItems', collectVault: 'collectVault', lockVault: 'lockVault', testKeys: 'testKeys', recordMaintenance: 'recordMaintenance' } as const;
 export const MAINTAIN_INSTANCE_ID = 'maintain';
 
 export const RECONCILE_INSTANCE_ID = 'reconcile';

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isHoldfastError } from '../errors/holdfast-error';
 import { createDocument, findDocument } from './documents';
 import type { VaultAccess } from './tree';
 
@@ -19,6 +20,9 @@ export const maintenanceSchema = z.object({
     waitingPacks: z.int(), waitingBytes: z.number(), immutablePacks: z.int(), leftPacks: z.int(), records: z.int(),
     missingPacks: z.array(z.string()), problems: z.array(errorSchema), abnormal: z.string().nullable(), token: z.string(),
   }).nullable(),
+  /** Absent in outcomes of before there were any. */
+  locks: z.object({ dryRun: z.boolean(), at: z.string(), heldUntil: z.string(), needed: z.int(), extended: z.int(), left: z.int(), earliest: z.string().nullable() }).nullable().optional(),
+  keys: z.object({ opened: z.array(z.string()), notTried: z.int() }).nullable().optional(),
   error: errorSchema.nullable(),
 });
 export type MaintenanceRecord = z.infer<typeof maintenanceSchema>;
@@ -27,7 +31,12 @@ export type MaintenanceRecord = z.infer<typeof maintenanceSchema>;
 export async function recordMaintenance(vault: VaultAccess, record: MaintenanceRecord): Promise<void> {
   await createDocument(vault, `${PREFIX}${record.stamp}`, record);
   const names = await maintenanceNames(vault);
-  for (const name of names.slice(0, Math.max(0, names.length - KEPT))) await vault.store.delete(name);
+  for (const name of names.slice(0, Math.max(0, names.length - KEPT))) {
+    await vault.store.delete(name).catch((error: unknown) => {
+      // A WORM policy holds it: then a later maintenance removes it.
+      if (!isHoldfastError(error, 'STORE_IMMUTABLE')) throw error;
+    });
+  }
 }
 
 /** The outcomes of late, the newest first. */

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { VirtualClock } from '../../local/host/clock';
+import { MAINTAIN_INSTANCE_ID } from '../../orchestrations/names';
+import type { MaintenanceRecord } from '../../vault/maintenance-log';
 import { addVm, halfDisk, type Home, HOME_START_MS, noise, readImage, startHome, writeDisk } from '../support/home';
 import { createWormStore, type WormStore } from '../support/worm-store';
 
@@ -26,5 +28,15 @@ describe('the app on a vault under a WORM policy', () => {
       assert.ok((await home.restore(newest.id, 'web01_os')).equals(image));
     }
     assert.deepEqual(worm?.refused, [], 'a backup deletes nothing in the vault');
+    const extended = worm?.extended.length ?? 0;
+    for (let week = 0; week < 2; week++) {
+      await home.host.advanceTo(clock.now() + 7 * DAY_MS);
+      assert.equal((await home.json('/api/vault/maintenance', { method: 'POST', body: '{"dryRun": false}' })).status, 202);
+      await home.host.waitFor(MAINTAIN_INSTANCE_ID, { until: 'finished' });
+      await home.host.advanceTo(clock.now() + 1000);
+    }
+    const { last: [latest] } = (await home.json('/api/vault/maintenance')).body as { last: MaintenanceRecord[] };
+    assert.deepEqual([latest?.error, latest?.locks?.left, latest?.keys?.opened.length], [null, 0, 1], JSON.stringify(latest));
+    assert.ok(Date.parse(latest?.locks?.heldUntil ?? '') > clock.now() + 30 * DAY_MS && (worm?.extended.length ?? 0) > extended, 'threat 2: what would have come free is held for longer');
   });
 });

@@ -105,7 +105,7 @@ describe('several keys of one vault', () => {
 
   it('the scheduled test unwraps anew, names the keys, and fails with what is wrong', async () => {
     const { vault, second } = await ring();
-    const run = (...keys: KeyProvider[]) => createTestKeys({ vault: () => Promise.resolve(vault), keys: () => Promise.resolve(keys) })();
+    const run = (...keys: KeyProvider[]) => createTestKeys({ vault: () => Promise.resolve(vault), keys: () => Promise.resolve(keys) })({});
     assert.deepEqual(await run(file(2)), { ok: true, value: { opened: [second], notTried: 0 } });
     const lost = await run(file(9));
     assert.ok(!lost.ok && lost.error.code === 'KEY_TEST_FAILED');

@@ -208,10 +208,10 @@ describe('locks under a WORM policy', () => {
     const vault = await wormVault();
     await vault.backup(1);
     const deps = { vault: () => Promise.resolve(vault.life.vault), nowMs: () => vault.life.nowMs };
-    assert.deepEqual(await createLockVault(deps)(), { ok: true, value: null });
-    const outcome = await createLockVault({ ...deps, lockKeepMs: KEEP_MS })();
+    assert.deepEqual(await createLockVault(deps)({ dryRun: false }), { ok: true, value: null });
+    const outcome = await createLockVault({ ...deps, lockKeepMs: KEEP_MS })({ dryRun: false });
     assert.ok(outcome.ok && outcome.value?.left === 0);
-    const plain = await createLockVault({ ...deps, vault: () => Promise.resolve({ ...vault.life.vault, store: createMemoryStore() }), lockKeepMs: KEEP_MS })();
+    const plain = await createLockVault({ ...deps, vault: () => Promise.resolve({ ...vault.life.vault, store: createMemoryStore() }), lockKeepMs: KEEP_MS })({ dryRun: true });
     assert.ok(!plain.ok && plain.error.code === 'RETENTION_UNSUPPORTED');
   });
 });
