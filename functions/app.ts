@@ -40,6 +40,7 @@ import { applyRetention, getRetention, previewPolicy } from './http-retention';
 import { startRestore } from './http-restores';
 import { guarded } from './problem';
 import { schedulerTick } from './scheduler';
+import { registerScrubs } from './scrubs';
 import type { Services } from './services';
 
 /** Binds names to code: everything that this app is made of. */
@@ -48,6 +49,7 @@ export function registerApp(services: Services): void {
   registerRoutes(services);
   registerHousekeeping(services);
   registerMaintenance(services);
+  registerScrubs(services);
   app.timer('scheduler', {
     schedule: services.schedulerCron,
     extraInputs: [df.input.durableClient()],

@@ -28,6 +28,7 @@ export function compose(env: NodeJS.ProcessEnv): Services {
     http: settings,
     schedulerCron: settings.schedulerCron,
     housekeeping: { reconcileCron: settings.reconcileCron, sweepCron: settings.sweepCron, maintainCron: settings.maintainCron },
+    scrubs: { cron: settings.scrubCron, days: settings.scrubDays },
     deps: {
       vault: once(async () => {
         const store = await openStore(spec, env, { credential });

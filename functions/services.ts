@@ -8,4 +8,6 @@ export interface Services {
   readonly schedulerCron: string;
   /** When the reconciler, the sweeper and the maintenance of the vault run: NCRONTAB with seconds, UTC. */
   readonly housekeeping: { readonly reconcileCron: string; readonly sweepCron: string; readonly maintainCron: string };
+  /** When a day's share of the vault is proved (NCRONTAB with seconds, UTC), and how many days a round through all of it takes. */
+  readonly scrubs: { readonly cron: string; readonly days: number };
 }

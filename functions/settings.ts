@@ -27,6 +27,9 @@ export interface Settings {
   readonly sweepCron: string;
   /** When the vault is maintained: retention, then collection. */
   readonly maintainCron: string;
+  /** When a day's share of the vault is read and proved, and the days of one round through all of it. */
+  readonly scrubCron: string;
+  readonly scrubDays: number;
   /** 'function' asks callers for a key; 'anonymous' is for a host that only this machine reaches. */
   readonly httpAuthLevel: 'anonymous' | 'function' | 'admin';
 }
@@ -49,6 +52,8 @@ const schema = z.object({
   HOLDFAST_RECONCILE_CRON: z.string().default('0 7 * * * *'),
   HOLDFAST_SWEEP_CRON: z.string().default('0 37 3 * * *'),
   HOLDFAST_MAINTAIN_CRON: z.string().default('0 17 4 * * *'),
+  HOLDFAST_SCRUB_CRON: z.string().default('0 47 1 * * *'),
+  HOLDFAST_SCRUB_DAYS: z.coerce.number('expects a whole number of days').int('expects a whole number of days').min(1, 'expects 1 to 366').max(366, 'expects 1 to 366').default(30),
   HOLDFAST_HTTP_AUTH_LEVEL: z.enum(['anonymous', 'function', 'admin'], { error: 'expects anonymous, function or admin' }).default('function'),
 });
 
@@ -81,7 +86,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
   return {
     vault: data.HOLDFAST_VAULT, keyFile: data.HOLDFAST_KEY, passphrase: data.HOLDFAST_PASSPHRASE, keyVault: data.HOLDFAST_KEY_VAULT ?? '', lockDays: data.HOLDFAST_LOCK_DAYS, subscriptionIds: data.AZURE_SUBSCRIPTION_IDS, armEndpoint: data.HOLDFAST_ARM_ENDPOINT,
     credential: data.HOLDFAST_AZURE_CREDENTIAL, transferThreads: data.HOLDFAST_TRANSFER_THREADS, restoreContainers: data.HOLDFAST_RESTORE_CONTAINERS, schedulerCron: data.HOLDFAST_SCHEDULER_CRON,
-    reconcileCron: data.HOLDFAST_RECONCILE_CRON, sweepCron: data.HOLDFAST_SWEEP_CRON, maintainCron: data.HOLDFAST_MAINTAIN_CRON,
+    reconcileCron: data.HOLDFAST_RECONCILE_CRON, sweepCron: data.HOLDFAST_SWEEP_CRON, maintainCron: data.HOLDFAST_MAINTAIN_CRON, scrubCron: data.HOLDFAST_SCRUB_CRON, scrubDays: data.HOLDFAST_SCRUB_DAYS,
     httpAuthLevel: data.HOLDFAST_HTTP_AUTH_LEVEL,
   };
 }

@@ -51,6 +51,14 @@ export const RECONCILE_INSTANCE_ID = 'reconcile';
 export const sweepInstanceId = (stamp: string): string => `sweep.${stamp}`;
 export const isSweepInstanceId = (id: string): boolean => /^sweep\.\d{8}T\d{6}(\d{3})?Z$/.test(id);
 
+/** Reading back and proving what is stored. */
+export const SCRUBS = { scrub: 'scrub', planScrub: 'planScrub', scrubItem: 'scrubItem' } as const;
+
+/** One daily share at a time. */
+export const DAILY_SCRUB_ID = 'scrub.daily';
+export const scrubInstanceId = (stamp: string): string => `scrub.${stamp}`;
+export const isScrubInstanceId = (id: string): boolean => id === DAILY_SCRUB_ID || /^scrub\.\d{8}T\d{6}(\d{3})?Z$/.test(id);
+
 const BACKUP = 'backup.';
 
 /**

@@ -82,12 +82,18 @@ export async function lastProofOf(vault: VaultAccess, id: string, times: ProofTi
   return null;
 }
 
+/** A recovery point's id so that text order is order in time: a stamp leaves its milliseconds out where they are zero. */
+function orderOf(id: string): string {
+  const { itemId, stamp } = parseRecoveryPointId(id);
+  return `${itemId}.${stamp.slice(0, 15)}${stamp.slice(15, -1) || '000'}`;
+}
+
 /** For each item that was ever proved: the last proof of the newest recovery point of `wanted` (ids) that has one. */
 export async function lastProvedItems(vault: VaultAccess, wanted: (id: string) => boolean): Promise<Map<string, LastProof>> {
   const times = await proofTimes(vault);
   const found = new Map<string, LastProof>();
-  // Names of one item ascend with the stamps, so the newest come first.
-  for (const [id, row] of [...times].reverse()) {
+  const newestFirst = [...times].sort(([a], [b]) => (orderOf(a) < orderOf(b) ? 1 : -1));
+  for (const [id, row] of newestFirst) {
     const { itemId } = parseRecoveryPointId(id);
     if (found.has(itemId) || !wanted(id)) continue;
     const proof = await lastProofOf(vault, id, row);

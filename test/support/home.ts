@@ -73,6 +73,7 @@ export interface HomeOptions {
   /** Containers, of Azurite for instance, that restores may write page blobs to. */
   readonly restoreContainers?: readonly string[];
   readonly housekeeping?: Partial<Services['housekeeping']>;
+  readonly scrubs?: Partial<Services['scrubs']>;
 }
 
 export const HOME_START_MS = Date.UTC(2026, 10, 23, 10, 30);
@@ -103,6 +104,7 @@ export async function startHome(fill: (disksFolder: string) => Promise<void>, op
     schedulerCron: options.schedulerCron ?? '0 */5 * * * *',
     // Once a year: what does not ask for them is not slowed down by them.
     housekeeping: { reconcileCron: '0 0 0 1 1 *', sweepCron: '0 0 0 1 1 *', maintainCron: '0 0 0 1 1 *', ...options.housekeeping },
+    scrubs: { cron: '0 0 0 1 1 *', days: 30, ...options.scrubs },
     deps: {
       vault: () => options.openVault?.(store) ?? Promise.resolve({ ...vault, store }),
       keys: () => Promise.resolve([keyFileProvider(HOME_KEY)]),

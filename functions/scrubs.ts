@@ -1,0 +1,125 @@
+import { app, type HttpHandler } from '@azure/functions';
+import * as df from 'durable-functions';
+import type { DurableClient } from 'durable-functions';
+import { z } from 'zod';
+import { createPlanScrub, createScrubItem, type ScrubScope } from '../activities/scrub';
+import { withinLimit } from '../activities/step-limit';
+import { HoldfastError } from '../errors/holdfast-error';
+import { DAILY_SCRUB_ID, isScrubInstanceId, scrubInstanceId, SCRUBS } from '../orchestrations/names';
+import { scrub, type ScrubJobInput, type ScrubJobResult, type ScrubProgress } from '../orchestrations/scrub';
+import { formatStamp } from '../policy/slot';
+import { itemIdOf, listItems, loadRecoveryPoint, requireItem } from '../vault/catalog';
+import { listDamage } from '../vault/damage-ledger';
+import { ITEM_ID } from '../vault/manifest';
+import { roundStartMs } from '../vault/scrub';
+import type { VaultAccess } from '../vault/tree';
+import { findStatus, isActive } from './durable-status';
+import { guarded, json, readJson } from './problem';
+import type { Services } from './services';
+
+const MAX_LISTED_DAMAGE = 500;
+
+/** Scrubs: their workflow, steps, timer and routes, and what is known of the vault's health. */
+export function registerScrubs(services: Services): void {
+  const { deps, scrubs } = services;
+  df.app.orchestration(SCRUBS.scrub, scrub);
+  df.app.activity(SCRUBS.planScrub, { handler: withinLimit(SCRUBS.planScrub, createPlanScrub(deps)) });
+  df.app.activity(SCRUBS.scrubItem, { handler: withinLimit(SCRUBS.scrubItem, createScrubItem(deps)) });
+  app.timer('scrubber', {
+    schedule: scrubs.cron, extraInputs: [df.input.durableClient()],
+    handler: async (_timer, context) => { await startShare(df.getClient(context), scrubs.days, deps.nowMs()); },
+  });
+  const route = (name: string, method: 'GET' | 'POST', path: string, handler: HttpHandler): void =>
+    app.http(name, { methods: [method], route: path, authLevel: services.http.httpAuthLevel, extraInputs: [df.input.durableClient()], handler: guarded(handler) });
+  route('startScrub', 'POST', 'vault/scrubs', postScrub(services));
+  route('getScrub', 'GET', 'vault/scrubs/{id}', getScrub);
+  route('cancelScrub', 'POST', 'vault/scrubs/{id}/cancel', cancelScrub);
+  route('getHealth', 'GET', 'vault/health', getHealth(services));
+}
+
+/** A day's share, unless the one before is still at it. */
+async function startShare(client: DurableClient, days: number, nowMs: number): Promise<void> {
+  const before = await findStatus(client, DAILY_SCRUB_ID);
+  if (before && isActive(before)) return;
+  await client.startNew(SCRUBS.scrub, { instanceId: DAILY_SCRUB_ID, input: { scope: { kind: 'share', days }, sinceMs: roundStartMs(nowMs, days) } satisfies ScrubJobInput });
+}
+
+const bodySchema = z.strictObject({ item: z.string().min(1).max(120).optional(), recoveryPoint: z.string().min(1).max(120).optional() }).default({})
+  .refine(({ item, recoveryPoint }) => item === undefined || recoveryPoint === undefined, 'expects an item or a recovery point, not both');
+
+/** Proves everything now, or all of an item, or one recovery point. 202 with the job's address. */
+const postScrub = ({ deps }: Services): HttpHandler => async (request, context) => {
+  const parsed = bodySchema.safeParse(await readJson(request));
+  if (!parsed.success) {
+    const fields = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`);
+    throw new HoldfastError('REQUEST_INVALID', `The body is wrong: ${fields.join('; ')}`, { data: { fields } });
+  }
+  const scope = await scopeOf(await deps.vault(), parsed.data);
+  const client = df.getClient(context);
+  // Two that are asked for within a millisecond are two jobs.
+  for (let ms = deps.nowMs(); ; ms++) {
+    const id = scrubInstanceId(formatStamp(ms));
+    if (await findStatus(client, id)) continue;
+    await client.startNew(SCRUBS.scrub, { instanceId: id, input: { scope, sinceMs: ms } satisfies ScrubJobInput });
+    const location = `/api/vault/scrubs/${id}`;
+    return json({ id, scope, state: 'queued', location }, { status: 202, headers: { location } });
+  }
+};
+
+async function scopeOf(vault: VaultAccess, { item, recoveryPoint }: z.infer<typeof bodySchema>): Promise<ScrubScope> {
+  if (recoveryPoint !== undefined) {
+    await loadRecoveryPoint(vault, recoveryPoint, { deleted: true }).catch((error: unknown) => {
+      // A manifest that is damaged is there, and the scrub says so.
+      if (!(error instanceof HoldfastError) || error.code !== 'DOCUMENT_DAMAGED') throw error;
+    });
+    return { kind: 'recovery-point', id: recoveryPoint };
+  }
+  if (item === undefined) return { kind: 'all' };
+  const itemId = ITEM_ID.test(item) ? await itemIdOf(vault, item) : item;
+  await requireItem(vault, itemId);
+  return { kind: 'item', itemId };
+}
+
+const notFound = (id: string): HoldfastError => new HoldfastError('JOB_NOT_FOUND', `There is no scrub "${id.slice(0, 120)}"`);
+
+const getScrub: HttpHandler = async (request, context) => {
+  const id = request.params.id ?? '';
+  const status = isScrubInstanceId(id) ? await findStatus(df.getClient(context), id) : undefined;
+  if (!status) throw notFound(id);
+  const result = (status.runtimeStatus === 'Completed' ? status.output : null) as unknown as ScrubJobResult | null;
+  const progress = result ?? status.customStatus as ScrubProgress | null;
+  const input = status.input as unknown as ScrubJobInput | null;
+  const state = result ? (result.error ? 'failed' : 'succeeded') : status.runtimeStatus === 'Terminated' ? 'cancelled' : isActive(status) ? 'running' : 'failed';
+  return json({ id, scope: input?.scope ?? null, state, percent: percentOf(state, progress), ok: result && !result.error ? result.damaged.length === 0 : null, ...(progress ?? {}) });
+};
+
+function percentOf(state: string, progress: ScrubProgress | null): number {
+  if (state === 'succeeded') return 100;
+  if (!progress || progress.items === 0) return 0;
+  const ofItems = progress.itemsDone / progress.items;
+  const ofBytes = progress.budgetBytes ? progress.storedBytes / progress.budgetBytes : 0;
+  return Math.min(99, Math.floor(100 * Math.max(ofItems, ofBytes)));
+}
+
+/** Stops a scrub. What its steps have read stays proved; a step that runs is finished and writes down what it read. */
+const cancelScrub: HttpHandler = async (request, context) => {
+  const client = df.getClient(context);
+  const id = request.params.id ?? '';
+  const status = isScrubInstanceId(id) ? await findStatus(client, id) : undefined;
+  if (!status) throw notFound(id);
+  if (!isActive(status)) throw new HoldfastError('REQUEST_INVALID', `The scrub ${id} has ended already: it is ${status.runtimeStatus}`);
+  await client.terminate(id, 'cancelled by a person');
+  return json({ id, state: 'cancelling' }, { status: 202, headers: { location: `/api/vault/scrubs/${id}` } });
+};
+
+/** What is known of the vault: when each item was last proved, and the ledger of damage. `proved` is said only where everything was. */
+const getHealth = ({ deps }: Services): HttpHandler => async () => {
+  const vault = await deps.vault();
+  const items = (await listItems(vault)).map(({ itemId, name, latest, damaged, proved }) => ({ id: itemId, name, latest: latest?.id ?? null, unreadable: damaged, proved }));
+  const ledger = await listDamage(vault);
+  const isDamaged = items.some(({ proved, unreadable }) => unreadable > 0 || proved?.ok === false);
+  return json({
+    state: isDamaged ? 'damaged' : items.every(({ proved }) => proved !== null) && items.length > 0 ? 'proved' : 'unproved',
+    items, damagedPacks: ledger.length, damage: ledger.slice(0, MAX_LISTED_DAMAGE).map(({ pack, code, message, foundAt, foundBy, recoveryPoints }) => ({ pack, code, message, foundAt, foundBy, recoveryPoints })),
+  });
+};
