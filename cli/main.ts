@@ -14,6 +14,7 @@ import type { ListOptions } from './list';
 import type { LockCommandOptions } from './lock';
 import { Output } from './output';
 import type { RestoreOptions } from './restore';
+import { addRemoteRestoreOptions } from './restore-options';
 import { addRetentionCommands } from './retention-grammar';
 import type { Run } from './run';
 import type { ScrubOptions } from './scrub';
@@ -116,14 +117,14 @@ function addLists(program: Command, run: Run): void {
 }
 
 function addRestore(program: Command, run: Run): void {
-  program.command('restore').description('write a disk back as a raw image, byte for byte')
+  addRemoteRestoreOptions(program.command('restore').description('write a disk back as a raw image, byte for byte, or have the app restore into Azure')
     .argument('<recovery-point>', 'its id, or latest')
-    .requiredOption('--to <file>', 'the image to write')
+    .option('--to <file>', 'the image to write')
     .option('--item <name>', 'the item that latest is of')
     .option('--disk <disk>', 'which disk, by name or lun')
     .option('--force', 'replace the file when it exists')
-    .option('--differential', 'write only where the existing file differs')
-    .option('--threads <n>', 'worker threads; 0 works without', threadCount)
+    .option('--differential', 'write only where the existing file, or page blob, differs')
+    .option('--threads <n>', 'worker threads; 0 works without', threadCount))
     .action((point: string, _options: unknown, command: Command) => run<RestoreOptions>(command, async (options, out) => (await import('./restore.js')).runRestore(point, options, out)));
   program.command('export').description('write a disk as a raw image or a fixed VHD, into a file or to stdout, or all disks as a tar archive')
     .argument('<recovery-point>', 'its id, or latest')

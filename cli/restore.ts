@@ -3,16 +3,16 @@ import { findDisk, resolveRecoveryPoint } from '../vault/catalog';
 import { prepareLanes } from '../vault/lanes';
 import { diskTree } from '../vault/manifest';
 import { proveRestorable } from '../vault/restore-plan';
-import type { CommonOptions } from './command-options';
 import { interruptible } from './interrupt';
 import { withVault } from './open-vault';
 import type { Output } from './output';
 import { patchImage } from './patch-image';
+import { isRemote, type RemoteRestoreOptions, runRemoteRestore } from './restore-remote';
 import { showBytes, showRate, showSeconds } from './sizes';
 import { writeImage } from './write-image';
 
-export interface RestoreOptions extends CommonOptions {
-  readonly to: string;
+export interface RestoreOptions extends RemoteRestoreOptions {
+  readonly to?: string;
   readonly item?: string;
   readonly disk?: string;
   readonly force?: boolean;
@@ -22,6 +22,13 @@ export interface RestoreOptions extends CommonOptions {
 
 /** Writes a disk of a recovery point back as a raw image, byte for byte, with every chunk of it proved. */
 export async function runRestore(recoveryPoint: string, options: RestoreOptions, out: Output): Promise<number> {
+  const { to } = options;
+  if (isRemote(options)) {
+    if (to !== undefined) throw new HoldfastError('USAGE', 'A restore goes to a file (--to) or into Azure, not to both');
+    return runRemoteRestore(recoveryPoint, options, out);
+  }
+  if (to === undefined) throw new HoldfastError('USAGE', 'Say where it goes: --to FILE, or into Azure with --to-disk, --to-vm, --in-place or --to-blob');
+  if (options.dryRun) throw new HoldfastError('USAGE', '--dry-run belongs to a restore into Azure');
   if (options.differential && options.force) throw new HoldfastError('USAGE', '--force replaces the file and --differential keeps what is right of it: give one of them');
   const startedMs = Date.now();
   prepareLanes(options.threads);
@@ -30,22 +37,22 @@ export async function runRestore(recoveryPoint: string, options: RestoreOptions,
     const wanted = findDisk(found.manifest, options.disk);
     const tree = diskTree(wanted);
     await proveRestorable(opened.vault, found.manifest, [wanted], signal);
-    const request = { tree, target: options.to, threads: options.threads, label: `restore of ${wanted.name}`, quiet: out.quiet, signal };
+    const request = { tree, target: to, threads: options.threads, label: `restore of ${wanted.name}`, quiet: out.quiet, signal };
     const done = options.differential ? await patchImage(opened, request) : await writeImage(opened, { ...request, force: options.force ?? false, footer: null });
     return { manifest: found.manifest, disk: wanted, written: done };
   }));
   const seconds = (Date.now() - startedMs) / 1000;
-  const report = { recoveryPoint: manifest.id, createdAt: manifest.createdAt, disk: disk.name, lun: disk.lun, file: options.to, sizeBytes: disk.sizeBytes };
+  const report = { recoveryPoint: manifest.id, createdAt: manifest.createdAt, disk: disk.name, lun: disk.lun, file: to, sizeBytes: disk.sizeBytes };
   if ('writtenBytes' in written) {
     out.result({ ...report, differential: true, ...written, seconds }, () => [
-      `Restored ${disk.name} of ${manifest.id} to ${options.to}${written.resumed ? ', going on with what an earlier restore left' : ''}`,
+      `Restored ${disk.name} of ${manifest.id} to ${to}${written.resumed ? ', going on with what an earlier restore left' : ''}`,
       `  ${showBytes(written.comparedBytes)} compared, of it ${showBytes(written.writtenBytes)} were different and written; ${showSeconds(seconds)}, ${showRate(written.comparedBytes, seconds)}`,
     ]);
     return 0;
   }
   const { plainBytes: dataBytes, chunks } = written;
   out.result({ ...report, dataBytes, chunks, seconds }, () => [
-    `Restored ${disk.name} of ${manifest.id} to ${options.to}`,
+    `Restored ${disk.name} of ${manifest.id} to ${to}`,
     `  ${showBytes(disk.sizeBytes)}, of it ${showBytes(dataBytes)} data in ${chunks} chunks, every one proved; ${showSeconds(seconds)}, ${showRate(dataBytes, seconds)}`,
   ]);
   return 0;

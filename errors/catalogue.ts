@@ -171,6 +171,7 @@ export const catalogue = {
   HOST_STOPPED: entry('The host is not running', 'Start it before using it.', 503),
   PORT_IN_USE: entry('The port is taken by another program', 'Stop the other program, or choose another port with `--port`.', 409, 6),
   // The command line
+  APP_UNREACHABLE: entry('The app cannot be reached', 'Check the address and that the app runs (`npm start` on one machine); set HOLDFAST_APP_KEY where it asks for a key.', 503),
   USAGE: entry('The command line is not understood', '`holdfast help` lists the commands, `holdfast help COMMAND` how one is used.', 400, 2),
   VAULT_NOT_NAMED: entry('No vault was named', 'Give --vault ADDRESS or set HOLDFAST_VAULT: a folder, or the address of a blob container.', 400, 2),
   KEY_EXISTS: entry('There is a file where the new key was to go', 'Name another place with --key; a file that may be another vault\'s key is never overwritten.', 409, 2),
