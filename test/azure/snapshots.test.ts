@@ -45,7 +45,8 @@ describe('snapshots of disks', () => {
   it('names the quota that is reached', async () => {
     for (const [status, code, message] of [[409, 'QuotaExceeded', 'x'], [403, 'SnapshotCountExceeded', 'x'], [409, 'OperationNotAllowed', 'Operation could not be completed as it results in exceeding approved quota']] as const) {
       arm.on(`PUT ${id}`, refusal(status, code, message));
-      await assert.rejects(arm.cloud.startSnapshot(request), (error) => isHoldfastError(error, 'CLOUD_QUOTA') && error.data['serviceCode'] === code, code);
+      const wanted = code === 'SnapshotCountExceeded' ? 'SNAPSHOT_LIMIT' : 'CLOUD_QUOTA';
+      await assert.rejects(arm.cloud.startSnapshot(request), (error) => isHoldfastError(error, wanted) && error.data['serviceCode'] === code, code);
     }
   });
 
