@@ -15,7 +15,7 @@ export interface ReconcileRestoresResult {
 }
 
 /** Finds the restores whose orchestration is gone and that were not brought to their end (fault 35); what they made is then removed, or released. */
-export const createReconcileRestores = (deps: ActivityDeps, ownerState: (restoreId: string) => Promise<OwnerState>) => activity(async (_input: object): Promise<ReconcileRestoresResult> => {
+export const createReconcileRestores = (deps: ActivityDeps, ownerState: (restoreId: string) => Promise<OwnerState>) => activity<object, ReconcileRestoresResult>(async () => {
   const vault = await deps.vault();
   const lost: string[] = [];
   let alive = 0;
