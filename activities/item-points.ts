@@ -15,7 +15,7 @@ export interface ItemPoints {
 /** The live recovery points of an item. What is known of their quality is read from the vault unless it is given. */
 export async function itemPoints(vault: VaultAccess, itemId: string, qualities?: Qualities): Promise<ItemPoints> {
   const list = await listRecoveryPoints(vault, itemId);
-  return pointsOf(list, qualities ?? await pointQualities(vault, itemId));
+  return pointsOf(list, qualities ?? await pointQualities(vault, itemId, new Set(list.points.map(({ manifest }) => manifest.id))));
 }
 
 const pointsOf = ({ points, damaged }: RecoveryPointList, qualities: Qualities): ItemPoints => ({

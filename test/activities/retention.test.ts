@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { deletePoint } from '../../activities/delete-point';
 import { compareRetention, requireConfirmedChange } from '../../activities/policy-change';
+import { itemPoints } from '../../activities/item-points';
 import { savePolicy } from '../../activities/policy-store';
 import { executeRetention, type ItemRetentionPlan, planRetention, policiesInForce } from '../../activities/retention';
 import type { ErrorCode } from '../../errors/catalogue';
@@ -154,6 +155,12 @@ describe('retention of a vault', () => {
       await deletePoint(vault, ids[0] as string, decider());
       await deletePoint(vault, ids[1] as string, decider());
     }, code('LAST_RECOVERY_POINT'));
+    const [, , third = ''] = ids;
+    await prove(2, 'whole', nowMs + 1000);
+    await prove(3, 'whole', nowMs + 1000);
+    await deletePoint(vault, ids[3] as string, decider());
+    await deletePoint(vault, third, decider());
+    assert.equal((await itemPoints(vault, 'web')).points.find(({ id }) => id === ids[1])?.quality, 'good', 'proofs of those in the bin hide no older one that is still there');
     await prove(4, 'whole', nowMs + 1000);
     assert.deepEqual((await plan()).lastGood, [ids[4]]);
   });
