@@ -23,6 +23,8 @@ export interface ActivityDeps {
   };
   /** For how long ahead everything that a recovery point needs is held under the vault's WORM policy, in milliseconds; undefined where it is not. */
   readonly lockKeepMs?: number | undefined;
+  /** Tells this app from others that use the same vault; the same after its task hub was wiped. */
+  readonly appName: string;
   readonly nowMs: () => number;
   readonly log: (message: string, fields?: Readonly<Record<string, string | number | boolean | null>>) => void;
 }

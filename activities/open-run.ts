@@ -17,7 +17,7 @@ export const createOpenRun = (deps: ActivityDeps, isOwnerGone: (owner: string) =
   const nowMs = deps.nowMs();
   const hours = input.policy === null ? DEFAULT_RUN_HOURS : (await loadPolicy(vault.store, input.policy))?.document.maxRunHours ?? DEFAULT_RUN_HOURS;
   const run = await openRun(vault, {
-    itemId: input.itemId, stamp: input.stamp, slot: input.slot, owner: input.owner, policy: input.policy, nowMs, maxRunMs: hours * 3_600_000, isOwnerGone,
+    itemId: input.itemId, stamp: input.stamp, slot: input.slot, owner: input.owner, app: deps.appName, policy: input.policy, nowMs, maxRunMs: hours * 3_600_000, isOwnerGone,
   });
   const end = await runEnd(vault, run);
   const opened = { sequence: run.sequence, deadlineMs: await runDeadlineMs(vault, run) };

@@ -2,11 +2,12 @@ import { findDocument } from '../vault/documents';
 import type { VaultAccess } from '../vault/tree';
 import type { ActivityDeps } from './deps';
 import { activity } from './outcome';
-import { type OwnerState, UNKNOWN_OWNER_MS } from './reconcile';
+import type { OwnerState } from './reconcile';
 import { requestSchema, restorePlanSchema, restoreRecords } from './restore-records';
 
 /** Restores of one call: what is not closed by it is found by the next. */
 const MAX_LOST = 50;
+const UNPLANNED_MS = 24 * 3_600_000;
 
 export interface ReconcileRestoresResult {
   readonly alive: number;
@@ -23,11 +24,17 @@ export const createReconcileRestores = (deps: ActivityDeps, ownerState: (restore
     const request = await findDocument(vault, restoreRecords.request({ restoreId }), requestSchema);
     if (!request) continue;
     const state = await ownerState(restoreId);
-    if (state === 'active' || (state === 'unknown' && deps.nowMs() - Date.parse(request.requestedAt) <= UNKNOWN_OWNER_MS)) alive++;
+    if (state === 'active' || (state === 'unknown' && deps.nowMs() <= await timeIsOverMs(vault, restoreId, request.requestedAt))) alive++;
     else if (lost.length < MAX_LOST) lost.push(restoreId);
   }
   return { alive, lost };
 });
+
+/** One that is not known here may be another app's: it has until its own deadline, or a day where it was not even planned. */
+async function timeIsOverMs(vault: VaultAccess, restoreId: string, requestedAt: string): Promise<number> {
+  const plan = await findDocument(vault, restoreRecords.plan({ restoreId }), restorePlanSchema);
+  return plan ? Date.parse(plan.deadline) : Date.parse(requestedAt) + UNPLANNED_MS;
+}
 
 /** Ids of restores that have made something, or may have, and have no end. */
 async function openRestores(vault: VaultAccess): Promise<string[]> {

@@ -1,6 +1,6 @@
 import { itemIdOfResource } from '../policy/item-id';
 import { itemIds } from '../vault/items';
-import { closeLostRun } from '../vault/run';
+import { closeLostRun, type RunOpen } from '../vault/run';
 import type { ActivityDeps } from './deps';
 import { activity } from './outcome';
 
@@ -25,7 +25,7 @@ export interface ReconcileResult {
 
 /**
  * Closes the runs of one page of items whose orchestration is gone, whatever became of it (fault 35): what is sealed is committed, anything else
- * given up; their snapshots are released by the orchestration. A run whose owner is not of this app is left alone until its time is over.
+ * given up; their snapshots are released by the orchestration. A run of another app, or of the command line, is left alone until its time is over.
  */
 export const createReconcile = (deps: ActivityDeps, ownerState: (owner: string) => Promise<OwnerState>) => activity(async ({ after }: ReconcileInput): Promise<ReconcileResult> => {
   const vault = await deps.vault();
@@ -36,9 +36,10 @@ export const createReconcile = (deps: ActivityDeps, ownerState: (owner: string) 
   const rest = [...all].sort().filter((itemId) => after === null || itemId > after);
   const page = rest.slice(0, PAGE);
   const result = { checked: page.length, alive: 0, committed: 0, abandoned: 0, closed: [] as ReconcileResult['closed'][number][] };
-  const isGone = async (owner: string, startedAtMs: number): Promise<boolean> => {
+  const isGone = async ({ owner, app, startedAt }: RunOpen): Promise<boolean> => {
     const state = await ownerState(owner);
-    return state === 'ended' || (state === 'unknown' && deps.nowMs() - startedAtMs > UNKNOWN_OWNER_MS);
+    // Another app's orchestrations are not known here, and yet at work.
+    return state === 'ended' || (state === 'unknown' && app === deps.appName && deps.nowMs() - Date.parse(startedAt) > UNKNOWN_OWNER_MS);
   };
   for (const itemId of page) {
     const closed = await closeLostRun(vault, itemId, isGone, deps.nowMs());

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import path from 'node:path';
 import { createCredential } from '../azure/credential';
 import { createCloud, createRestoreCloud } from '../azure/compute/cloud';
@@ -41,6 +42,7 @@ export function compose(env: NodeJS.ProcessEnv): Services {
       openPageTarget,
       transfer: { factory: path.join(__dirname, '..', 'azure', 'transfer-factory.js'), store: { ...spec }, threads: settings.transferThreads },
       lockKeepMs: settings.lockDays === undefined ? undefined : settings.lockDays * 86_400_000,
+      appName: env.WEBSITE_SITE_NAME ?? hostname(),
       nowMs: () => Date.now(),
       log: (message, fields) => console.warn(JSON.stringify({ message, ...fields })),
     },

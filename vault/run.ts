@@ -7,7 +7,7 @@ import type { VaultAccess } from './tree';
 
 const openSchema = z.object({
   version: z.literal(1), itemId: z.string(), sequence: z.int(), stamp: z.string(), slot: z.string().nullable(),
-  owner: z.string(), policy: z.string().nullable(), startedAt: z.string(), deadline: z.string(),
+  owner: z.string(), app: z.string().nullish(), policy: z.string().nullable(), startedAt: z.string(), deadline: z.string(),
 });
 export type RunOpen = z.infer<typeof openSchema>;
 
@@ -34,6 +34,8 @@ export interface OpenRunRequest {
   readonly slot: string | null;
   /** Who runs it: the same owner asking again gets the same run. */
   readonly owner: string;
+  /** The name of the app that runs it, if one does. */
+  readonly app?: string;
   readonly policy: string | null;
   readonly nowMs: number;
   /** After this the run may be given up by a successor. */
@@ -71,7 +73,7 @@ export async function openRun(vault: VaultAccess, request: OpenRunRequest): Prom
     }
     const sequence = (last?.sequence ?? 0) + 1;
     const open: RunOpen = {
-      version: 1, itemId, sequence, stamp, slot: request.slot, owner: request.owner, policy: request.policy,
+      version: 1, itemId, sequence, stamp, slot: request.slot, owner: request.owner, ...(request.app === undefined ? {} : { app: request.app }), policy: request.policy,
       startedAt: new Date(request.nowMs).toISOString(), deadline: new Date(request.nowMs + request.maxRunMs).toISOString(),
     };
     if (await createDocument(vault, `${runFolder(itemId, sequence)}/open`, open) === 'created') return { itemId, sequence, stamp };
@@ -85,12 +87,12 @@ const slotTaken = (itemId: string, stamp: string, how: string): HoldfastError =>
  * Brings an item's last run to its end when its time is over or its owner is gone: what is sealed is committed, anything else given up. 'alive' when it
  * may still be at work, 'none' when there is nothing to close.
  */
-export async function closeLostRun(vault: VaultAccess, itemId: string, isOwnerGone: (owner: string, startedAtMs: number) => Promise<boolean>, nowMs: number): Promise<{ state: 'none' | 'alive' } | { state: 'closed'; run: RunRef; outcome: 'committed' | 'abandoned' }> {
+export async function closeLostRun(vault: VaultAccess, itemId: string, isOwnerGone: (open: RunOpen) => Promise<boolean>, nowMs: number): Promise<{ state: 'none' | 'alive' } | { state: 'closed'; run: RunRef; outcome: 'committed' | 'abandoned' }> {
   const last = await lastRun(vault, itemId);
   if (!last || last.ended) return { state: 'none' };
   const open = await readOpen(vault, itemId, last.sequence);
   try {
-    await settle(vault, open, { nowMs, isOwnerGone: (owner) => isOwnerGone(owner, Date.parse(open.startedAt)) });
+    await settle(vault, open, { nowMs, isOwnerGone: () => isOwnerGone(open) });
   } catch (error) {
     if (isHoldfastError(error, 'RUN_IN_PROGRESS')) return { state: 'alive' };
     throw error;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { RECONCILE_INSTANCE_ID } from '../../orchestrations/names';
+import { backupInstanceId, RECONCILE_INSTANCE_ID } from '../../orchestrations/names';
 import type { ReconcileJobResult } from '../../orchestrations/reconcile';
 import type { SweepJobResult } from '../../orchestrations/sweep';
 import { closeLostRun, openRun } from '../../vault/run';
@@ -291,12 +291,17 @@ describe('the reconciler', () => {
     await assertLeft(home, ['three-disk', 'two-disk']);
   });
 
-  it('leaves a run of the command line alone until its time is over', async () => {
+  it('leaves a run of the command line, or of another app on the same vault, alone until its time is over', async () => {
     home = await startHome(twoDisks, { schedulerCron: '0 0 0 1 1 *' });
     const itemId = ((await home.json('/api/items')).body as { id: string }[])[0]?.id ?? '';
     await openRun(home.vault, { itemId, stamp: '20261123T100000Z', slot: null, owner: 'cli:host:1234', policy: null, nowMs: home.clock.now(), maxRunMs: 2 * HOUR_MS });
     assert.equal((await reconcile(home)).alive, 1);
     await later(home, 3);
+    assert.equal((await reconcile(home)).abandoned, 1);
+    await openRun(home.vault, { itemId, stamp: '20261123T110000Z', slot: null, owner: backupInstanceId(itemId, '20261123T110000Z'), app: 'another', policy: null, nowMs: home.clock.now(), maxRunMs: 2 * HOUR_MS });
+    await later(home, 1);
+    assert.equal((await reconcile(home)).alive, 1, 'its orchestration is in another task hub');
+    await later(home, 2);
     assert.equal((await reconcile(home)).abandoned, 1);
   });
 });

@@ -114,6 +114,7 @@ export async function startHome(fill: (disksFolder: string) => Promise<void>, op
       openPageTarget,
       transfer: { factory: path.join(__dirname, 'home-transfer-factory.js'), store: { home: temp.path }, threads: 0 },
       lockKeepMs: options.lockKeepMs,
+      appName: 'home',
       nowMs: () => clock.now(),
       log: (message, fields) => logs.push(JSON.stringify({ message, ...fields })),
     },
