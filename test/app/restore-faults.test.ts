@@ -137,6 +137,21 @@ describe('a restore when things go wrong', () => {
     await assertLeft(home, []);
   });
 
+  it('20: a machine that is deleted while its disks are restored fails the exchange with that cause, and the new disks go', async () => {
+    const point = await start();
+    const hold = createHold();
+    store.plan({ operation: 'create', matching: /^restores\/gone\/d1\/done$/, fault: { kind: 'hold', hold } });
+    const id = await startRestore(home, point, { id: 'gone', target: { kind: 'in-place' } });
+    const finished = home.host.waitFor(id, { until: 'finished' });
+    await hold.reached;
+    home.standIn.faults.add({ kind: 'deleteVm', vm: 'web01' });
+    hold.release();
+    await finished;
+    const job = await restoreJob(home, id);
+    assert.deepEqual([job.state, job.error?.code, job.left], ['failed', 'CLOUD_NOT_FOUND', []]);
+    await assertLeft(home, []);
+  });
+
   it('I6: data where the recovery point has zeros fails the restore, and the disk goes', async () => {
     home = await startHome((folder) => addVm(folder, 'web01', { os: halfDisk(2, 1), data: 130 * MiB }), { wrapStore: (plain) => (store = createFaultStore(plain)) });
     await writeDisk(home, 'web01', 'data', noise(4096, 3), 4096);

@@ -90,6 +90,11 @@ describe('a restore to a machine', () => {
     for (const name of ['web01_os', 'web01_data']) assert.equal((await home.deps.restoreCloud.getDisk(diskIdOf(home, name)))?.managedBy, null, `${name} is kept, attached to nothing`);
     await assertLeft(home, ['web01_data-back', 'web01_os-back']);
 
+    // The next backup sees other disks in the old places (fault 22), and is right.
+    const next = await backedUp(home);
+    assert.notEqual(next, point);
+    assert.ok((await home.restore(next, 'web01_os-back')).subarray(0, images[0].length).equals(images[0]));
+
     const again = await restoreAndWait(home, point, { id: 'third', target: { kind: 'in-place', disks: ['0'], keepOldDisks: false } });
     assert.equal(again.state, 'succeeded', JSON.stringify(again));
     await assertLeft(home, ['web01_data-third', 'web01_os-back']);
