@@ -1,5 +1,4 @@
 import type { OrchestrationContext, Task, TimerTask } from 'durable-functions';
-import { RetryOptions } from 'durable-functions';
 import { isBug, isTransient, type Outcome, reportOfFailedTask } from '../activities/outcome';
 import { type ErrorReport, HoldfastError } from '../errors/holdfast-error';
 import { STEP_RACE_MS } from './limits';
@@ -106,13 +105,6 @@ export function* persist<T>(context: OrchestrationContext, name: string, input: 
     yield* wait(context, pauseMs);
     waitedMs += pauseMs;
   }
-}
-
-/** An activity that the host itself repeats. Not for `batches` with a limit in time: see `steps`. */
-export function activityTask(context: OrchestrationContext, name: string, input: object): Task {
-  const options = new RetryOptions(FIRST_RETRY_MS, MAX_ATTEMPTS);
-  options.backoffCoefficient = 2;
-  return context.df.callActivityWithRetry(name, options, input);
 }
 
 /** Waits in durable time. The clock is copied: the context's is shared and mutable. */

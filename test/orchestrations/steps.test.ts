@@ -9,7 +9,7 @@ import { HoldfastError } from '../../errors/holdfast-error';
 import { VirtualClock } from '../../local/host/clock';
 import { createHost, type EmbeddedHost } from '../../local/host/host';
 import { parallelism, STEP_LIMIT_MS, STEP_RACE_MS } from '../../orchestrations/limits';
-import { activityTask, batches, firstFailure, once, persist, step, steps } from '../../orchestrations/steps';
+import { batches, firstFailure, once, persist, step, steps } from '../../orchestrations/steps';
 
 const ok = <T>(value: T): Outcome<T> => ({ ok: true, value });
 
@@ -35,7 +35,7 @@ describe('steps of an orchestration', () => {
     let most = 0;
     const output = await run(function* (context) {
       let done = 0;
-      const outcomes = yield* batches<number>(context, [5, 4, 3, 2, 1, 0, 6].map((n) => () => activityTask(context, 'work', { n })), 3, () => { done++; });
+      const outcomes = yield* batches<number>(context, [5, 4, 3, 2, 1, 0, 6].map((n) => () => context.df.callActivity('work', { n })), 3, () => { done++; });
       if (!context.df.isReplaying) progress.push(done);
       return outcomes;
     }, { work: async (n) => {
@@ -54,7 +54,7 @@ describe('steps of an orchestration', () => {
   it('batches start nothing after a batch with a failure, and keep the outcomes of its siblings', async () => {
     const calls: number[] = [];
     const output = await run(function* (context) {
-      const outcomes = yield* batches<number>(context, [0, 1, 2, 3].map((n) => () => activityTask(context, 'work', { n })), 2);
+      const outcomes = yield* batches<number>(context, [0, 1, 2, 3].map((n) => () => context.df.callActivity('work', { n })), 2);
       return { outcomes, failure: firstFailure(outcomes)?.code };
     }, { work: (n) => { calls.push(n); return n === 0 ? { ok: false, error: new HoldfastError('STORE_FULL', 'full').toJSON() } : ok(n); } });
     assert.deepEqual([...calls].sort(), [0, 1]);
