@@ -20,9 +20,10 @@ export const canAsk = (): boolean => process.stdin.isTTY && process.stderr.isTTY
 /** Asks on the terminal, without echo. Throws PASSPHRASE_NOT_GIVEN where there is no terminal, CANCELLED after Ctrl-C. */
 export async function askPassphrase(question: string): Promise<string> {
   if (!canAsk()) throw new HoldfastError('PASSPHRASE_NOT_GIVEN', 'There is no terminal to ask for the passphrase');
-  process.stderr.write(`${question}: `);
+  // Before the question is seen: what is typed or pasted right after it must not be echoed either.
   process.stdin.setRawMode(true);
   process.stdin.setEncoding('utf8');
+  process.stderr.write(`${question}: `);
   try {
     return await readLine(process.stdin);
   } finally {

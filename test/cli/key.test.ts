@@ -64,6 +64,12 @@ describe('holdfast key', () => {
     await writeFile(home.file('words'), `${words}\r\n`);
     await home.json(['restore', 'latest', '--to', home.file('back.img'), '--passphrase-file', home.file('words')]);
     await home.assertSame('back.img', disk);
+    for (const path of await home.objects('')) assert.ok(!(await readFile(path, 'latin1')).includes(words), 'the passphrase is not in the vault');
+  });
+
+  it('fault 37: a passphrase that is wrong, weak, missing or named twice makes and opens nothing, and is never repeated', async () => {
+    await home.json(['init', '--passphrase'], { HOLDFAST_PASSPHRASE: words });
+    await writeFile(home.file('words'), words);
     await home.fails(['list'], 'KEY_NOT_FOUND', 5);
     await home.fails(['list'], 'KEY_REFUSED', 5, { HOLDFAST_PASSPHRASE: 'something else entirely' });
     await home.fails(['list', '--passphrase'], 'PASSPHRASE_NOT_GIVEN', 5);
@@ -71,7 +77,6 @@ describe('holdfast key', () => {
     await home.fails(['list', '--passphrase-file', home.file('words'), '--key', home.file('x')], 'USAGE', 2);
     const weak = await home.fails(['init', '--vault', home.file('weak'), '--passphrase'], 'PASSPHRASE_WEAK', 2, { HOLDFAST_PASSPHRASE: 'hunter2' });
     assert.ok(!weak.stderr.includes('hunter2'));
-    for (const path of await home.objects('')) assert.ok(!(await readFile(path, 'latin1')).includes(words), 'the passphrase is not in the vault');
   });
 
   it('rotates: the new key is proved, the old one goes only when told to', async () => {
