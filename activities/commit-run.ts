@@ -27,7 +27,13 @@ export const createCommitRun = (deps: ActivityDeps) => activity(async (input: Co
 });
 
 const resultOf = (manifest: Manifest): CommitRunResult =>
-  ({ recoveryPoint: manifest.id, consistency: manifest.consistency, stats: manifest.stats, warnings: manifest.warnings });
+  ({ recoveryPoint: manifest.id, consistency: manifest.consistency, stats: manifest.stats, warnings: manifest.warnings, audit: auditOf(manifest) });
+
+/** The audits of all disks together: places that were compared, and places where the first pass over a disk had missed something. */
+function auditOf({ disks }: Manifest): CommitRunResult['audit'] {
+  const sum = (key: string): number => disks.reduce((total, { source }) => total + (typeof source[key] === 'number' ? source[key] : 0), 0);
+  return { samples: sum('auditSamples'), mismatches: sum('auditMismatches') };
+}
 
 async function buildManifest(vault: VaultAccess, input: CommitRunInput): Promise<Manifest> {
   const plan = await recall(vault, records.plan(input), planSchema);
@@ -41,7 +47,8 @@ async function buildManifest(vault: VaultAccess, input: CommitRunInput): Promise
     const disk = { ...input, disk: planned.disk, pass };
     const done = await recall(vault, records.diskDone(disk), diskDoneSchema);
     const audit = await findDocument(vault, records.audit(disk), auditSchema);
-    if ((audit?.mismatches ?? 0) > 0) throw new HoldfastError('INTERNAL', `Disk ${planned.name} failed its audit and was not compared`);
+    const first = await findDocument(vault, records.audit({ ...disk, pass: 0 }), auditSchema);
+    if ((audit?.mismatches ?? 0) > 0) throw new HoldfastError('INTERNAL', `Disk ${planned.name} failed its audit although all of it was read`);
     const made = snapshot.disks.find((candidate) => candidate.disk === planned.disk);
     const diskPlan = await recall(vault, records.diskPlan(disk), diskPlanSchema);
     for (const { id } of diskPlan.champions) champions.add(id);
@@ -51,7 +58,7 @@ async function buildManifest(vault: VaultAccess, input: CommitRunInput): Promise
       root: done.root, tree: treeHistory(placeOf(disk, diskPlan), done.records), mode: done.mode, stats: done.stats, ...(diskPlan.lenders.length > 0 ? { lenders: diskPlan.lenders } : {}),
       source: {
         kind: made?.handle.kind ?? null, snapshotId: made?.handle.id ?? null, familyId: made?.familyId ?? null, uniqueId: planned.uniqueId, diskId: planned.id,
-        sku: planned.sku, caching: planned.caching, hyperVGeneration: planned.hyperVGeneration, auditSamples: audit?.samples ?? 0, modeBecause: diskPlan.why, keepBase: plan.keepBase, made: plan.makes,
+        sku: planned.sku, caching: planned.caching, hyperVGeneration: planned.hyperVGeneration, auditSamples: audit?.samples ?? 0, auditMismatches: first?.mismatches ?? 0, auditSeed: audit?.seed ?? null, modeBecause: diskPlan.why, keepBase: plan.keepBase, made: plan.makes,
       },
     });
   }

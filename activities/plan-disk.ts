@@ -4,6 +4,7 @@ import { chooseChampions } from '../vault/champions';
 import { MAX_DISK_BYTES, REGION_BYTES } from '../vault/format';
 import { HoldfastError } from '../errors/holdfast-error';
 import { damagedPacks, recordDamage } from '../vault/damage-ledger';
+import { findDocument } from '../vault/documents';
 import { diskTree, findManifest, type ManifestDisk, parseRecoveryPointId } from '../vault/manifest';
 import { type ParentSurvey, surveyParent } from '../vault/parent-survey';
 import type { VaultAccess } from '../vault/tree';
@@ -13,7 +14,7 @@ import type { ActivityDeps } from './deps';
 import { ACCESS_SECONDS, openRanges } from './disk-access';
 import { activity } from './outcome';
 import type { DiskInput, PlanDiskResult } from './types';
-import { assertRunOpen, type DiskPlan, diskPlanSchema, planSchema, recall, records, remember, type RunSnapshot, snapshotSchema } from './work';
+import { assertRunOpen, auditSchema, type DiskPlan, diskPlanSchema, planSchema, recall, records, remember, type RunSnapshot, snapshotSchema } from './work';
 
 /** Step 4a: how a disk is backed up, and which of its regions have to be looked at. */
 export const createPlanDisk = (deps: ActivityDeps) => activity(async (input: DiskInput): Promise<PlanDiskResult> => {
@@ -42,10 +43,11 @@ async function planDisk(deps: ActivityDeps, vault: VaultAccess, input: DiskInput
   const survey = await lookOver(deps, vault, input, before);
   const parent = survey.usable ? before : undefined;
   const noParent = before ? TREE_DAMAGED : 'there is no recovery point of this disk yet';
+  const readAll = input.pass > 0 && ((await findDocument(vault, records.audit({ ...input, pass: 0 }), auditSchema))?.mismatches ?? 0) > 0;
   const base = parent ? await usableBase(deps.cloud, planned.uniqueId, disk, sizeBytes, parent, input.pass) : { handle: null, why: noParent };
   const mode = base.handle ? 'incremental' : parent ? 'compared' : 'full';
   const common = {
-    version: 1 as const, sizeBytes, handle: disk.handle, avoid: [...survey.avoid], forward: [...survey.forward], lenders: parent?.lenders ?? [],
+    version: 1 as const, sizeBytes, handle: disk.handle, readAll, avoid: [...survey.avoid], forward: [...survey.forward], lenders: parent?.lenders ?? [],
     parent: point && parent ? { root: parent.root, sizeBytes: parent.sizeBytes, sequence: point.sequence, lineage: parent.tree.lineage } : null,
   };
   if (mode === 'incremental') {
@@ -62,7 +64,7 @@ async function planDisk(deps: ActivityDeps, vault: VaultAccess, input: DiskInput
   // What of a damaged tree can still be read serves as a champion: its sound chunks need not be stored again.
   const own = before?.root && run.parent ? [{ id: run.parent.id, root: before.root, diskBytes: before.sizeBytes }] : [];
   return {
-    ...common, mode, why: base.why, regions: toBitmap(await regionsWithRanges(deps, disk.handle, null, sizeBytes)), base: null, champions: [...own, ...chosen],
+    ...common, mode, why: base.why, regions: readAll ? allRegions(sizeBytes) : toBitmap(await regionsWithRanges(deps, disk.handle, null, sizeBytes)), base: null, champions: [...own, ...chosen],
     lenders: [...new Set([...before?.lenders ?? [], ...chosen.map(({ id }) => parseRecoveryPointId(id).itemId)])],
   };
 }

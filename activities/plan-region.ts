@@ -7,6 +7,7 @@ import type { InnerNode } from '../vault/nodes';
 import { windowsInNeed } from '../vault/parent-survey';
 import { loadRoot, type VaultAccess } from '../vault/tree';
 import { windowsOf } from '../vault/transfer';
+import { windowCount } from '../vault/window-blocks';
 import type { ActivityDeps } from './deps';
 import { openRanges } from './disk-access';
 import { activity } from './outcome';
@@ -26,6 +27,7 @@ export const createPlanRegion = (deps: ActivityDeps) => activity(async (input: R
 
 async function windowsToRead(deps: ActivityDeps, vault: VaultAccess, disk: DiskPlan, region: number): Promise<Iterable<number>> {
   const first = region * REGION_WINDOWS;
+  if (disk.readAll) return Array.from({ length: Math.min(REGION_WINDOWS, windowCount(disk.sizeBytes) - first) }, (_, window) => window);
   const windows = new Set<number>();
   const offset = region * REGION_BYTES;
   const rangesIn = await openRanges(deps.cloud, disk.handle, disk.base);

@@ -67,7 +67,7 @@ function threadsFor(deps: ActivityDeps, changedBytes: number): { threads?: numbe
 async function planJobs(deps: ActivityDeps, vault: VaultAccess, disk: DiskPlan, region: number, windows: readonly number[]): Promise<LaneJob[]> {
   const parent = await parentRegion(vault, disk, region);
   const fresh = isFresh(disk);
-  if (disk.mode === 'compared') return windowJobs(parent, disk.sizeBytes, fresh, windows, () => null);
+  if (disk.mode === 'compared' || disk.readAll) return windowJobs(parent, disk.sizeBytes, fresh, windows, () => null);
   const [first, last] = [windows[0] ?? 0, windows[windows.length - 1] ?? 0];
   const byWindow = new Map<number, DiskRange[]>(windows.map((window) => [window, []]));
   const offset = first * WINDOW_BYTES;

@@ -112,6 +112,8 @@ export interface CommitRunResult {
   readonly consistency: Consistency;
   readonly stats: TransferStats;
   readonly warnings: readonly string[];
+  /** Places that were read from the source and compared with the recovery point, and places where ranges had been left out, so that the disk was read whole. */
+  readonly audit: AuditDiskResult;
 }
 
 export interface ReleaseResult {

@@ -81,6 +81,8 @@ export const diskPlanSchema = z.object({
   champions: z.array(z.object({ id: z.string(), root: blobRefSchema, diskBytes: z.number() })),
   /** Damaged packs, from which nothing is taken over; sparse packs, which are copied forward; items whose chunks the tree has taken over. */
   avoid: z.array(z.string()).default([]), forward: z.array(z.string()).default([]), lenders: z.array(z.string()).default([]),
+  /** True when the audit of the first pass found that ranges were left out: then no list is believed, and every window is read. */
+  readAll: z.boolean().default(false),
 });
 export type DiskPlan = z.infer<typeof diskPlanSchema>;
 
@@ -98,7 +100,8 @@ export const regionDoneSchema = z.object({ version: z.literal(1), ref: z.union([
 
 export const diskDoneSchema = z.object({ version: z.literal(1), root: blobRefSchema.nullable(), mode: z.enum(['full', 'incremental', 'compared']), records: z.array(recordEntrySchema), stats: statsSchema });
 
-export const auditSchema = z.object({ version: z.literal(1), samples: z.int(), mismatches: z.int() });
+/** `seed` gives the same sample again. */
+export const auditSchema = z.object({ version: z.literal(1), seed: z.string().default(''), samples: z.int(), mismatches: z.int() });
 
 const four = (number: number): string => String(number).padStart(4, '0');
 

@@ -1,4 +1,5 @@
 import type { DurableClient, DurableOrchestrationStatus } from 'durable-functions';
+import type { AuditDiskResult } from '../activities/types';
 import { catalogue } from '../errors/catalogue';
 import { type ErrorReport, toReport } from '../errors/holdfast-error';
 import type { BackupVmInput, BackupVmResult, BackupVmStatus } from '../orchestrations/backup-vm';
@@ -27,6 +28,8 @@ export interface JobView {
   readonly progress: JobProgress;
   /** What the run read, found changed and stored; null until it is committed. */
   readonly figures: TransferStats | null;
+  /** The sample of the source that was compared with the recovery point; null until it is committed. */
+  readonly audit: AuditDiskResult | null;
   readonly recoveryPoint: string | null;
   readonly consistency: string | null;
   readonly warnings: readonly string[];
@@ -63,7 +66,7 @@ export async function viewJob(client: DurableClient, vault: VaultAccess, status:
       disksDone: bytes.disksDone, disks: custom?.disks.length ?? 0, bytesPerSecond: rate,
       secondsLeft: ended || !rate ? (ended ? 0 : null) : Math.ceil((bytes.total - bytes.done) / rate),
     },
-    figures: result?.committed?.stats ?? null, recoveryPoint: result?.recoveryPoint ?? null, consistency: result?.committed?.consistency ?? null,
+    figures: result?.committed?.stats ?? null, audit: result?.committed?.audit ?? null, recoveryPoint: result?.recoveryPoint ?? null, consistency: result?.committed?.consistency ?? null,
     warnings: result?.warnings ?? custom?.warnings ?? [], error: errorOf(status, result),
   };
 }

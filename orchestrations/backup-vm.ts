@@ -150,7 +150,7 @@ function whyCompare(outcome: Outcome<BackupDiskResult> | undefined): string | nu
   if (!outcome) return 'DISK was not begun, because another disk failed';
   if (!outcome.ok && DAMAGE.includes(outcome.error.code)) return `The recovery point before is damaged where DISK needs it (${outcome.error.message.slice(0, 120)})`;
   if (!outcome.ok) return `The diff of DISK could not be had (${outcome.error.message.slice(0, 120)})`;
-  return outcome.value.audit.mismatches > 0 ? 'The diff of DISK missed changes' : null;
+  return outcome.value.audit.mismatches > 0 ? 'Ranges of DISK were left out of what Azure said to read' : null;
 }
 
 function* takeSnapshot(context: OrchestrationContext, run: RunInput, status: Status): Steps<Outcome<SnapshotStatusResult>> {

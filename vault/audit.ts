@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { BlockSource } from './block-source';
 import { regionOf } from './backup-disk';
 import { blobId } from './blob';
@@ -92,4 +93,10 @@ async function isAsBefore(vault: VaultAccess, source: BlockSource, diskBytes: nu
   const bytes = Buffer.alloc(blocks * BLOCK_BYTES);
   await source.readInto(bytes.subarray(0, Math.min(bytes.length, diskBytes - offset)), offset);
   return id ? blobId(vault.keys, bytes).equals(id) : bytes.equals(Buffer.alloc(bytes.length));
+}
+
+/** Whole numbers below a bound that follow from the seed: the same sample when the step runs again, or when someone wants to see it. */
+export function seededRandom(seed: string): (below: number) => number {
+  let counter = 0;
+  return (below) => Math.floor((createHash('sha256').update(`${seed}:${counter++}`).digest().readUInt32LE(0) / 2 ** 32) * below);
 }

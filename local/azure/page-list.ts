@@ -34,7 +34,7 @@ export async function listPages(deps: PageListDeps, request: IncomingMessage, re
     const { ranges, next } = await deps.index.ranges(base, file, start, range.end, limit);
     if (base === undefined) world.calls.data.pageLists++;
     else world.calls.data.diffs++;
-    const omitted = base === undefined ? undefined : world.faults.take('omitRanges', 'GET', [url.pathname, access.resourceId]);
+    const omitted = world.faults.take(base === undefined ? 'omitData' : 'omitRanges', 'GET', [url.pathname, access.resourceId]);
     const items = ranges.slice(omitted?.count ?? 0).map((found) => {
       const element = found.kind === 'cleared' ? 'ClearRange' : 'PageRange';
       return `<${element}><Start>${found.offset}</Start><End>${found.offset + found.length - 1}</End></${element}>`;
