@@ -38,6 +38,8 @@ const writer = (mark: string): Actor => async (store) => {
     const isFirst = await createDocument(vault, `${workFolder(run)}/plan`, { version: 1, parent: planned }) === 'created';
     const { parent: from } = isFirst ? { parent: planned } : await findDocument(vault, `${workFolder(run)}/plan`, z.object({ parent: z.string().nullable() })) ?? { parent: null };
     const loaded = from === null ? undefined : await findManifest(vault, 'item', from);
+    // Gone for good: then the run's time has long been over, and a step that wakes looks at the run first and stops.
+    if (from !== null && !loaded) return;
     const parent = loaded?.manifest;
     const [before] = parent?.disks ?? [];
     const place = referencesPlace(run, 0, 0, parent && before ? { sequence: parent.sequence, lineage: before.tree.lineage } : null);
