@@ -12,6 +12,7 @@ export async function planMachine(planning: RestorePlanning, target: Extract<Res
   const { deps, manifest, machine, request, warnings } = planning;
   refuseConfidential(planning);
   const place = placeOf(planning, target);
+  checkReferences(target, place);
   const chosen = chosenDisks(planning, target.disks);
   const os = chosen.find(({ lun }) => lun === 'os');
   if (!os) throw new HoldfastError('REQUEST_INVALID', `A machine needs its OS disk, and ${manifest.disks.some(({ lun }) => lun === 'os') ? 'it is not among the disks asked for' : `${manifest.id} has none`}`);
@@ -40,6 +41,24 @@ export async function planMachine(planning: RestorePlanning, target: Extract<Res
       tags: { ...machine.tags, ...planning.tags },
     },
   };
+}
+
+const NETWORK = '/providers/Microsoft.Network';
+
+/** What the machine is connected to lies in its own subscription (Azure demands it), so nothing of a subscription that is not the app's is ever named. */
+function checkReferences(target: Extract<RestoreTarget, { kind: 'vm' }>, { subscriptionId }: RestorePlace): void {
+  const check = (field: string, id: string, type: RegExp): void => {
+    const [, , of = '', , , ...rest] = id.split('/');
+    if (of.toLowerCase() !== subscriptionId.toLowerCase()) throw new HoldfastError('REQUEST_INVALID', `${field}: ${id} is not in the subscription ${subscriptionId} of the machine`);
+    if (!type.test(`/${rest.join('/')}`)) throw new HoldfastError('REQUEST_INVALID', `${field}: ${id} is not the id of such a resource`);
+  };
+  const { network, availabilitySetId } = target;
+  if ('nicIds' in network) network.nicIds.forEach((id) => check('network.nicIds', id, new RegExp(`^${NETWORK}/networkInterfaces/[^/]+$`, 'i')));
+  else {
+    check('network.subnetId', network.subnetId, new RegExp(`^${NETWORK}/virtualNetworks/[^/]+/subnets/[^/]+$`, 'i'));
+    if (network.securityGroupId) check('network.securityGroupId', network.securityGroupId, new RegExp(`^${NETWORK}/networkSecurityGroups/[^/]+$`, 'i'));
+  }
+  if (availabilitySetId !== undefined) check('availabilitySetId', availabilitySetId, /^\/providers\/Microsoft\.Compute\/availabilitySets\/[^/]+$/i);
 }
 
 /** As recorded where the machine comes back to its own place; elsewhere the set is another, or none. */

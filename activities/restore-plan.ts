@@ -17,6 +17,10 @@ import { recall, remember } from './work';
 /** A restore that takes longer is given up: what it made is removed. Below six days, above which the host splits a timer. */
 export const RESTORE_LIMIT_MS = 5 * 24 * 3_600_000;
 
+/** Source: Scalability and performance targets for Blob Storage. */
+const MAX_PAGE_BLOB_BYTES = 8 * 1024 ** 4;
+const FOOTER_BYTES = 512;
+
 /** What the orchestration has to know of a plan; the rest of it stays in the vault. */
 export interface PlanRestoreResult {
   readonly kind: RestorePlan['kind'];
@@ -112,6 +116,7 @@ async function planPageBlob(planning: RestorePlanning, target: Extract<RestoreTa
   const where = `${account}/${container}/${blob}`;
   if (differential && !found) throw new HoldfastError('CLOUD_NOT_FOUND', `There is no page blob ${where} that could be compared; leave differential out to make it`);
   if (!differential && found && found.metadata['holdfast_restore'] !== request.restoreId) throw new HoldfastError('TARGET_EXISTS', `There is a blob ${where} already; with differential it is made equal to the recovery point`, { data: { target: where } });
+  if (sizeBytes + FOOTER_BYTES > MAX_PAGE_BLOB_BYTES) throw new HoldfastError('RESTORE_UNSUPPORTED', `${disk.name} has ${disk.sizeBytes} bytes, and a page blob ${MAX_PAGE_BLOB_BYTES} at most: restore it to a disk or a file`);
   if (sizeBytes < disk.sizeBytes) throw new HoldfastError('TARGET_TOO_SMALL', `The page blob ${where} has ${sizeBytes} bytes before its footer; the disk has ${disk.sizeBytes}`, { data: { sizeBytes, neededBytes: disk.sizeBytes } });
   return { disks: [{ disk: manifest.disks.indexOf(disk), name: disk.name, lun: disk.lun, sizeBytes: disk.sizeBytes, target: { kind: 'pageBlob', account, container, blob, sizeBytes, metadata, differential } }] };
 }

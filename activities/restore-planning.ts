@@ -4,7 +4,7 @@ import { findDisk } from '../vault/catalog';
 import type { Manifest, ManifestDisk } from '../vault/manifest';
 import type { VaultAccess } from '../vault/tree';
 import type { ActivityDeps } from './deps';
-import { uploadDiskBytes } from './restore-cloud';
+import { MAX_UPLOAD_BYTES, uploadDiskBytes } from './restore-cloud';
 import type { RecordedMachine } from './restore-model';
 import type { PlannedRestoreDisk, RestoreRequest } from './restore-records';
 
@@ -34,6 +34,7 @@ export interface UploadChoice {
 export async function uploadDisk(planning: RestorePlanning, disk: ManifestDisk, place: RestorePlace, choice: UploadChoice): Promise<PlannedRestoreDisk> {
   const { manifest, machine, deps } = planning;
   const isOs = disk.lun === 'os';
+  if (uploadDiskBytes(disk.sizeBytes) > MAX_UPLOAD_BYTES) throw new HoldfastError('RESTORE_UNSUPPORTED', `${disk.name} has ${disk.sizeBytes} bytes, and Azure takes uploads of ${MAX_UPLOAD_BYTES} at most: restore it to a file`);
   const generation = choice.generation ?? machine.generationOf(disk);
   if (isOs && machine.osType === null) throw new HoldfastError('REQUEST_INVALID', `${manifest.id} does not say which operating system ${disk.name} is of`);
   if (isOs && generation === null) throw new HoldfastError('REQUEST_INVALID', `${manifest.id} does not say the generation of ${disk.name}: add "hyperVGeneration": "V1" (BIOS) or "V2" (UEFI), whichever the machine had`);

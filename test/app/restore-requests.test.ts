@@ -57,6 +57,10 @@ describe('what a restore refuses, before anything is made', () => {
   it('a subscription that is not the app\'s, in every place where one can stand', async () => {
     await refused(point, { kind: 'disk', disk: 'os', name: 'x', subscriptionId: OTHER }, 403, 'CLOUD_ACCESS_DENIED');
     await refused(point, { kind: 'in-place', vmId: vmIdOf(home, 'web01').replace(home.standIn.subscriptionId, OTHER) }, 403, 'CLOUD_ACCESS_DENIED');
+    const foreign = { subnetId: `/subscriptions/${OTHER}/resourceGroups/net/providers/Microsoft.Network/virtualNetworks/v/subnets/s` };
+    await refused(point, { kind: 'vm', name: 'web02', network: foreign }, 400, 'REQUEST_INVALID');
+    await refused(point, { kind: 'vm', name: 'web02', network: { nicIds: [vmIdOf(home, 'db01')] } }, 400, 'REQUEST_INVALID');
+    await refused(point, { kind: 'vm', name: 'web02', network: subnet(), availabilitySetId: vmIdOf(home, 'db01'), zone: null }, 400, 'REQUEST_INVALID');
     await refused(point, { kind: 'page-blob', disk: 'os', account: 'someone', container: 'else', blob: 'a.vhd' }, 403, 'TARGET_NOT_ALLOWED');
   });
 
