@@ -146,6 +146,17 @@ describe('holdfast check', () => {
     await home.assertSame('x.img', await readFile(image));
   });
 
+  it('of a vault that cannot be written to answers all the same, and says that it could not write down what it proved', async () => {
+    // A file where the folder of proofs would be keeps everybody from writing one, also those whom permissions do not stop.
+    await writeFile(join(home.vault, 'proofs'), 'in the way');
+    const { code, stdout, stderr } = await home.run(['check', '--json']);
+    assert.equal(code, 0, stderr);
+    assert.equal((JSON.parse(stdout.toString()) as Report).ok, true);
+    assert.match(stderr, /what was proved could not be written down/);
+    await unlink(join(home.vault, 'proofs'));
+    assert.deepEqual((await home.json<{ proved: unknown }[]>(['items'])).map(({ proved }) => proved), [null]);
+  });
+
   it('proves a share at a time with scrub, and says what is left', async () => {
     const all = await home.json<{ ok: boolean; recoveryPoints: { id: string; state: string }[]; itemsLeft: number; shareBytes: number | null }>(['scrub', '--all']);
     assert.deepEqual([all.ok, all.recoveryPoints.map(({ id, state }) => [id, state]), all.itemsLeft, all.shareBytes], [true, [[second.recoveryPoint, 'whole'], [first.recoveryPoint, 'whole']], 0, null]);

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { constants, createDecipheriv, createHash, createHmac, hkdfSync, type KeyObject, privateDecrypt, scryptSync } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { crc32, zstdDecompressSync } from 'node:zlib';
 
@@ -15,6 +15,7 @@ interface KeyDocument {
 }
 /** A Key Vault key is here its private half, by the full id that a document names. */
 export type IndependentKey = string | null | { readonly passphrase: string } | { readonly keyVault: string; readonly privateKey: KeyObject };
+export interface IndependentProof { readonly recoveryPoint: string; readonly state: 'whole' | 'damaged'; readonly damage: readonly { readonly pack: string | null }[] }
 export interface IndependentDisk { readonly name: string; readonly bytes: Buffer }
 
 export class IndependentReader {
@@ -65,6 +66,20 @@ export class IndependentReader {
       }
       return { name, bytes: disk.subarray(0, sizeBytes) };
     });
+  }
+
+  /** §11: the last finished proof of a recovery point by the names of its proofs, or null. */
+  lastProof(item: string, stamp: string): IndependentProof | null {
+    const folder = path.join(this.#folder, 'proofs', item, stamp);
+    const names = existsSync(folder) ? readdirSync(folder).filter((name) => !name.endsWith('.part')).sort() : [];
+    const last = names.at(-1);
+    return last === undefined ? null : this.document(`proofs/${item}/${stamp}/${last}`) as IndependentProof;
+  }
+
+  /** §12: the packs of the ledger, each with what its entry says. */
+  damage(): Map<string, { code: string; recoveryPoints: string[] }> {
+    const folder = path.join(this.#folder, 'damage');
+    return new Map((existsSync(folder) ? readdirSync(folder) : []).map((pack) => [pack, this.document(`damage/${pack}`) as { code: string; recoveryPoints: string[] }]));
   }
 
   /** §7.3 */

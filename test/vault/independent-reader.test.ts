@@ -1,16 +1,21 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { BLOCK_BYTES, WINDOW_BYTES } from '../../vault/format';
+import { BLOCK_BYTES, PackKind, WINDOW_BYTES } from '../../vault/format';
 import { keyFileProvider, newKeyFile, openKeyProvider, parseKeyFile } from '../../vault/key-providers';
-import { commitRun, openRun, sealRun } from '../../vault/run';
+import type { DiskRange } from '../../vault/block-source';
+import { packName } from '../../vault/pack-names';
+import { referencesFolder } from '../../vault/references';
+import { commitRun, latestCommitted, openRun, sealRun } from '../../vault/run';
+import { scrubStep } from '../../vault/scrub';
 import { openFolderStore } from '../../vault/store/folder-store';
 import type { DiskTree } from '../../vault/tree';
 import { drawVault, initVault } from '../../vault/vault';
 import { makeTempFolder, type TempFolder } from '../support/temp-folder';
 import { IndependentReader } from '../support/vault-independent-reader';
 import { makeManifest, runRequest } from '../support/vault-manifests';
-import { backUp, contentBytes, noise, SparseDisk, START_MS } from '../support/vault-kit';
+import { recount } from '../support/vault-recount';
+import { backUp, contentBytes, noise, SparseDisk, START_MS, withLane } from '../support/vault-kit';
 
 describe('a reader written from the format document alone', () => {
   let folder: TempFolder;
@@ -63,6 +68,56 @@ describe('a reader written from the format document alone', () => {
       assert.ok(readFileSync(path.join(folder.path, 'vault.json')).length > 0 && !allBytes(folder.path).some((bytes) => bytes.includes(plainText)), 'content lies nowhere in the clear');
     });
   }
+
+  it('agrees about proofs and the ledger of damage, and reads a recovery point that was healed and one whose chunks were copied forward', async () => {
+    const store = await openFolderStore(folder.path, { create: true });
+    const fresh = drawVault();
+    const { text } = newKeyFile(fresh.vaultId);
+    const vault = await initVault(store, fresh, keyFileProvider(parseKeyFile(text, 'key')), 'label', START_MS);
+    const disk = new SparseDisk(WINDOW_BYTES);
+    await disk.write(noise(400 * BLOCK_BYTES, 1), 0);
+    let parent: DiskTree | null = null;
+    const stamps: string[] = [];
+    const commit = async (changed: DiskRange[] | null): Promise<void> => {
+      const stamp = `2026112${stamps.length}T010000Z`;
+      const run = await openRun(vault, runRequest(stamp, { stamp, nowMs: START_MS }));
+      const before = await latestCommitted(vault, 'item');
+      const made = await backUp(vault, disk, { parent, changed: parent ? changed : null, folder: referencesFolder(run, 0), lookOver: {} });
+      const manifest = makeManifest(run, 'disk', made.tree, made.history);
+      await sealRun(vault, run, { ...manifest, parent: before ? { id: before.manifest.id, sequence: before.manifest.sequence, digest: before.digest } : null });
+      await commitRun(vault, run, START_MS);
+      parent = made.tree;
+      stamps.push(stamp);
+    };
+    const prove = async (sinceMs: number): Promise<void> => {
+      const request = { itemId: 'item', recoveryPoint: null, sinceMs, maxWindows: 10, by: 'scrub' as const, nowMs: () => sinceMs + 1 };
+      for (let done = false; !done;) ({ done } = await withLane(vault, { collectDamage: true }, (lanes) => scrubStep(vault, lanes, request)));
+    };
+    const reader = (): IndependentReader => new IndependentReader(folder.path, text);
+    const assertReads = async (stamp: string): Promise<void> => {
+      const bytes = Buffer.alloc(disk.sizeBytes);
+      await disk.readInto(bytes, 0);
+      assert.ok(reader().recoveryPoint('item', stamp)[0]?.bytes.equals(bytes), stamp);
+    };
+    await commit(null);
+    assert.equal(reader().lastProof('item', stamps[0] ?? ''), null);
+    await prove(START_MS + 1_000);
+    assert.deepEqual([reader().lastProof('item', stamps[0] ?? '')?.state, [...reader().damage()]], ['whole', []]);
+    // Most of the first pack is replaced, and what is left of it is copied forward by the run after.
+    await disk.write(noise(340 * BLOCK_BYTES, 2), 0);
+    await commit([{ offset: 0, length: 340 * BLOCK_BYTES }]);
+    await commit([]);
+    await assertReads(stamps[2] ?? '');
+    const [pack] = (await recount(vault, parent as unknown as DiskTree)).regions.get(0)?.data.keys() ?? [];
+    await store.delete(packName(PackKind.data, pack as string));
+    await prove(START_MS + 5_000);
+    const proof = reader().lastProof('item', stamps[2] ?? '');
+    assert.deepEqual([proof?.state, proof?.damage.map((one) => one.pack)], ['damaged', [pack]]);
+    assert.deepEqual([...reader().damage()].map(([id, { code, recoveryPoints }]) => [id, code, recoveryPoints.includes(proof?.recoveryPoint ?? '')]), [[pack, 'PACK_MISSING', true]]);
+    await commit([]);
+    await assertReads(stamps[3] ?? '');
+    await store.close();
+  });
 });
 
 const allBytes = (folder: string): Buffer[] =>
