@@ -6,6 +6,7 @@ import { azuriteRun, folderRun, NotIdentical, Results, WORK_FOLDER } from './cas
 import type { Contender } from './contender';
 import { ensureImages } from './images';
 import { holdfast } from './holdfast';
+import { measureLifecycle } from './lifecycle';
 import { alone } from './lock';
 import { activityRuns } from './memory';
 import { type BenchOptions, parseOptions, ROOT, USAGE } from './options';
@@ -64,6 +65,7 @@ async function main(): Promise<number> {
     try {
       if (options.mode === 'compare') await compare(options, machine);
       else if (options.mode === 'chunking') await measureChunking(options, machine, say);
+      else if (options.mode === 'lifecycle') process.stdout.write(`${await measureLifecycle(options.runs, machine, say)}\n`);
       else process.stdout.write(`${await profileFirstBackup(options, machine, say)}\n`);
     } finally {
       if (!options.keep) rmSync(WORK_FOLDER, { recursive: true, force: true });

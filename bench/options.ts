@@ -12,7 +12,7 @@ export interface BenchOptions {
   /** Bytes of files put into the image's file system. */
   readonly fillBytes: number;
   readonly runs: number;
-  readonly mode: 'compare' | 'chunking' | 'profile';
+  readonly mode: 'compare' | 'chunking' | 'profile' | 'lifecycle';
   readonly cases: ReadonlySet<BenchCase>;
   readonly jsonFile: string | null;
   readonly markdown: boolean;
@@ -27,6 +27,7 @@ export const USAGE = `npm run bench -- [options]
   --json FILE         write every measurement as JSON
   --markdown          write the tables into docs/benchmarks.md (with --chunking: into the decision record)
   --chunking          measure chunk sizes, zstd levels and pack sizes instead
+  --lifecycle         measure retention and collection of a vault with 100,000 recovery points instead
   --profile           profile one first backup instead, and print where the time goes
   --keep              leave .bench/work as it is at the end
 `;
@@ -42,7 +43,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     options: {
       size: { type: 'string', default: '4GiB' }, fill: { type: 'string' }, runs: { type: 'string', default: '3' }, only: { type: 'string' },
       json: { type: 'string' }, markdown: { type: 'boolean', default: false }, chunking: { type: 'boolean', default: false },
-      profile: { type: 'boolean', default: false }, keep: { type: 'boolean', default: false },
+      profile: { type: 'boolean', default: false }, lifecycle: { type: 'boolean', default: false }, keep: { type: 'boolean', default: false },
     },
   });
   const sizeBytes = parseBytes('--size', values.size);
@@ -51,9 +52,9 @@ export function parseOptions(args: readonly string[]): BenchOptions {
   if (fillBytes > sizeBytes * 0.9) throw new Error(`--fill ${fillBytes} leaves no room for the file system in ${sizeBytes} bytes`);
   const runs = Number(values.runs);
   if (!Number.isInteger(runs) || runs < 1 || runs > 99) throw new Error(`--runs ${values.runs}: a number from 1 to 99 is needed`);
-  if (values.chunking && values.profile) throw new Error('--chunking and --profile are two different measurements: give one of them');
+  if ([values.chunking, values.profile, values.lifecycle].filter(Boolean).length > 1) throw new Error('--chunking, --profile and --lifecycle are different measurements: give one of them');
   return {
-    sizeBytes, fillBytes, runs, mode: values.chunking ? 'chunking' : values.profile ? 'profile' : 'compare',
+    sizeBytes, fillBytes, runs, mode: values.chunking ? 'chunking' : values.profile ? 'profile' : values.lifecycle ? 'lifecycle' : 'compare',
     cases: parseCases(values.only), jsonFile: values.json ?? null, markdown: values.markdown, keep: values.keep,
   };
 }

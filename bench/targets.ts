@@ -1,6 +1,7 @@
 import type { CaseName, CaseResult } from './cases';
 import type { ActivityResult } from './memory';
 import { GIB, MIB } from './options';
+import type { Measurement } from './process';
 
 export interface BenchOutcome {
   readonly cases: readonly CaseResult[];
@@ -70,6 +71,15 @@ function differential(cases: readonly CaseResult[]): Target {
   const [part, whole] = (['restore-differential', 'restore'] as const).map((name) => fastest(cases, name, 'holdfast')).map((one) => one && medianOf(one, 'wallSeconds'));
   if (typeof part !== 'number' || typeof whole !== 'number') return unknown(what, wanted);
   return bounded(what, wanted, whole / part, 5, true, `${(whole / part).toFixed(2)} times`);
+}
+
+/** The targets of a day's retention and collection over a large vault. */
+export function judgeLifecycle(runs: readonly Measurement[]): readonly Target[] {
+  const seconds = median(runs.map(({ wallSeconds }) => wallSeconds));
+  return [
+    bounded('retention and collection of 100 items with 1,000 recovery points each: wall', 'under 60 s', seconds, 60, false, `${seconds.toFixed(1)} s`),
+    memoryTarget('the same: peak memory', 300, runs.map(({ peakBytes }) => peakBytes)),
+  ];
 }
 
 /** The largest of all runs counts: a limit on memory is not a matter of medians. */

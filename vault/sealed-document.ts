@@ -68,7 +68,8 @@ function openBytes(keys: VaultKeys, name: string, sealed: Buffer): Buffer {
   if (codec === Codec.none) return payload;
   if (codec !== Codec.zstd) throw damaged(name, `its codec is ${codec}`);
   try {
-    return zstdDecompressSync(payload, { maxOutputLength: DOCUMENT_LIMIT_BYTES });
+    // Most documents have a few KiB: zlib's own buffers of 64 KiB for each would be most of what reading many of them costs in memory.
+    return zstdDecompressSync(payload, { maxOutputLength: DOCUMENT_LIMIT_BYTES, chunkSize: Math.min(64 * 1024, Math.max(4096, 8 * payload.length)) });
   } catch (cause) {
     throw damaged(name, 'it does not decompress', cause);
   }

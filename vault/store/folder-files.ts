@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { constants } from 'node:fs';
-import { type FileHandle, link, lstat, mkdir, open, opendir, unlink } from 'node:fs/promises';
+import fs, { constants } from 'node:fs';
+import { link, lstat, mkdir, open, opendir, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { HoldfastError } from '../../errors/holdfast-error';
 import { alignedPart, isAligned, openDirect } from '../direct-io';
 import { isMissing, systemCode } from './folder-errors';
@@ -15,18 +16,25 @@ const temporaryFile = /^[0-9a-f-]{36}\.part$/;
 /** A write that takes longer than this has lost its temporary file and fails; nothing is that slow, and it hurts nobody. */
 const leftoverAgeMs = 24 * 60 * 60 * 1000;
 
+// By descriptor: a FileHandle and its promises cost more than the calls themselves, and collection reads an object for each recovery point.
+const openFile = promisify(fs.open);
+const readFile = promisify(fs.read);
+export const statFile = promisify(fs.fstat);
+export const closeFile = promisify(fs.close);
+export const statLink = promisify(fs.lstat);
+
 /** Opens a file for reading and never through a symbolic link (ELOOP); where the system has no such flag, nothing is lost but that. */
-export function openToRead(path: string): Promise<FileHandle> {
+export function openToRead(path: string): Promise<number> {
   // O_NONBLOCK keeps the open of a named pipe from waiting for a writer; it means nothing for a file.
-  return open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
+  return openFile(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
 }
 
 /** Fills a buffer of `length` bytes from `offset`, or as much of it as the file has; one system call where the system allows. */
-export async function readInto(file: FileHandle, offset: number, length: number): Promise<Buffer> {
+export async function readInto(file: number, offset: number, length: number): Promise<Buffer> {
   const buffer = Buffer.allocUnsafeSlow(length);
   let filled = 0;
   while (filled < length) {
-    const { bytesRead } = await file.read(buffer, filled, length - filled, offset + filled);
+    const { bytesRead } = await readFile(file, buffer, filled, length - filled, offset + filled);
     if (bytesRead === 0) break;
     filled += bytesRead;
   }

@@ -3,7 +3,7 @@ import { lstat, mkdir, readdir, realpath, stat, unlink } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path';
 import { HoldfastError } from '../../errors/holdfast-error';
 import { folderError, isMissing, systemCode } from './folder-errors';
-import { folderMode, KnownFolders, linkInVault, openToRead, publish, readInto, removeLeftovers, removeTemporary, syncFolder, writeTemporary } from './folder-files';
+import { closeFile, folderMode, KnownFolders, linkInVault, openToRead, publish, readInto, removeLeftovers, removeTemporary, statFile, statLink, syncFolder, writeTemporary } from './folder-files';
 import { assertByteRange, assertNamePrefix, assertObjectName, compareNames, isObjectName, temporaryFolderName } from './object-names';
 import type { ByteRange, ObjectInfo, Store } from './store';
 import { objectNotFound, rangePastEnd } from './store-errors';
@@ -38,6 +38,9 @@ export async function openFolderStore(path: string, options: FolderStoreOptions 
     throw folderError(error, 'open the vault', description);
   }
 }
+
+/** Files that a list asks after at once. */
+const PARALLEL_STATS = 16;
 
 class FolderStore implements Store {
   readonly description: string;
@@ -181,7 +184,7 @@ class FolderStore implements Store {
       throw systemCode(error) === 'ELOOP' ? linkInVault(path) : error;
     }
     try {
-      const found = await file.stat();
+      const found = await statFile(file);
       if (!found.isFile()) return undefined;
       const wanted = range ?? { offset: 0, length: found.size };
       if (wanted.offset + wanted.length > found.size) throw rangePastEnd(this.description, name, wanted, found.size);
@@ -189,7 +192,7 @@ class FolderStore implements Store {
       if (data.length < wanted.length) throw rangePastEnd(this.description, name, wanted, wanted.offset + data.length);
       return data;
     } finally {
-      await file.close();
+      await closeFile(file);
     }
   }
 
@@ -203,13 +206,20 @@ class FolderStore implements Store {
       if (isMissing(error)) return;
       throw error;
     }
-    for (const { name, isFolder } of listed(entries, folder, prefix)) {
+    const wanted = listed(entries, folder, prefix);
+    for (let next = 0; next < wanted.length;) {
+      const { name, isFolder } = wanted[next] as ListedEntry;
       if (isFolder) {
         yield* this.#walk(name, prefix);
+        next++;
         continue;
       }
-      const info = await fileInfo(name, join(this.#root, name));
-      if (info !== undefined) yield info;
+      // Up to the next folder, a few files at once: the time of a list is that of its many small questions.
+      let end = next + 1;
+      while (end < wanted.length && end < next + PARALLEL_STATS && !(wanted[end] as ListedEntry).isFolder) end++;
+      const found = await Promise.all(wanted.slice(next, end).map(({ name: file }) => fileInfo(file, join(this.#root, file))));
+      for (const info of found) if (info !== undefined) yield info;
+      next = end;
     }
   }
 
@@ -264,7 +274,7 @@ function listed(entries: readonly Dirent[], folder: string, prefix: string): Lis
 
 async function fileInfo(name: string, path: string): Promise<ObjectInfo | undefined> {
   try {
-    const found = await lstat(path);
+    const found = await statLink(path);
     if (found.isSymbolicLink()) throw linkInVault(path);
     return found.isFile() ? { name, sizeBytes: found.size, modifiedAtMs: Math.floor(found.mtimeMs) } : undefined;
   } catch (error) {
