@@ -38,10 +38,10 @@ function keepCompiledCode() {
 
 /**
  * Garbage is mostly the memory of chunks, which V8 sees too little of: with its own rule it marks the whole heap a hundred times during a backup of 4 GiB, for a
- * tenth of all processor time. With this one it does so twenty times, and some 20 MiB more pile up.
+ * tenth of all processor time. With this one it does so sixty times, and some 10 MiB more pile up.
  */
 function collectGarbageLessOften() {
-  require('node:v8').setFlagsFromString('--heap-growing-percent=300');
+  require('node:v8').setFlagsFromString('--heap-growing-percent=200');
 }
 
 /** The same in a newer Node: streams are shared, signals passed on, and this process ends as that one does. */
