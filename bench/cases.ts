@@ -16,7 +16,7 @@ export interface CaseResult {
   readonly runs: readonly (Measurement & { readonly addedBytes: number | null })[];
 }
 
-export type CaseName = 'first' | 'second-known' | 'second-compared' | 'restore' | 'restore-differential' | 'azurite-first';
+export type CaseName = 'first' | 'second-known' | 'second-compared' | 'restore' | 'restore-differential' | 'scrub' | 'azurite-first';
 
 export const WORK_FOLDER = path.join(BENCH_FOLDER, 'work');
 const DISK = path.join(WORK_FOLDER, 'disk', 'disk.img');
@@ -80,6 +80,8 @@ export async function folderRun(contenders: readonly Contender[], images: Images
   place(images.changed);
   for (const contender of contenders) await timedBackup('second-known', contender, folderPlace(contender), images.rangesFile, results);
   if (known) await timedBackup('second-compared', known, folderPlace(known, 'compared'), null, results);
+  // Both generations are stored: a scrub reads the newer one whole, and of the older one what differs.
+  for (const contender of contenders) results.add('scrub', contender.name, 'proof', await timed(contender.proof(folderPlace(contender))), null);
   await restores(contenders, images, results);
 }
 

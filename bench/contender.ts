@@ -19,6 +19,8 @@ export interface Contender {
   init(place: Place): Command;
   /** `rangesFile` names where the image changed since the backup before; a contender that cannot use it ignores it. */
   backup(place: Place, image: string, rangesFile: string | null): Command;
+  /** Reads everything back that is stored and proves it. */
+  proof(place: Place): Command;
   restores(place: Place, image: string, target: string): readonly RestoreWay[];
 }
 

@@ -14,6 +14,7 @@ export const holdfast: Contender = {
   name: 'holdfast',
   init: (place) => command(place, ['init']),
   backup: (place, image, rangesFile) => command(place, ['backup', image, ...(rangesFile === null ? [] : ['--changed', rangesFile]), '--json']),
+  proof: (place) => command(place, ['scrub', '--all', '--json']),
   restores: (place, _image, target) => {
     const file = path.join(target, 'disk.img');
     return [{ name: 'restore', command: command(place, ['restore', 'latest', '--to', file]), file }];

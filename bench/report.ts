@@ -34,6 +34,7 @@ const CASE_TEXT: Readonly<Record<CaseName, string>> = {
   'second-compared': 'second backup, 2 % changed, ranges unknown',
   restore: 'restore to a file',
   'restore-differential': 'restore of what differs',
+  scrub: 'proof of all that is stored',
   'azurite-first': 'first backup to Azurite',
 };
 

@@ -14,6 +14,7 @@ export const restic: Contender = {
   name: 'restic',
   init: (place) => command(place, ['init']),
   backup: (place, image) => command(place, ['backup', image]),
+  proof: (place) => command(place, ['check', '--read-data']),
   restores: (place, image, target) => [
     { name: 'restore', command: command(place, ['restore', 'latest', '--target', target]), file: path.join(target, image) },
     { name: 'dump', command: { ...command(place, ['dump', 'latest', image]), outputFile: path.join(target, 'dump.img') }, file: path.join(target, 'dump.img') },

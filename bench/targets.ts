@@ -58,6 +58,8 @@ export function judge({ cases, activity }: BenchOutcome): readonly Target[] {
     ratio('second backup, compared: wall', 'second-compared', 'wallSeconds', { atLeast: 3.5 }, 'second-known'),
     ratio('restore to a file: wall', 'restore', 'wallSeconds', { atLeast: 1 }),
     differential(cases),
+    ratio('scrub of all that is stored: wall', 'scrub', 'wallSeconds', { atLeast: 1 }),
+    ratio('scrub of all that is stored: CPU', 'scrub', 'cpuSeconds', { atMost: 1 }),
     ratio('first backup to Azurite: wall', 'azurite-first', 'wallSeconds', { atLeast: 2 }),
     memoryTarget('peak memory of the process, all cases', 350, cases.filter(({ contender }) => contender === 'holdfast').flatMap(({ runs }) => runs.map(({ peakBytes }) => peakBytes))),
     ...activity.map(({ diskBytes, runs }) =>
