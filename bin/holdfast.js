@@ -36,14 +36,6 @@ function keepCompiledCode() {
   if (cache !== '' && enableCompileCache) enableCompileCache(join(cache, 'holdfast'));
 }
 
-/**
- * Garbage is mostly the memory of chunks, which V8 sees too little of: with its own rule it marks the whole heap a hundred times during a backup of 4 GiB, for a
- * tenth of all processor time. With this one it does so sixty times, and some 10 MiB more pile up.
- */
-function collectGarbageLessOften() {
-  require('node:v8').setFlagsFromString('--heap-growing-percent=200');
-}
-
 /** The same in a newer Node: streams are shared, signals passed on, and this process ends as that one does. */
 function startIn(node) {
   const child = require('node:child_process').spawn(node, [join(__dirname, 'holdfast.js'), ...process.argv.slice(2)], { stdio: 'inherit', env: { ...process.env, HOLDFAST_STARTED_BY: process.version } });
@@ -60,7 +52,6 @@ if (!existsSync(main)) {
   stop('it is not built', 'Run `npm ci` (or `npm run build`) in the folder of Holdfast.');
 } else if (isNewEnough(process.versions.node)) {
   keepCompiledCode();
-  collectGarbageLessOften();
   require(main).main(process.argv.slice(2)).then((code) => process.exit(code));
 } else {
   // A Node that was started by this very file and is still too old would start itself for ever.

@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import { HoldfastError, isHoldfastError } from '../errors/holdfast-error';
 import type { Store } from '../vault/store/store';
 import { parseVaultAddress, type StoreSpec } from '../vault/store/store-spec';
@@ -25,9 +26,18 @@ export async function withVault<T>(options: CommonOptions, mode: 'read' | 'write
   return withStore(options, mode, async (store, spec) => use({ vault: await openVault(store, await openingProvider(store, options)), spec }));
 }
 
+/**
+ * Garbage is mostly the memory of chunks, which V8 sees too little of: with its own rule it marks the whole heap a hundred times during a backup of 4 GiB, for a
+ * tenth of all processor time. With this one it does so sixty times, and some 15 MiB more pile up. Not with a container, whose client holds memory enough.
+ */
+function collectGarbageLessOften(): void {
+  setFlagsFromString('--heap-growing-percent=200');
+}
+
 /** Opens the vault's place without its key. */
 export async function withStore<T>(options: CommonOptions, mode: 'read' | 'write' | 'dry-run', use: (store: Store, spec: OpenedVault['spec']) => Promise<T>): Promise<T> {
   const spec = { store: namedVault(options), readOnly: mode === 'read', discard: mode === 'dry-run' };
+  if (spec.store.kind === 'folder') collectGarbageLessOften();
   const store = await openSpec(spec);
   try {
     return await use(store, spec);
