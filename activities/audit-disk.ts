@@ -1,16 +1,16 @@
 import type { z } from 'zod';
-import { auditUnchanged, seededRandom } from '../vault/audit';
-import { notingDamage } from '../vault/damage-ledger';
-import { refFromJson } from '../vault/ref-json';
-import type { VaultAccess } from '../vault/tree';
-import type { BlockSource } from '../vault/block-source';
+import { auditUnchanged, seededRandom } from '../vault/proof/audit';
+import { notingDamage } from '../vault/proof/damage-ledger';
+import { refFromJson } from '../vault/format/ref-json';
+import type { VaultAccess } from '../vault/format/tree';
+import type { BlockSource } from '../vault/transfer/block-source';
 import type { AccessUrl } from './cloud';
 import type { ActivityDeps } from './deps';
 import { ACCESS_SECONDS } from './disk-access';
 import { activity } from './outcome';
 import type { AuditDiskResult, DiskInput } from './types';
 import { assertRunOpen, auditSchema, diskDoneSchema, type DiskPlan, diskPlanSchema, recall, records, remember } from './work';
-import { windowCount } from '../vault/window-blocks';
+import { windowCount } from '../vault/transfer/window-blocks';
 
 /** 32 places on each run: a diff that misses a tenth of the disk escapes once in thirty runs or less. */
 const AUDITED_WINDOWS = 16;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type ErrorReport, fromReport, HoldfastError, isHoldfastError } from '../errors/holdfast-error';
-import { findDocument } from '../vault/documents';
-import type { VaultAccess } from '../vault/tree';
+import { findDocument } from '../vault/format/documents';
+import type { VaultAccess } from '../vault/format/tree';
 import type { VmDescription } from './cloud';
 import type { ActivityDeps } from './deps';
 import type { BlobDiskCloud, BlobSnapshot, BlobTags, GuestFiles } from './guest-cloud';

@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../errors/catalogue';
-import type { BlockSource, DiskRange } from '../vault/block-source';
+import type { BlockSource, DiskRange } from '../vault/transfer/block-source';
 import type { BlobDiskCloud, ScriptCloud } from './guest-cloud';
 
 /**

@@ -1,18 +1,18 @@
 import { HoldfastError, type ErrorReport } from '../errors/holdfast-error';
-import { type Manifest, type ManifestDisk, recoveryPointId } from '../vault/manifest';
-import { lockForCommit } from '../vault/lock-commit';
+import { type Manifest, type ManifestDisk, recoveryPointId } from '../vault/format/manifest';
+import { lockForCommit } from '../vault/points/lock-commit';
 import { abandonRun, commitRun, runEnd, sealRun } from '../vault/run';
-import { addStats, emptyStats } from '../vault/transfer-types';
-import type { VaultAccess } from '../vault/tree';
-import { treeHistory } from '../vault/references';
-import { healingWarnings } from '../vault/healing-warnings';
+import { addStats, emptyStats } from '../vault/transfer/transfer-types';
+import type { VaultAccess } from '../vault/format/tree';
+import { treeHistory } from '../vault/points/references';
+import { healingWarnings } from '../vault/proof/healing-warnings';
 import type { ActivityDeps } from './deps';
 import { placeOf } from './finish';
 import { activity } from './outcome';
 import { TREE_DAMAGED } from './plan-disk';
 import type { CommitRunResult, RunInput } from './types';
 import { auditSchema, diskDoneSchema, diskPlanSchema, planSchema, recall, records, snapshotSchema } from './work';
-import { findDocument } from '../vault/documents';
+import { findDocument } from '../vault/format/documents';
 
 export interface CommitRunInput extends RunInput { readonly warnings: readonly string[] }
 

@@ -1,8 +1,8 @@
 import { HoldfastError } from '../errors/holdfast-error';
 import type { PlannedPoint } from '../policy/retention-plan';
-import { parseRecoveryPointId } from '../vault/manifest';
-import { type Decider, markDeleted, markUndeleted, type MarkState, readMarksOf, refuseGone, heldError } from '../vault/marks';
-import type { VaultAccess } from '../vault/tree';
+import { parseRecoveryPointId } from '../vault/format/manifest';
+import { type Decider, markDeleted, markUndeleted, type MarkState, readMarksOf, refuseGone, heldError } from '../vault/points/marks';
+import type { VaultAccess } from '../vault/format/tree';
 import { type ItemPoints, itemPoints } from './item-points';
 import type { Qualities } from './point-quality';
 

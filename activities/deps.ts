@@ -1,6 +1,6 @@
-import type { KeyProvider } from '../vault/key-providers';
-import type { VaultAccess } from '../vault/tree';
-import type { Spec } from '../vault/transfer-factory';
+import type { KeyProvider } from '../vault/keys/key-providers';
+import type { VaultAccess } from '../vault/format/tree';
+import type { Spec } from '../vault/transfer/transfer-factory';
 import type { Cloud, OpenSnapshotSource } from './cloud';
 import type { OpenPageTarget, RestoreCloud } from './restore-cloud';
 

@@ -1,4 +1,4 @@
-import type { DiskRange } from '../vault/block-source';
+import type { DiskRange } from '../vault/transfer/block-source';
 import { isHoldfastError } from '../errors/holdfast-error';
 import { HoldfastError } from '../errors/holdfast-error';
 import type { Cloud, SnapshotHandle } from './cloud';

@@ -1,8 +1,8 @@
 import type { PlannedPoint } from '../policy/retention-plan';
 import { parseStamp } from '../policy/slot';
 import { listRecoveryPoints, type RecoveryPointList } from '../vault/catalog';
-import type { Manifest } from '../vault/manifest';
-import type { VaultAccess } from '../vault/tree';
+import type { Manifest } from '../vault/format/manifest';
+import type { VaultAccess } from '../vault/format/tree';
 import { pointQualities, type Qualities } from './point-quality';
 
 export interface ItemPoints {

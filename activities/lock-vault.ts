@@ -1,5 +1,5 @@
 import { HoldfastError } from '../errors/holdfast-error';
-import { lockVault, type LockReport } from '../vault/lock';
+import { lockVault, type LockReport } from '../vault/points/lock';
 import type { ActivityDeps } from './deps';
 import { activity, type Outcome } from './outcome';
 

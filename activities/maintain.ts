@@ -1,7 +1,7 @@
 import { type ErrorReport, toReport } from '../errors/holdfast-error';
-import { collect, type CollectReport } from '../vault/collect';
+import { collect, type CollectReport } from '../vault/points/collect';
 import { itemIds } from '../vault/items';
-import { type MaintenanceRecord, recordMaintenance } from '../vault/maintenance-log';
+import { type MaintenanceRecord, recordMaintenance } from '../vault/points/maintenance-log';
 import { trustedNowMs } from '../vault/server-clock';
 import type { ActivityDeps } from './deps';
 import { activity } from './outcome';

@@ -6,7 +6,7 @@ import { parseVmResourceId } from '../policy/resource-id';
 import type { RunInput } from './types';
 import { recordItem } from '../vault/items';
 import { latestCommitted } from '../vault/run';
-import type { VaultAccess } from '../vault/tree';
+import type { VaultAccess } from '../vault/format/tree';
 import { lookAtBlobDisks } from './blob-snapshots';
 import type { VmDescription, VmDisk } from './cloud';
 import type { ActivityDeps } from './deps';

@@ -1,7 +1,7 @@
 import type { PlannedPoint } from '../policy/retention-plan';
-import { listDamage } from '../vault/damage-ledger';
-import { lastProofOf, proofTimes } from '../vault/proofs';
-import type { VaultAccess } from '../vault/tree';
+import { listDamage } from '../vault/proof/damage-ledger';
+import { lastProofOf, proofTimes } from '../vault/proof/proofs';
+import type { VaultAccess } from '../vault/format/tree';
 
 /** How much is known of each recovery point; one that is not named is neither proved nor known to be damaged. */
 export type Qualities = ReadonlyMap<string, PlannedPoint['quality']>;

@@ -4,7 +4,7 @@ import { HoldfastError } from '../errors/holdfast-error';
 import { keepsLess } from '../policy/retention-change';
 import type { PolicyDocument } from '../policy/schema';
 import { itemsInVault } from '../vault/catalog';
-import type { VaultAccess } from '../vault/tree';
+import type { VaultAccess } from '../vault/format/tree';
 import { itemPoints } from './item-points';
 import { loadPolicy, type StoredPolicy } from './policy-store';
 import { planOf, policiesInForce, withDocument } from './retention';

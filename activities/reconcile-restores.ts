@@ -1,5 +1,5 @@
-import { findDocument } from '../vault/documents';
-import type { VaultAccess } from '../vault/tree';
+import { findDocument } from '../vault/format/documents';
+import type { VaultAccess } from '../vault/format/tree';
 import type { ActivityDeps } from './deps';
 import { activity } from './outcome';
 import type { OwnerState } from './reconcile';

@@ -1,8 +1,8 @@
 import type { z } from 'zod';
-import { createDocument, findDocument } from '../vault/documents';
-import { findManifest, type Manifest } from '../vault/manifest';
+import { createDocument, findDocument } from '../vault/format/documents';
+import { findManifest, type Manifest } from '../vault/format/manifest';
 import { runEnd } from '../vault/run';
-import type { VaultAccess } from '../vault/tree';
+import type { VaultAccess } from '../vault/format/tree';
 import { removeBlobSnapshots } from './blob-snapshots';
 import { type Cloud, isSnapshotKind, type SnapshotHandle } from './cloud';
 import type { ActivityDeps } from './deps';

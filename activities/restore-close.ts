@@ -1,5 +1,5 @@
 import type { ErrorReport } from '../errors/holdfast-error';
-import { createDocument, findDocument } from '../vault/documents';
+import { createDocument, findDocument } from '../vault/format/documents';
 import type { ActivityDeps } from './deps';
 import { activity } from './outcome';
 import { assertRestoreOpen, decideRestore, type RestoreInput, restorePlanSchema, restoreRecords, restoreStepSchema } from './restore-records';

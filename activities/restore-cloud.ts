@@ -1,5 +1,5 @@
-import type { BlockSink } from '../vault/block-sink';
-import type { BlockSource, DiskRange } from '../vault/block-source';
+import type { BlockSink } from '../vault/transfer/block-sink';
+import type { BlockSource, DiskRange } from '../vault/transfer/block-source';
 import type { AccessUrl, OperationState } from './cloud';
 
 /**

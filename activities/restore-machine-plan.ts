@@ -1,5 +1,5 @@
 import { HoldfastError } from '../errors/holdfast-error';
-import type { ManifestDisk } from '../vault/manifest';
+import type { ManifestDisk } from '../vault/format/manifest';
 import type { PlannedRestoreDisk, RestorePlan, SwapPlan } from './restore-records';
 import type { RestoreTarget } from './restore-request';
 import { chosenDisks, isSameResource, newDiskName, placeOf, requireOffer, type RestorePlace, type RestorePlanning, uploadDisk } from './restore-planning';

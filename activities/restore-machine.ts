@@ -4,7 +4,7 @@ import { activity } from './outcome';
 import { assertRestoreOpen, assertUndecided, RESTORE_TAG, type RestoreInput, type RestorePlan, restoreRecords, type TargetStatus } from './restore-records';
 import { driveSwap } from './restore-swap';
 import { undoMachine } from './restore-undo';
-import { createDocument } from '../vault/documents';
+import { createDocument } from '../vault/format/documents';
 
 /** Step 4: makes the machine, or exchanges the disks of one that is there. Called until it is ready: each call takes the next step that is open. */
 export const createDriveRestoredMachine = (deps: ActivityDeps) => activity(async (input: RestoreInput): Promise<TargetStatus> => {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Manifest, ManifestDisk } from '../vault/manifest';
+import type { Manifest, ManifestDisk } from '../vault/format/manifest';
 
 /**
  * What a recovery point says of the machine it is of: the service's own JSON, as it was when it was backed up. Every field may be missing or another:

@@ -1,10 +1,10 @@
 import { HoldfastError } from '../errors/holdfast-error';
 import { fromBitmap, toBitmap } from '../orchestrations/bitmap';
 import { findDisk, loadRecoveryPoint } from '../vault/catalog';
-import { damagedPacks } from '../vault/damage-ledger';
-import { loadManifest, diskTree, type ManifestDisk } from '../vault/manifest';
-import { addNeeds, needsOfRegion, noNeeds, refuseMissing, regionsToRestore } from '../vault/restore-plan';
-import { loadRoot, type VaultAccess } from '../vault/tree';
+import { damagedPacks } from '../vault/proof/damage-ledger';
+import { loadManifest, diskTree, type ManifestDisk } from '../vault/format/manifest';
+import { addNeeds, needsOfRegion, noNeeds, refuseMissing, regionsToRestore } from '../vault/transfer/restore-plan';
+import { loadRoot, type VaultAccess } from '../vault/format/tree';
 import type { ActivityDeps } from './deps';
 import { activity } from './outcome';
 import { recordedMachine } from './restore-model';

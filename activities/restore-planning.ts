@@ -1,8 +1,8 @@
 import { HoldfastError } from '../errors/holdfast-error';
 import { parseVmResourceId, resourceIdKey } from '../policy/resource-id';
 import { findDisk } from '../vault/catalog';
-import type { Manifest, ManifestDisk } from '../vault/manifest';
-import type { VaultAccess } from '../vault/tree';
+import type { Manifest, ManifestDisk } from '../vault/format/manifest';
+import type { VaultAccess } from '../vault/format/tree';
 import type { ActivityDeps } from './deps';
 import { MAX_UPLOAD_BYTES, uploadDiskBytes } from './restore-cloud';
 import type { RecordedMachine } from './restore-model';

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { HoldfastError } from '../errors/holdfast-error';
 import type { ErrorReport } from '../errors/holdfast-error';
-import { createDocument, findDocument } from '../vault/documents';
-import type { VaultAccess } from '../vault/tree';
+import { createDocument, findDocument } from '../vault/format/documents';
+import type { VaultAccess } from '../vault/format/tree';
 import { restoreTargetSchema } from './restore-request';
 import { VAULT_TAG } from './snapshot';
 import { recall } from './work';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { HoldfastError } from '../errors/holdfast-error';
-import { createDocument, findDocument } from '../vault/documents';
-import type { VaultAccess } from '../vault/tree';
+import { createDocument, findDocument } from '../vault/format/documents';
+import type { VaultAccess } from '../vault/format/tree';
 import type { ActivityDeps } from './deps';
 import { ACCESS_SECONDS } from './disk-access';
 import { activity } from './outcome';

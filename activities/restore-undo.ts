@@ -1,7 +1,7 @@
 import { isHoldfastError } from '../errors/holdfast-error';
 import type { ActivityDeps } from './deps';
-import { findDocument } from '../vault/documents';
-import type { VaultAccess } from '../vault/tree';
+import { findDocument } from '../vault/format/documents';
+import type { VaultAccess } from '../vault/format/tree';
 import { type PlannedRestoreDisk, RESTORE_TAG, type RestorePlan, restoreRecords, restoreStepSchema } from './restore-records';
 import { driveSwap } from './restore-swap';
 

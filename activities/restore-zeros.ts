@@ -1,11 +1,11 @@
-import { regionOf } from '../vault/backup-disk';
-import type { DiskRange } from '../vault/block-source';
+import { regionOf } from '../vault/transfer/backup-disk';
+import type { DiskRange } from '../vault/transfer/block-source';
 import { HoldfastError } from '../errors/holdfast-error';
-import { REGION_BYTES, REGION_WINDOWS, WINDOW_BYTES } from '../vault/format';
-import { diskTree, loadManifest, type ManifestDisk } from '../vault/manifest';
-import type { InnerNode } from '../vault/nodes';
-import { loadRoot, type VaultAccess } from '../vault/tree';
-import { windowCount } from '../vault/window-blocks';
+import { REGION_BYTES, REGION_WINDOWS, WINDOW_BYTES } from '../vault/format/format';
+import { diskTree, loadManifest, type ManifestDisk } from '../vault/format/manifest';
+import type { InnerNode } from '../vault/format/nodes';
+import { loadRoot, type VaultAccess } from '../vault/format/tree';
+import { windowCount } from '../vault/transfer/window-blocks';
 import type { PageTarget } from './restore-cloud';
 import type { PlannedRestoreDisk, RestorePlan } from './restore-records';
 

@@ -3,9 +3,9 @@ import { type ErrorReport, HoldfastError, isHoldfastError, toReport } from '../e
 import { DAY_MS } from '../policy/periods';
 import { lastGood, planItemRetention, type PointRetention, type Retentions } from '../policy/retention-plan';
 import type { PolicyDocument } from '../policy/schema';
-import { parseRecoveryPointId } from '../vault/manifest';
-import { type Decider, markDeleted, markUndeleted } from '../vault/marks';
-import type { VaultAccess } from '../vault/tree';
+import { parseRecoveryPointId } from '../vault/format/manifest';
+import { type Decider, markDeleted, markUndeleted } from '../vault/points/marks';
+import type { VaultAccess } from '../vault/format/tree';
 import { type ItemPoints, itemPoints } from './item-points';
 import type { Qualities } from './point-quality';
 import { listPolicies } from './policy-store';

@@ -1,6 +1,6 @@
 import { type ErrorReport, fromReport, HoldfastError, isHoldfastError, messageOf } from '../errors/holdfast-error';
-import { findDocument } from '../vault/documents';
-import type { VaultAccess } from '../vault/tree';
+import { findDocument } from '../vault/format/documents';
+import type { VaultAccess } from '../vault/format/tree';
 import type { ActivityDeps } from './deps';
 import { activity, isTransient } from './outcome';
 import type { RunInput, ScriptResult } from './types';

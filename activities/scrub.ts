@@ -1,10 +1,10 @@
-import { withLanes } from '../vault/lanes';
-import { findManifest, parseRecoveryPointId } from '../vault/manifest';
+import { withLanes } from '../vault/transfer/lanes';
+import { findManifest, parseRecoveryPointId } from '../vault/format/manifest';
 import { requireItem } from '../vault/catalog';
 import { HoldfastError, isHoldfastError } from '../errors/holdfast-error';
-import type { Proof, ProvedDamage } from '../vault/proofs';
-import { dailyShareBytes, itemsToScrub, scrubStep } from '../vault/scrub';
-import type { VaultAccess } from '../vault/tree';
+import type { Proof, ProvedDamage } from '../vault/proof/proofs';
+import { dailyShareBytes, itemsToScrub, scrubStep } from '../vault/proof/scrub';
+import type { VaultAccess } from '../vault/format/tree';
 import type { ActivityDeps } from './deps';
 import { activity } from './outcome';
 

@@ -1,6 +1,6 @@
 import { HoldfastError } from '../errors/holdfast-error';
-import type { Consistency } from '../vault/manifest';
-import type { VaultAccess } from '../vault/tree';
+import type { Consistency } from '../vault/format/manifest';
+import type { VaultAccess } from '../vault/format/tree';
 import { lookAtBlobSnapshots, startBlobSnapshots } from './blob-snapshots';
 import type { RestorePointRef, RestorePointStatus, SnapshotStatus } from './cloud';
 import type { ActivityDeps } from './deps';

@@ -1,5 +1,5 @@
-import { findDocument } from '../vault/documents';
-import type { VaultAccess } from '../vault/tree';
+import { findDocument } from '../vault/format/documents';
+import type { VaultAccess } from '../vault/format/tree';
 import type { ActivityDeps } from './deps';
 import type { OwnedResource } from './restore-cloud';
 import { findRestoreVerdict, RESTORE_TAG, restorePlanSchema, restoreRecords, restoreStepSchema } from './restore-records';

@@ -1,5 +1,5 @@
 import { HoldfastError } from '../errors/holdfast-error';
-import { testKeys } from '../vault/key-ring';
+import { testKeys } from '../vault/keys/key-ring';
 import { activity, type Outcome } from './outcome';
 import type { ActivityDeps } from './deps';
 

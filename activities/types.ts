@@ -1,7 +1,7 @@
 import type { ErrorReport } from '../errors/holdfast-error';
 import type { Parallelism } from '../orchestrations/limits';
-import type { Consistency } from '../vault/manifest';
-import type { TransferStats } from '../vault/transfer-types';
+import type { Consistency } from '../vault/format/manifest';
+import type { TransferStats } from '../vault/transfer/transfer-types';
 
 /** What every step of a run is told: which run. The rest is in the vault, under the run's work folder. */
 export interface RunInput {

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { type ErrorReport, HoldfastError } from '../errors/holdfast-error';
-import { createDocument, findDocument } from '../vault/documents';
-import { blobRefSchema, statsSchema } from '../vault/manifest';
-import { recordEntrySchema } from '../vault/references';
+import { createDocument, findDocument } from '../vault/format/documents';
+import { blobRefSchema, statsSchema } from '../vault/format/manifest';
+import { recordEntrySchema } from '../vault/points/references';
 import { type RunRef, workFolder } from '../vault/run';
-import type { VaultAccess } from '../vault/tree';
+import type { VaultAccess } from '../vault/format/tree';
 import { SNAPSHOT_KINDS } from './cloud';
 import type { DiskInput, RegionInput, RunInput } from './types';
 

@@ -1,7 +1,7 @@
 import type { AccessUrl } from '../activities/cloud';
 import type { OpenPageTarget, PageTargetSpec } from '../activities/restore-cloud';
 import { HoldfastError } from '../errors/holdfast-error';
-import type { Spec } from '../vault/transfer-factory';
+import type { Spec } from '../vault/transfer/transfer-factory';
 import { createCredential } from './credential';
 import { openDiskTarget } from './disk/disk-target';
 

@@ -1,6 +1,6 @@
 // What transfer threads open in the app: snapshots as sources, disks in upload and page blobs as sinks. See vault/transfer-factory.ts.
 import type { AccessUrl } from '../activities/cloud';
-import type { Spec, TransferFactory } from '../vault/transfer-factory';
+import type { Spec, TransferFactory } from '../vault/transfer/transfer-factory';
 import type { StoreSpec } from '../vault/store/store-spec';
 import { openSnapshotSource } from './disk/snapshot-source';
 import { openStore } from './open-store';

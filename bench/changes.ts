@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { changedRanges } from '../local/images/changed-ranges';
 import { openImage } from '../local/images/open-image';
-import type { DiskRange } from '../vault/block-source';
+import type { DiskRange } from '../vault/transfer/block-source';
 import { SeededRandom } from './random';
 
 export interface ChangePlan {

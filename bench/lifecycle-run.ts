@@ -1,9 +1,9 @@
 // Retention and collection over a whole vault, as the daily maintenance does them, in a process of its own.
 import { parseArgs } from 'node:util';
 import { executeRetention, planRetention, policiesInForce } from '../activities/retention';
-import { collect } from '../vault/collect';
+import { collect } from '../vault/points/collect';
 import { itemIds } from '../vault/items';
-import { openKeyProvider } from '../vault/key-providers';
+import { openKeyProvider } from '../vault/keys/key-providers';
 import { trustedNowMs } from '../vault/server-clock';
 import { openFolderStore } from '../vault/store/folder-store';
 import { openVault } from '../vault/vault';

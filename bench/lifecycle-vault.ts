@@ -5,13 +5,13 @@ import { savePolicy } from '../activities/policy-store';
 import { openFolderStore } from '../vault/store/folder-store';
 import { parsePolicy } from '../policy/schema';
 import { formatStamp } from '../policy/slot';
-import { PackKind } from '../vault/format';
-import { openKeyProvider } from '../vault/key-providers';
-import { type Manifest, manifestName } from '../vault/manifest';
-import { packName } from '../vault/pack-names';
-import { sealDocument } from '../vault/sealed-document';
-import type { VaultAccess } from '../vault/tree';
-import { emptyStats } from '../vault/transfer-types';
+import { PackKind } from '../vault/format/format';
+import { openKeyProvider } from '../vault/keys/key-providers';
+import { type Manifest, manifestName } from '../vault/format/manifest';
+import { packName } from '../vault/format/pack-names';
+import { sealDocument } from '../vault/format/sealed-document';
+import type { VaultAccess } from '../vault/format/tree';
+import { emptyStats } from '../vault/transfer/transfer-types';
 import { drawVault, initVault } from '../vault/vault';
 
 export interface LifecycleSize { readonly items: number; readonly points: number }

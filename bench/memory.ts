@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
-import { REGION_BYTES, WINDOW_BYTES } from '../vault/format';
+import { REGION_BYTES, WINDOW_BYTES } from '../vault/format/format';
 import { WORK_FOLDER } from './cases';
 import { type Images, warm } from './images';
 import { GIB, ROOT } from './options';

@@ -4,12 +4,12 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { openStore } from '../azure/open-store';
 import { openImage } from '../local/images/open-image';
-import { REGION_WINDOWS, WINDOW_BYTES } from '../vault/format';
-import { keyFileProvider } from '../vault/key-providers';
-import { withLanes } from '../vault/lanes';
-import { finishRegion, transferSlice, windowJobs } from '../vault/transfer';
+import { REGION_WINDOWS, WINDOW_BYTES } from '../vault/format/format';
+import { keyFileProvider } from '../vault/keys/key-providers';
+import { withLanes } from '../vault/transfer/lanes';
+import { finishRegion, transferSlice, windowJobs } from '../vault/transfer/transfer';
 import { drawVault, initVault } from '../vault/vault';
-import { windowCount } from '../vault/window-blocks';
+import { windowCount } from '../vault/transfer/window-blocks';
 
 /** Beyond the bytes that are read whole, this much at the start of every window counts as changed: work in each of them. */
 const SPREAD_BYTES = 64 * 1024;

@@ -2,7 +2,7 @@ import { basename, extname, resolve } from 'node:path';
 import { HoldfastError } from '../errors/holdfast-error';
 import { type ImageSource, openImage } from '../local/images/open-image';
 import { parseItemName } from '../policy/item-id';
-import type { Manifest, ManifestDisk } from '../vault/manifest';
+import type { Manifest, ManifestDisk } from '../vault/format/manifest';
 import type { CommonOptions } from './command-options';
 
 export interface BackupOptions extends CommonOptions {

@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { HoldfastError, messageOf } from '../errors/holdfast-error';
-import type { DiskRange } from '../vault/block-source';
+import type { DiskRange } from '../vault/transfer/block-source';
 
 /** Some millions of ranges: more than any tracking reports, and what JSON.parse still takes in its stride. */
 const MAX_FILE_BYTES = 256 * 1024 * 1024;

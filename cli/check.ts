@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { messageOf } from '../errors/holdfast-error';
-import { ITEM_ID } from '../vault/manifest';
+import { ITEM_ID } from '../vault/format/manifest';
 import { itemIdOf, resolveRecoveryPoint } from '../vault/catalog';
-import { type CheckReport, type CheckScope, checkVault } from '../vault/check';
-import { recordCheck } from '../vault/check-proofs';
-import { prepareLanes, withLanes } from '../vault/lanes';
-import type { VaultAccess } from '../vault/tree';
+import { type CheckReport, type CheckScope, checkVault } from '../vault/proof/check';
+import { recordCheck } from '../vault/proof/check-proofs';
+import { prepareLanes, withLanes } from '../vault/transfer/lanes';
+import type { VaultAccess } from '../vault/format/tree';
 import type { CommonOptions } from './command-options';
 import { interruptible, untilAborted } from './interrupt';
 import { withVault } from './open-vault';

@@ -1,5 +1,5 @@
 import { userInfo } from 'node:os';
-import { collect, type CollectReport } from '../vault/collect';
+import { collect, type CollectReport } from '../vault/points/collect';
 import type { CommonOptions } from './command-options';
 import { interruptible, signalExitCode } from './interrupt';
 import { withVault } from './open-vault';

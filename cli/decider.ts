@@ -1,7 +1,7 @@
 import { hostname, userInfo } from 'node:os';
-import type { Decider } from '../vault/marks';
+import type { Decider } from '../vault/points/marks';
 import { trustedNowMs } from '../vault/server-clock';
-import type { VaultAccess } from '../vault/tree';
+import type { VaultAccess } from '../vault/format/tree';
 
 /** Who decides at this terminal, and when by the vault's clock. Throws CLOCK_WRONG. */
 export async function deciderHere(vault: VaultAccess): Promise<Decider> {

@@ -1,5 +1,5 @@
 import { deletePoint } from '../activities/delete-point';
-import { markUndeleted } from '../vault/marks';
+import { markUndeleted } from '../vault/points/marks';
 import type { CommonOptions } from './command-options';
 import { deciderHere } from './decider';
 import { marksView, stateText } from './marks-view';

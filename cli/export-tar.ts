@@ -1,8 +1,8 @@
 import { createHash, type Hash } from 'node:crypto';
 import { Writable } from 'node:stream';
 import { HoldfastError, isHoldfastError, messageOf } from '../errors/holdfast-error';
-import { diskTree, type LoadedManifest, type ManifestDisk } from '../vault/manifest';
-import type { VaultAccess } from '../vault/tree';
+import { diskTree, type LoadedManifest, type ManifestDisk } from '../vault/format/manifest';
+import type { VaultAccess } from '../vault/format/tree';
 import type { RecordStream } from './record-stream';
 import { streamImage } from './stream-image';
 import { END_OF_ARCHIVE, padding, tarHeader } from './tar-headers';

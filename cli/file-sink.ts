@@ -1,8 +1,8 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { HoldfastError, messageOf } from '../errors/holdfast-error';
-import type { BlockSink } from '../vault/block-sink';
-import { isAligned, isDirectRefused, openDirect } from '../vault/direct-io';
+import type { BlockSink } from '../vault/transfer/block-sink';
+import { isAligned, isDirectRefused, openDirect } from '../vault/transfer/direct-io';
 
 /** After so much the file is synced while writing goes on, so that the sync at the end, without which nothing is called restored, is short. */
 const SYNC_EVERY_BYTES = 96 * 1024 * 1024;

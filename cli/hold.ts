@@ -1,5 +1,5 @@
 import { HoldfastError } from '../errors/holdfast-error';
-import { checkedLabel, markHeld, markReleased } from '../vault/marks';
+import { checkedLabel, markHeld, markReleased } from '../vault/points/marks';
 import type { CommonOptions } from './command-options';
 import { deciderHere } from './decider';
 import { marksView, stateText } from './marks-view';

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { HoldfastError } from '../errors/holdfast-error';
-import { keyFileProvider, newKeyFile, openKeyProvider } from '../vault/key-providers';
+import { keyFileProvider, newKeyFile, openKeyProvider } from '../vault/keys/key-providers';
 import { drawVault, initVault, type NewVault } from '../vault/vault';
 import type { Store } from '../vault/store/store';
 import type { StoreSpec } from '../vault/store/store-spec';

@@ -2,7 +2,7 @@ import { mkdir, open, readFile, realpath, unlink } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { HoldfastError, messageOf } from '../errors/holdfast-error';
-import { parseKeyFile } from '../vault/key-providers';
+import { parseKeyFile } from '../vault/keys/key-providers';
 import { isMissing, systemCode } from '../vault/store/folder-errors';
 
 /** Where a vault's key lies unless --key or HOLDFAST_KEY name another place. XDG Base Directory Specification: a relative path is ignored. */

@@ -1,9 +1,9 @@
 import { HoldfastError } from '../errors/holdfast-error';
-import { addKey, factsOf, type KeyTestReport, removeKey, type RemovedKey, testKeys } from '../vault/key-ring';
+import { addKey, factsOf, type KeyTestReport, removeKey, type RemovedKey, testKeys } from '../vault/keys/key-ring';
 import type { Store } from '../vault/store/store';
-import type { VaultAccess } from '../vault/tree';
-import type { KeyProvider } from '../vault/key-providers';
-import { readKeyDocuments, unlock } from '../vault/unlock';
+import type { VaultAccess } from '../vault/format/tree';
+import type { KeyProvider } from '../vault/keys/key-providers';
+import { readKeyDocuments, unlock } from '../vault/keys/unlock';
 import { openVaultBy, readVaultInfo } from '../vault/vault';
 import type { CommonOptions } from './command-options';
 import { removeKeyFile } from './key-file';

@@ -1,11 +1,11 @@
 import { access } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { HoldfastError } from '../errors/holdfast-error';
-import { type KeyProvider, keyFileProvider, openKeyProvider } from '../vault/key-providers';
-import { passphraseProvider } from '../vault/passphrase';
-import { remoteKeyProvider } from '../vault/remote-key';
+import { type KeyProvider, keyFileProvider, openKeyProvider } from '../vault/keys/key-providers';
+import { passphraseProvider } from '../vault/keys/passphrase';
+import { remoteKeyProvider } from '../vault/keys/remote-key';
 import type { Store } from '../vault/store/store';
-import { readKeyDocuments } from '../vault/unlock';
+import { readKeyDocuments } from '../vault/keys/unlock';
 import { opensWithoutKey, readVaultInfo } from '../vault/vault';
 import type { CommonOptions } from './command-options';
 import { defaultKeyPath, readKeyFile } from './key-file';

@@ -1,5 +1,5 @@
 import { HoldfastError } from '../errors/holdfast-error';
-import { lockVault } from '../vault/lock';
+import { lockVault } from '../vault/points/lock';
 import type { CommonOptions } from './command-options';
 import { interruptible } from './interrupt';
 import { withVault } from './open-vault';

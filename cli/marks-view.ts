@@ -1,4 +1,4 @@
-import type { MarkState } from '../vault/marks';
+import type { MarkState } from '../vault/points/marks';
 
 /** What became of a recovery point, for JSON. */
 export const marksView = ({ state, binUntil, holds, held }: MarkState): { state: string; binUntil: string | null; held: boolean; holds: readonly string[] } =>

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { HoldfastError } from '../errors/holdfast-error';
-import { type KeyProvider, keyFileProvider, newKeyFile } from '../vault/key-providers';
-import { assertGoodPassphrase, passphraseProvider } from '../vault/passphrase';
+import { type KeyProvider, keyFileProvider, newKeyFile } from '../vault/keys/key-providers';
+import { assertGoodPassphrase, passphraseProvider } from '../vault/keys/passphrase';
 import type { StoreSpec } from '../vault/store/store-spec';
 import { refuseKeyInVault, writeKeyFile } from './key-file';
 import { keyVaultProvider } from './keys-at-hand';

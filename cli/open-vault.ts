@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { HoldfastError, isHoldfastError } from '../errors/holdfast-error';
 import type { Store } from '../vault/store/store';
 import { parseVaultAddress, type StoreSpec } from '../vault/store/store-spec';
-import type { VaultAccess } from '../vault/tree';
+import type { VaultAccess } from '../vault/format/tree';
 import { openVault, readVaultInfo } from '../vault/vault';
 import type { CommonOptions } from './command-options';
 import { openingProvider } from './keys-at-hand';

@@ -1,8 +1,8 @@
 import { HoldfastError } from '../errors/holdfast-error';
 import { findDisk, resolveRecoveryPoint } from '../vault/catalog';
-import { prepareLanes } from '../vault/lanes';
-import { diskTree } from '../vault/manifest';
-import { proveRestorable } from '../vault/restore-plan';
+import { prepareLanes } from '../vault/transfer/lanes';
+import { diskTree } from '../vault/format/manifest';
+import { proveRestorable } from '../vault/transfer/restore-plan';
 import { interruptible } from './interrupt';
 import { withVault } from './open-vault';
 import type { Output } from './output';

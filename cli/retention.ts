@@ -5,7 +5,7 @@ import { HoldfastError } from '../errors/holdfast-error';
 import type { Keep } from '../policy/retention-plan';
 import { parsePolicyText, type PolicyDocument } from '../policy/schema';
 import { itemIdOf, itemsInVault, listRecoveryPoints, requireItem } from '../vault/catalog';
-import type { VaultAccess } from '../vault/tree';
+import type { VaultAccess } from '../vault/format/tree';
 import type { CommonOptions } from './command-options';
 import { deciderHere } from './decider';
 import { withVault } from './open-vault';

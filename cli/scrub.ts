@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { prepareLanes, withLanes } from '../vault/lanes';
-import type { Proof, ProvedDamage } from '../vault/proofs';
-import { dailyShareBytes, itemsToScrub, roundStartMs, scrubStep } from '../vault/scrub';
+import { prepareLanes, withLanes } from '../vault/transfer/lanes';
+import type { Proof, ProvedDamage } from '../vault/proof/proofs';
+import { dailyShareBytes, itemsToScrub, roundStartMs, scrubStep } from '../vault/proof/scrub';
 import type { CommonOptions } from './command-options';
 import { interruptible, untilAborted } from './interrupt';
 import { type OpenedVault, withVault } from './open-vault';

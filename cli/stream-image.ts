@@ -1,11 +1,11 @@
 import type { Writable } from 'node:stream';
 import { HoldfastError, messageOf } from '../errors/holdfast-error';
-import type { BlockSink } from '../vault/block-sink';
-import { WINDOW_BYTES } from '../vault/format';
-import { refToJson } from '../vault/ref-json';
-import { type DiskTree, leafRefs, regionsOf, type VaultAccess } from '../vault/tree';
-import { windowCount } from '../vault/window-blocks';
-import { readWindow } from '../vault/window-restore';
+import type { BlockSink } from '../vault/transfer/block-sink';
+import { WINDOW_BYTES } from '../vault/format/format';
+import { refToJson } from '../vault/format/ref-json';
+import { type DiskTree, leafRefs, regionsOf, type VaultAccess } from '../vault/format/tree';
+import { windowCount } from '../vault/transfer/window-blocks';
+import { readWindow } from '../vault/transfer/window-restore';
 
 export interface StreamOptions {
   /** Follows the disk's bytes and the padding before it. */

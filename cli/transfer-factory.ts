@@ -2,7 +2,7 @@
 import { openStore } from '../azure/open-store';
 import { openImage } from '../local/images/open-image';
 import type { StoreSpec } from '../vault/store/store-spec';
-import type { TransferFactory } from '../vault/transfer-factory';
+import type { TransferFactory } from '../vault/transfer/transfer-factory';
 import { discardWrites } from './discard-store';
 import { openFileSink } from './file-sink';
 import { openRawFile } from './raw-file';

@@ -10,7 +10,7 @@ import { HoldfastError, messageOf } from '../errors/holdfast-error';
 import { maintain, type MaintainInput, type MaintainStatus } from '../orchestrations/maintain';
 import { MAINTAIN_INSTANCE_ID, MAINTENANCE } from '../orchestrations/names';
 import { formatStamp } from '../policy/slot';
-import { listMaintenance } from '../vault/maintenance-log';
+import { listMaintenance } from '../vault/points/maintenance-log';
 import { findStatus, isActive } from './durable-status';
 import { guarded, json, readJson } from './problem';
 import type { Services } from './services';

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { deletePoint } from '../activities/delete-point';
 import type { ActivityDeps } from '../activities/deps';
 import { HoldfastError } from '../errors/holdfast-error';
-import { type Decider, markHeld, markReleased, markUndeleted, type MarkState } from '../vault/marks';
+import { type Decider, markHeld, markReleased, markUndeleted, type MarkState } from '../vault/points/marks';
 import { trustedNowMs } from '../vault/server-clock';
 import { json, readJson } from './problem';
 import { marksView } from './recovery-point-view';

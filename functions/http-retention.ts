@@ -4,7 +4,7 @@ import { compareRetention } from '../activities/policy-change';
 import { covering, executeRetention, type ItemRetentionPlan, planRetention, type PoliciesInForce, policiesInForce, withDocument } from '../activities/retention';
 import { HoldfastError } from '../errors/holdfast-error';
 import { itemIdOf, requireItem } from '../vault/catalog';
-import type { VaultAccess } from '../vault/tree';
+import type { VaultAccess } from '../vault/format/tree';
 import { deciderOf } from './http-marks';
 import { policyInBody } from './http-policies';
 import { json, readJson } from './problem';

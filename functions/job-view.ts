@@ -7,9 +7,9 @@ import type { DiskStatus } from '../orchestrations/backup-disk';
 import type { RegionStatus } from '../orchestrations/backup-region';
 import { diskInstanceId, regionInstanceId } from '../orchestrations/names';
 import { runEnd } from '../vault/run';
-import type { VaultAccess } from '../vault/tree';
-import { REGION_BYTES, WINDOW_BYTES } from '../vault/format';
-import type { TransferStats } from '../vault/transfer-types';
+import type { VaultAccess } from '../vault/format/tree';
+import { REGION_BYTES, WINDOW_BYTES } from '../vault/format/format';
+import type { TransferStats } from '../vault/transfer/transfer-types';
 import { findStatus, isActive } from './durable-status';
 
 export type JobState = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled' | 'skipped';

@@ -1,5 +1,5 @@
 import type { ListedPoint } from '../vault/catalog';
-import type { MarkState } from '../vault/marks';
+import type { MarkState } from '../vault/points/marks';
 
 /** What became of a recovery point. */
 export const marksView = ({ state, binUntil, deleted, held, holds, damaged }: MarkState): object => ({ state, binUntil, deleted, held, holds, ...(damaged ? { marksDamaged: damaged } : {}) });

@@ -6,8 +6,8 @@ import { regionInstanceId, restoreDiskInstanceId } from '../orchestrations/names
 import type { RestoreResult, RestoreRun, RestoreStatus } from '../orchestrations/restore';
 import type { RestoreDiskStatus } from '../orchestrations/restore-disk';
 import type { RestoreRegionStatus } from '../orchestrations/restore-region';
-import { REGION_BYTES, WINDOW_BYTES } from '../vault/format';
-import { parseRecoveryPointId } from '../vault/manifest';
+import { REGION_BYTES, WINDOW_BYTES } from '../vault/format/format';
+import { parseRecoveryPointId } from '../vault/format/manifest';
 import { findStatus, isActive } from './durable-status';
 import type { JobProgress, JobState } from './job-view';
 

@@ -9,10 +9,10 @@ import { DAILY_SCRUB_ID, isScrubInstanceId, scrubInstanceId, SCRUBS } from '../o
 import { scrub, type ScrubJobInput, type ScrubJobResult, type ScrubProgress } from '../orchestrations/scrub';
 import { formatStamp } from '../policy/slot';
 import { itemIdOf, listItems, loadRecoveryPoint, requireItem } from '../vault/catalog';
-import { listDamage } from '../vault/damage-ledger';
-import { ITEM_ID } from '../vault/manifest';
-import { roundStartMs } from '../vault/scrub';
-import type { VaultAccess } from '../vault/tree';
+import { listDamage } from '../vault/proof/damage-ledger';
+import { ITEM_ID } from '../vault/format/manifest';
+import { roundStartMs } from '../vault/proof/scrub';
+import type { VaultAccess } from '../vault/format/tree';
 import { findStatus, isActive } from './durable-status';
 import { guarded, json, readJson } from './problem';
 import type { Services } from './services';

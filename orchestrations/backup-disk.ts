@@ -1,7 +1,7 @@
 import type { OrchestrationContext } from 'durable-functions';
 import type { Outcome } from '../activities/outcome';
 import type { AuditDiskResult, DiskInput, PlanDiskResult } from '../activities/types';
-import type { TransferStats } from '../vault/transfer-types';
+import type { TransferStats } from '../vault/transfer/transfer-types';
 import { fromBitmap } from './bitmap';
 import type { BackupRegionInput } from './backup-region';
 import { type Parallelism, REGION_MARGIN_MS } from './limits';

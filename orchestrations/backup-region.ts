@@ -1,7 +1,7 @@
 import type { OrchestrationContext } from 'durable-functions';
 import type { Outcome } from '../activities/outcome';
 import type { PlanRegionResult, RegionInput } from '../activities/types';
-import type { TransferStats } from '../vault/transfer-types';
+import type { TransferStats } from '../vault/transfer/transfer-types';
 import { fromBitmap, toBitmap } from './bitmap';
 import { ACTIVITIES } from './names';
 import { firstFailure, step, type Steps, steps } from './steps';

@@ -2,7 +2,7 @@ import type { OrchestrationContext } from 'durable-functions';
 import type { CollectVaultInput, CollectVaultResult, RetainItemsInput, RetainItemsResult } from '../activities/maintain';
 import type { Outcome } from '../activities/outcome';
 import type { ErrorReport } from '../errors/holdfast-error';
-import type { MaintenanceRecord } from '../vault/maintenance-log';
+import type { MaintenanceRecord } from '../vault/points/maintenance-log';
 import { keysAndLocks } from './keys-and-locks';
 import { MAINTENANCE } from './names';
 import { persist, step, type Steps } from './steps';

@@ -1,9 +1,9 @@
 import { type ErrorReport, HoldfastError, isHoldfastError } from '../errors/holdfast-error';
 import { findItem, itemIds } from './items';
-import { findManifest, ITEM_ID, loadManifest, type LoadedManifest, type Manifest, type ManifestDisk, recoveryPointId, STAMP } from './manifest';
-import { type MarkState, readMarks, readMarksOf, refuseGone } from './marks';
-import { type LastProof, lastProvedItems } from './proofs';
-import type { VaultAccess } from './tree';
+import { findManifest, ITEM_ID, loadManifest, type LoadedManifest, type Manifest, type ManifestDisk, recoveryPointId, STAMP } from './format/manifest';
+import { type MarkState, readMarks, readMarksOf, refuseGone } from './points/marks';
+import { type LastProof, lastProvedItems } from './proof/proofs';
+import type { VaultAccess } from './format/tree';
 
 /** A manifest that does not open. The recovery point cannot be used, but the others can. */
 export interface DamagedManifest {

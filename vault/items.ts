@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { createDocument, findDocument } from './documents';
-import type { VaultAccess } from './tree';
+import { createDocument, findDocument } from './format/documents';
+import type { VaultAccess } from './format/tree';
 
 /** Who a protected item is (format §2). */
 export const itemSchema = z.object({

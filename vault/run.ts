@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { type ErrorReport, HoldfastError, isHoldfastError } from '../errors/holdfast-error';
-import { createDocument, findDocument } from './documents';
-import { readMarksOf } from './marks';
-import { findManifest, type LoadedManifest, type Manifest, manifestName, manifestSchema, recoveryPointId } from './manifest';
-import type { VaultAccess } from './tree';
+import { createDocument, findDocument } from './format/documents';
+import { readMarksOf } from './points/marks';
+import { findManifest, type LoadedManifest, type Manifest, manifestName, manifestSchema, recoveryPointId } from './format/manifest';
+import type { VaultAccess } from './format/tree';
 
 const openSchema = z.object({
   version: z.literal(1), itemId: z.string(), sequence: z.int(), stamp: z.string(), slot: z.string().nullable(),

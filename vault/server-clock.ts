@@ -1,5 +1,5 @@
 import { HoldfastError } from '../errors/holdfast-error';
-import { MARGINS } from './margins';
+import { MARGINS } from './points/margins';
 import type { Store } from './store/store';
 
 /**

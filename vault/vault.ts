@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { HoldfastError } from '../errors/holdfast-error';
-import { readObject } from './documents';
-import { BLOCK_BYTES, CUT_BELOW, FORMAT_VERSION, KEY_BYTES, MAX_CHUNK_BLOCKS, MIN_CHUNK_BLOCKS, VAULT_ID_BYTES, WINDOW_BLOCKS } from './format';
-import { keyDocumentName, parseKeyDocument, wrapContext } from './key-document';
-import { type KeyProvider, openKeyProvider } from './key-providers';
-import { deriveVaultKeys } from './keys';
+import { readObject } from './format/documents';
+import { BLOCK_BYTES, CUT_BELOW, FORMAT_VERSION, KEY_BYTES, MAX_CHUNK_BLOCKS, MIN_CHUNK_BLOCKS, VAULT_ID_BYTES, WINDOW_BLOCKS } from './format/format';
+import { keyDocumentName, parseKeyDocument, wrapContext } from './keys/key-document';
+import { type KeyProvider, openKeyProvider } from './keys/key-providers';
+import { deriveVaultKeys } from './keys/keys';
 import type { Store } from './store/store';
-import type { VaultAccess } from './tree';
-import { keyCheckOf, unlock, type VaultInfo } from './unlock';
+import type { VaultAccess } from './format/tree';
+import { keyCheckOf, unlock, type VaultInfo } from './keys/unlock';
 
 const CHUNKING = { blockBytes: BLOCK_BYTES, minBlocks: MIN_CHUNK_BLOCKS, maxBlocks: MAX_CHUNK_BLOCKS, cutBelow: CUT_BELOW, windowBlocks: WINDOW_BLOCKS };
 

@@ -1,8 +1,8 @@
 import type { AccessUrl } from '../../activities/cloud';
 import type { PageTarget } from '../../activities/restore-cloud';
 import { HoldfastError } from '../../errors/holdfast-error';
-import type { DiskRange } from '../../vault/block-source';
-import { buildFixedFooter } from '../../vault/vhd-footer';
+import type { DiskRange } from '../../vault/transfer/block-source';
+import { buildFixedFooter } from '../../vault/format/vhd-footer';
 import { type Patience, realWaiting, type Waiting } from './backoff';
 import { createDataClient, type DataClient, type DataResponse } from './data-client';
 import { dataPlaneError, serviceCodeOf } from './data-errors';

@@ -1,5 +1,5 @@
 import { parseXML } from '@azure/core-xml';
-import type { DiskRange } from '../../vault/block-source';
+import type { DiskRange } from '../../vault/transfer/block-source';
 import { HoldfastError } from '../../errors/holdfast-error';
 
 /** One page of Get Page Ranges. Offsets and lengths in bytes. */

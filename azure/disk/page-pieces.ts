@@ -1,5 +1,5 @@
 import { HoldfastError } from '../../errors/holdfast-error';
-import type { DiskRange } from '../../vault/block-source';
+import type { DiskRange } from '../../vault/transfer/block-source';
 
 /** The protocol's grain. */
 const pageBytes = 512;

@@ -1,6 +1,6 @@
 import type { AccessUrl } from '../../activities/cloud';
 import { HoldfastError } from '../../errors/holdfast-error';
-import type { DiskRange } from '../../vault/block-source';
+import type { DiskRange } from '../../vault/transfer/block-source';
 import { type Patience, realWaiting, type Waiting } from './backoff';
 import { createDataClient, type DataClient, type DataResponse } from './data-client';
 import { dataPlaneError, serviceCodeOf, singleHeader } from './data-errors';

@@ -1,6 +1,6 @@
 import type { OpenSnapshotSource } from '../../activities/cloud';
 import { HoldfastError } from '../../errors/holdfast-error';
-import type { BlockSource } from '../../vault/block-source';
+import type { BlockSource } from '../../vault/transfer/block-source';
 import { type Patience, realWaiting, type Waiting } from './backoff';
 import { createDataClient, type DataClient, type DataResponse } from './data-client';
 import { dataPlaneError, singleHeader } from './data-errors';

@@ -2,7 +2,7 @@ import type { BlobItem, PageBlobClient } from '@azure/storage-blob';
 import type { AccessUrl } from '../../activities/cloud';
 import type { BlobDisk, BlobSnapshot, BlobTags } from '../../activities/guest-cloud';
 import { HoldfastError } from '../../errors/holdfast-error';
-import { parseFooter, vhdFooterBytes } from '../../vault/vhd-footer';
+import { parseFooter, vhdFooterBytes } from '../../vault/format/vhd-footer';
 import type { BlobAddress, BlobAddresses } from './blob-address';
 import { blobDiskError, type BlobServices } from './blob-service';
 

@@ -1,7 +1,7 @@
 import type { TokenCredential } from '@azure/identity';
 import { z } from 'zod';
 import { HoldfastError } from '../../errors/holdfast-error';
-import { REMOTE_ALGORITHM, type RemoteKeys } from '../../vault/remote-key';
+import { REMOTE_ALGORITHM, type RemoteKeys } from '../../vault/keys/remote-key';
 import { type Patience, realWaiting, type Waiting } from '../disk/backoff';
 import { type KeyVaultKeyId, parseKeyId, textOf } from './key-id';
 import { createKeyVaultClient } from './key-vault-client';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { copyFile, open, rm, truncate } from 'node:fs/promises';
-import { vhdFooterBytes } from '../../vault/vhd-footer';
+import { vhdFooterBytes } from '../../vault/format/vhd-footer';
 import { openAccess } from './access';
 import { checkDiskOffer } from './arm-skus';
 import { attachment, folderDiskJson, sizeGB } from './arm-vms';

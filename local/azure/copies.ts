@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isHoldfastError, messageOf } from '../../errors/holdfast-error';
-import { buildFixedFooter, vhdFooterBytes } from '../../vault/vhd-footer';
+import { buildFixedFooter, vhdFooterBytes } from '../../vault/format/vhd-footer';
 import { copyImage } from '../images/copy-image';
 import { openImage, type ImageSource } from '../images/open-image';
 import { guestState } from './guest-state';

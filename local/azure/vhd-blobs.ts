@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
-import { buildFixedFooter, vhdFooterBytes } from '../../vault/vhd-footer';
+import { buildFixedFooter, vhdFooterBytes } from '../../vault/format/vhd-footer';
 import { openImage } from '../images/open-image';
 import { copyDisks, removeCopy } from './copies';
 import { type BlobSnapshotRecord, guestState } from './guest-state';

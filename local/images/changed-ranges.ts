@@ -1,4 +1,4 @@
-import type { DiskRange } from '../../vault/block-source';
+import type { DiskRange } from '../../vault/transfer/block-source';
 
 /** What a comparison needs of a disk. */
 export interface ReadableDisk {

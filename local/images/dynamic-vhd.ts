@@ -1,5 +1,5 @@
 import { HoldfastError } from '../../errors/holdfast-error';
-import { vhdChecksum, vhdFooterBytes, type VhdFooter } from '../../vault/vhd-footer';
+import { vhdChecksum, vhdFooterBytes, type VhdFooter } from '../../vault/format/vhd-footer';
 import type { ImageFile } from './image-file';
 
 const headerBytes = 1024;

@@ -2,7 +2,7 @@ import { constants, type BigIntStats } from 'node:fs';
 import { open, readFile, stat, type FileHandle } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { HoldfastError } from '../../errors/holdfast-error';
-import { isAligned, isDirectRefused, openDirect } from '../../vault/direct-io';
+import { isAligned, isDirectRefused, openDirect } from '../../vault/transfer/direct-io';
 
 /**
  * A time stamp is only as fine as the kernel's clock tick (10 ms at 100 Hz), so a write that follows another one

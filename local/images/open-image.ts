@@ -1,6 +1,6 @@
 import { HoldfastError } from '../../errors/holdfast-error';
-import type { BlockSource } from '../../vault/block-source';
-import { parseFooter, vhdFooterBytes, type ParsedFooter } from '../../vault/vhd-footer';
+import type { BlockSource } from '../../vault/transfer/block-source';
+import { parseFooter, vhdFooterBytes, type ParsedFooter } from '../../vault/format/vhd-footer';
 import { DynamicVhd } from './dynamic-vhd';
 import { ImageFile } from './image-file';
 import { refuseForeignFormats, sampleBytes } from './magic';

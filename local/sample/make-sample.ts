@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, open, readFile, readdir, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { buildFixedFooter } from '../../vault/vhd-footer';
+import { buildFixedFooter } from '../../vault/format/vhd-footer';
 import { collectContent, findNodeModules, placeContent, type ContentFile } from './content';
 
 const mib = 1024 * 1024;

@@ -7,7 +7,7 @@ import type { ErrorCode } from '../../errors/catalogue';
 import { parsePolicy } from '../../policy/schema';
 import { abandonRun, openRun } from '../../vault/run';
 import { createMemoryStore } from '../../vault/store/memory-store';
-import type { VaultAccess } from '../../vault/tree';
+import type { VaultAccess } from '../../vault/format/tree';
 import { createFaultStore, createHold } from '../support/fault-store';
 import { makeVault, START_MS } from '../support/vault-kit';
 

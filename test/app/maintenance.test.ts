@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { MAINTAIN_INSTANCE_ID } from '../../orchestrations/names';
 import { openRun } from '../../vault/run';
-import type { MaintenanceRecord } from '../../vault/maintenance-log';
+import type { MaintenanceRecord } from '../../vault/points/maintenance-log';
 import { addVm, halfDisk, type Home, noise, readImage, startHome, writeDisk } from '../support/home';
 import { namesOf, walkAll } from '../support/vault-life';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { ContainerClient, type PageBlobClient, StorageSharedKeyCredential } from '@azure/storage-blob';
-import { parseFooter } from '../../vault/vhd-footer';
+import { parseFooter } from '../../vault/format/vhd-footer';
 import { type Azurite, startAzurite } from '../support/azurite';
 import { createFaultStore, createHold, type FaultStore } from '../support/fault-store';
 import { addVm, halfDisk, type Home, noise, readImage, startHome, writeDisk } from '../support/home';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { createDocument, findDocument } from '../../vault/documents';
-import { manifestSchema } from '../../vault/manifest';
-import { markDeleted } from '../../vault/marks';
+import { createDocument, findDocument } from '../../vault/format/documents';
+import { manifestSchema } from '../../vault/format/manifest';
+import { markDeleted } from '../../vault/points/marks';
 import { addVm, halfDisk, type Home, noise, startHome } from '../support/home';
 import { ask, assertLeft, diskIdOf, restoreAndWait, vmIdOf } from '../support/restores';
 

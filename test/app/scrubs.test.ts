@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import type { ScrubJobResult } from '../../orchestrations/scrub';
 import { DAILY_SCRUB_ID } from '../../orchestrations/names';
-import { diskTree } from '../../vault/manifest';
-import { PackKind } from '../../vault/format';
-import { packName } from '../../vault/pack-names';
-import type { DiskTree } from '../../vault/tree';
+import { diskTree } from '../../vault/format/manifest';
+import { PackKind } from '../../vault/format/format';
+import { packName } from '../../vault/format/pack-names';
+import type { DiskTree } from '../../vault/format/tree';
 import { createFaultStore, type FaultStore } from '../support/fault-store';
 import { addVm, halfDisk, type Home, readImage, startHome, writeDisk } from '../support/home';
 import { windowEntries } from '../support/vault-recount';

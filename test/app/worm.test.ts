@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { VirtualClock } from '../../local/host/clock';
 import { MAINTAIN_INSTANCE_ID } from '../../orchestrations/names';
-import type { MaintenanceRecord } from '../../vault/maintenance-log';
+import type { MaintenanceRecord } from '../../vault/points/maintenance-log';
 import { addVm, halfDisk, type Home, HOME_START_MS, noise, readImage, startHome, writeDisk } from '../support/home';
 import { createWormStore, type WormStore } from '../support/worm-store';
 

@@ -6,7 +6,7 @@ import { pageBlobOperations } from '../../azure/compute/page-blobs';
 import { openPageTarget } from '../../azure/page-target';
 import type { ErrorCode } from '../../errors/catalogue';
 import { isHoldfastError } from '../../errors/holdfast-error';
-import { parseFooter } from '../../vault/vhd-footer';
+import { parseFooter } from '../../vault/format/vhd-footer';
 import { type Azurite, startAzurite } from '../support/azurite';
 import { startWireServer } from '../support/wire-server';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { createRangeLister } from '../../azure/disk/ranges';
 import { isHoldfastError } from '../../errors/holdfast-error';
-import type { DiskRange } from '../../vault/block-source';
+import type { DiskRange } from '../../vault/transfer/block-source';
 import { type PageKind, pageListService, type Truncation } from '../support/page-list-service';
 import { recordedWaiting, startWireServer, type WireHandler, type WireServer } from '../support/wire-server';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdir, readdir, readFile, symlink, truncate, writeFile } from 'node:fs/promises';
 import { gzipSync } from 'node:zlib';
-import { buildFixedFooter } from '../../vault/vhd-footer';
+import { buildFixedFooter } from '../../vault/format/vhd-footer';
 import { type BackupReport, CliHome, MIB, noise, sampleDisk } from './cli-home';
 import { dynamicVhdOf } from './dynamic-vhd-maker';
 

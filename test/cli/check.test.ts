@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { chmod, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { keyFileProvider, parseKeyFile } from '../../vault/key-providers';
-import { loadManifest } from '../../vault/manifest';
-import { sealDocument } from '../../vault/sealed-document';
+import { keyFileProvider, parseKeyFile } from '../../vault/keys/key-providers';
+import { loadManifest } from '../../vault/format/manifest';
+import { sealDocument } from '../../vault/format/sealed-document';
 import { openFolderStore } from '../../vault/store/folder-store';
 import { openVault } from '../../vault/vault';
 import { type BackupReport, CliHome, MIB, noise, sampleDisk } from './cli-home';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, utimesSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { CollectReport } from '../../vault/collect';
+import type { CollectReport } from '../../vault/points/collect';
 import { OLD_MS } from '../support/vault-life';
 import { noise } from '../support/vault-kit';
 import { CliHome } from './cli-home';

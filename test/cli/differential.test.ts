@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { link, readFile, rename, rm, stat, symlink, truncate, unlink, writeFile } from 'node:fs/promises';
 import { unfinishedName } from '../../cli/patch-image';
-import { buildFixedFooter } from '../../vault/vhd-footer';
+import { buildFixedFooter } from '../../vault/format/vhd-footer';
 import { type BackupReport, CliHome, fresh, MIB, sampleDisk } from './cli-home';
 
 interface Patched { readonly differential: boolean; readonly comparedBytes: number; readonly writtenBytes: number; readonly resumed: boolean }

@@ -1,4 +1,4 @@
-import { buildFixedFooter, vhdChecksum } from '../../vault/vhd-footer';
+import { buildFixedFooter, vhdChecksum } from '../../vault/format/vhd-footer';
 
 const BLOCK_BYTES = 2 * 1024 * 1024;
 const SECTOR_BYTES = 512;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile, unlink, writeFile } from 'node:fs/promises';
 import { savePolicy } from '../../activities/policy-store';
 import { parsePolicy } from '../../policy/schema';
-import { keyFileProvider, parseKeyFile } from '../../vault/key-providers';
+import { keyFileProvider, parseKeyFile } from '../../vault/keys/key-providers';
 import { openFolderStore } from '../../vault/store/folder-store';
 import { openVault } from '../../vault/vault';
 import { DAY_MS, everyDay, storePoints } from '../support/retention-kit';

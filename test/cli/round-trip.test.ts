@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFile, stat, truncate, writeFile } from 'node:fs/promises';
-import { buildFixedFooter, parseFooter } from '../../vault/vhd-footer';
+import { buildFixedFooter, parseFooter } from '../../vault/format/vhd-footer';
 import { type BackupReport, CliHome, fresh, KIB, MIB, noise, sampleDisk } from './cli-home';
 import { dynamicVhdOf } from './dynamic-vhd-maker';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdir, open, readdir, readFile, stat, unlink, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { parseFooter } from '../../vault/vhd-footer';
+import { parseFooter } from '../../vault/format/vhd-footer';
 import { tarHeader } from '../../cli/tar-headers';
 import { type BackupReport, CliHome, type Ended, MIB, sampleDisk } from './cli-home';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { open } from 'node:fs/promises';
 import { makeSampleSubscription } from '../../local/sample/make-sample';
 import { openImage } from '../../local/images/open-image';
-import { buildFixedFooter } from '../../vault/vhd-footer';
+import { buildFixedFooter } from '../../vault/format/vhd-footer';
 import { fresh, KIB, MIB, noise } from '../cli/cli-home';
 import { dynamicVhdOf } from '../cli/dynamic-vhd-maker';
 import { LocalHome, type RunningApp } from '../support/local-home';

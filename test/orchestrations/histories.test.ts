@@ -12,7 +12,7 @@ import { restoreDisk } from '../../orchestrations/restore-disk';
 import { restoreRegion, type RestoreRegionRun } from '../../orchestrations/restore-region';
 import { ACTIVITIES, ORCHESTRATIONS, restoreInstanceId } from '../../orchestrations/names';
 import { policyLane, runPolicy, type RunPolicyInput } from '../../orchestrations/run-policy';
-import { emptyStats } from '../../vault/transfer-types';
+import { emptyStats } from '../../vault/transfer/transfer-types';
 
 const ok = <T>(value: T): { ok: true; value: T } => ({ ok: true, value });
 const range = (count: number): number[] => Array.from({ length: count }, (_, index) => index);

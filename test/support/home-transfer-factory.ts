@@ -2,7 +2,7 @@
 import { transferFactory as plainFactory } from '../../azure/transfer-factory';
 import { openFileSink } from '../../cli/file-sink';
 import type { Store } from '../../vault/store/store';
-import type { TransferFactory } from '../../vault/transfer-factory';
+import type { TransferFactory } from '../../vault/transfer/transfer-factory';
 
 /** The stores of the homes that are running, by what the home tells its threads. */
 export const homeStores = new Map<string, Store>();

@@ -1,5 +1,5 @@
 // Opens what a home's threads open, but its targets lose a byte of what is written to them.
-import type { TransferFactory } from '../../vault/transfer-factory';
+import type { TransferFactory } from '../../vault/transfer/transfer-factory';
 import { transferFactory as plain } from './home-transfer-factory';
 
 export const transferFactory: TransferFactory = {

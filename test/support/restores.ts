@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { RestoreJobView } from '../../functions/restore-view';
 import type { StateContent } from '../../local/azure/state';
-import { parseFooter } from '../../vault/vhd-footer';
+import { parseFooter } from '../../vault/format/vhd-footer';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Home, Reply } from './home';

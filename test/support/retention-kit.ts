@@ -1,8 +1,8 @@
 import { formatStamp } from '../../policy/slot';
-import { createDocument } from '../../vault/documents';
-import { type Manifest, manifestName } from '../../vault/manifest';
+import { createDocument } from '../../vault/format/documents';
+import { type Manifest, manifestName } from '../../vault/format/manifest';
 import { recordItem } from '../../vault/items';
-import type { VaultAccess } from '../../vault/tree';
+import type { VaultAccess } from '../../vault/format/tree';
 import { makeManifest } from './vault-manifests';
 
 export const DAY_MS = 86_400_000;

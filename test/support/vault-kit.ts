@@ -1,22 +1,22 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { BlobRef } from '../../vault/blob';
-import { backupDisk, type BackupDiskOutcome } from '../../vault/backup-disk';
-import type { BlockSink } from '../../vault/block-sink';
-import type { BlockSource, DiskRange } from '../../vault/block-source';
-import { damagedPacks, recordDamage } from '../../vault/damage-ledger';
-import { BLOCK_BYTES } from '../../vault/format';
-import { deriveVaultKeys, type VaultKeys } from '../../vault/keys';
-import { withLanes } from '../../vault/lanes';
-import { type ParentSurvey, surveyParent } from '../../vault/parent-survey';
-import { readDisk } from '../../vault/read-disk';
-import { refToJson } from '../../vault/ref-json';
-import { type ReferencesPlace, referencesFolder, type TreeHistory, treeHistory, type TreeParent } from '../../vault/references';
+import type { BlobRef } from '../../vault/format/blob';
+import { backupDisk, type BackupDiskOutcome } from '../../vault/transfer/backup-disk';
+import type { BlockSink } from '../../vault/transfer/block-sink';
+import type { BlockSource, DiskRange } from '../../vault/transfer/block-source';
+import { damagedPacks, recordDamage } from '../../vault/proof/damage-ledger';
+import { BLOCK_BYTES } from '../../vault/format/format';
+import { deriveVaultKeys, type VaultKeys } from '../../vault/keys/keys';
+import { withLanes } from '../../vault/transfer/lanes';
+import { type ParentSurvey, surveyParent } from '../../vault/transfer/parent-survey';
+import { readDisk } from '../../vault/transfer/read-disk';
+import { refToJson } from '../../vault/format/ref-json';
+import { type ReferencesPlace, referencesFolder, type TreeHistory, treeHistory, type TreeParent } from '../../vault/points/references';
 import { createMemoryStore } from '../../vault/store/memory-store';
 import type { Store } from '../../vault/store/store';
-import type { TransferFactory } from '../../vault/transfer-factory';
-import type { Lane } from '../../vault/transfer-lane';
-import type { DiskTree, VaultAccess } from '../../vault/tree';
+import type { TransferFactory } from '../../vault/transfer/transfer-factory';
+import type { Lane } from '../../vault/transfer/transfer-lane';
+import type { DiskTree, VaultAccess } from '../../vault/format/tree';
 
 export const START_MS = Date.UTC(2026, 10, 23, 1, 0, 0);
 

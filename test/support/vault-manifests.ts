@@ -1,9 +1,9 @@
-import type { Manifest } from '../../vault/manifest';
-import { refToJson } from '../../vault/ref-json';
-import type { TreeHistory } from '../../vault/references';
+import type { Manifest } from '../../vault/format/manifest';
+import { refToJson } from '../../vault/format/ref-json';
+import type { TreeHistory } from '../../vault/points/references';
 import type { OpenRunRequest, RunRef } from '../../vault/run';
-import { emptyStats } from '../../vault/transfer-types';
-import type { DiskTree } from '../../vault/tree';
+import { emptyStats } from '../../vault/transfer/transfer-types';
+import type { DiskTree } from '../../vault/format/tree';
 import { START_MS } from './vault-kit';
 
 export const STAMP_A = '20261123T010000Z';

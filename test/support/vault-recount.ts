@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { z } from 'zod';
-import { findDocument } from '../../vault/documents';
-import type { InnerNode, LeafEntry } from '../../vault/nodes';
-import { recordSchema as strictRecordSchema, type TreeHistory } from '../../vault/references';
-import { type DiskTree, leafRefs, loadLeaf, loadRegion, loadRoot, type VaultAccess } from '../../vault/tree';
+import { findDocument } from '../../vault/format/documents';
+import type { InnerNode, LeafEntry } from '../../vault/format/nodes';
+import { recordSchema as strictRecordSchema, type TreeHistory } from '../../vault/points/references';
+import { type DiskTree, leafRefs, loadLeaf, loadRegion, loadRoot, type VaultAccess } from '../../vault/format/tree';
 
 export interface RegionFacts { readonly node: InnerNode; readonly data: Map<string, { chunks: number; bytes: number }>; readonly meta: Set<string> }
 

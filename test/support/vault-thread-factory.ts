@@ -1,9 +1,9 @@
 // What transfer threads open in tests: a folder vault, and files that fail, die or need a new access as the spec says.
 import { open } from 'node:fs/promises';
 import { HoldfastError } from '../../errors/holdfast-error';
-import type { BlockSource } from '../../vault/block-source';
+import type { BlockSource } from '../../vault/transfer/block-source';
 import { openFolderStore } from '../../vault/store/folder-store';
-import type { Spec, TransferFactory } from '../../vault/transfer-factory';
+import type { Spec, TransferFactory } from '../../vault/transfer/transfer-factory';
 
 /**
  * `path`; `at`: the offset from which on `trouble` happens: `exit` ends the thread, `throw` throws outside of any promise, `code` fails

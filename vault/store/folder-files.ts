@@ -4,7 +4,7 @@ import { link, lstat, mkdir, open, opendir, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { HoldfastError } from '../../errors/holdfast-error';
-import { alignedPart, isAligned, openDirect } from '../direct-io';
+import { alignedPart, isAligned, openDirect } from '../transfer/direct-io';
 import { isMissing, systemCode } from './folder-errors';
 
 /** Only the owner: a vault may be unencrypted, and its names alone say what is protected. */

@@ -5,7 +5,7 @@ import { parseChallenge } from '../../../azure/keyvault/key-vault-client';
 import { createKeyVaultKeys } from '../../../azure/keyvault/remote-keys';
 import type { ErrorCode } from '../../../errors/catalogue';
 import { isHoldfastError } from '../../../errors/holdfast-error';
-import type { RemoteKeys } from '../../../vault/remote-key';
+import type { RemoteKeys } from '../../../vault/keys/remote-key';
 import { type FakeKeyVault, json, startFakeKeyVault } from '../../support/fake-key-vault';
 import { recordedWaiting } from '../../support/wire-server';
 

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { open, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { buildFixedFooter } from '../../../vault/vhd-footer';
+import { buildFixedFooter } from '../../../vault/format/vhd-footer';
 import { Bench, blobClient, noise, pageList } from './bench';
 
 const page = 4096;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { buildFixedFooter } from '../../../vault/vhd-footer';
+import { buildFixedFooter } from '../../../vault/format/vhd-footer';
 import { Bench, blobClient, mib, noise, pageList } from './bench';
 
 const footer = (bytes: number): Buffer => buildFixedFooter(bytes, { uniqueId: '00112233-4455-6677-8899-aabbccddeeff', createdAt: Date.UTC(2026, 0, 1) });

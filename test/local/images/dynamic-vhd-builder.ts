@@ -1,4 +1,4 @@
-import { vhdChecksum } from '../../../vault/vhd-footer';
+import { vhdChecksum } from '../../../vault/format/vhd-footer';
 
 export interface DynamicVhdParts {
   readonly sizeBytes: number;

@@ -10,7 +10,7 @@ import type { ErrorCode } from '../../../errors/catalogue';
 import { isHoldfastError } from '../../../errors/holdfast-error';
 import { copyImage } from '../../../local/images/copy-image';
 import { openImage } from '../../../local/images/open-image';
-import { buildFixedFooter, parseFooter } from '../../../vault/vhd-footer';
+import { buildFixedFooter, parseFooter } from '../../../vault/format/vhd-footer';
 import { dynamicVhd } from './dynamic-vhd-builder';
 
 const identity = { uniqueId: '00112233-4455-6677-8899-aabbccddeeff', createdAt: Date.UTC(2026, 0, 1) };

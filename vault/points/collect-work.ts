@@ -1,0 +1,64 @@
+import { isHoldfastError } from '../../errors/holdfast-error';
+import type { ItemHistory } from './item-history';
+import { MARGINS } from './margins';
+import type { RunSurvey } from './run-survey';
+import type { VaultAccess } from '../format/tree';
+
+/** Records that were of use to a run only. */
+export interface WorkRemoved {
+  /** Objects below work/. */
+  readonly work: number;
+  /** Records of references of runs that made no recovery point. */
+  readonly abandoned: number;
+}
+
+const WORK_NAME = /^work\/([^/]+)\/(\d{10})\/(.+)$/;
+/** What clean-up in the cloud still asks of earlier runs (activities/release-snapshots.ts). */
+const KEPT = new Set(['plan', 'snapshot', 'released']);
+const PARALLEL_DELETES = 16;
+
+/**
+ * Removes what ended runs kept between their steps, and what runs that made no recovery point left behind. The latter's packs are not needed by anybody and
+ * are the business of the plan; here it is their records.
+ */
+export async function collectWork(vault: VaultAccess, survey: RunSurvey, abandoned: ReadonlyMap<string, ItemHistory['abandoned']>, serverNowMs: number, beforeMs: number, dryRun: boolean): Promise<WorkRemoved> {
+  const work: string[] = [];
+  const ended = new Map<string, Map<number, number>>();
+  const last = new Map<string, number>();
+  for (const [itemId, runs] of survey.items) {
+    ended.set(itemId, new Map(runs.flatMap(({ sequence, endedAtMs }) => (endedAtMs === null ? [] : [[sequence, endedAtMs]]))));
+    last.set(itemId, runs.at(-1)?.sequence ?? 0);
+  }
+  for await (const { name } of vault.store.list('work/')) {
+    const [, itemId = '', number, rest = ''] = WORK_NAME.exec(name) ?? [];
+    const endedAtMs = ended.get(itemId)?.get(Number(number));
+    if (endedAtMs === undefined || endedAtMs > serverNowMs - MARGINS.workKeptMs) continue;
+    if (!KEPT.has(rest) || Number(number) < (last.get(itemId) ?? 0) - MARGINS.workKeptRuns) work.push(name);
+  }
+  const records: string[] = [];
+  for (const [itemId, runs] of abandoned) {
+    for (const { sequence, endedAtMs } of runs) {
+      // The records of the run itself stay: its verdict is what keeps a writer that wakes after months from committing what is gone.
+      if (endedAtMs === null || endedAtMs >= beforeMs || endedAtMs < beforeMs - MARGINS.abandonedSweptMs) continue;
+      for await (const { name } of vault.store.list(`references/${itemId}/${String(sequence).padStart(10, '0')}/`)) records.push(name);
+    }
+  }
+  if (dryRun) return { work: work.length, abandoned: records.length };
+  return { work: await deleteAll(vault, work), abandoned: await deleteAll(vault, records) };
+}
+
+/** Deletes what the store lets go of, and answers how much that was. */
+async function deleteAll(vault: VaultAccess, names: readonly string[]): Promise<number> {
+  let deleted = 0;
+  const queue = names.values();
+  await Promise.all(Array.from({ length: Math.min(PARALLEL_DELETES, names.length) }, async () => {
+    for (const name of queue) {
+      try {
+        if (await vault.store.delete(name) === 'deleted') deleted++;
+      } catch (error) {
+        if (!isHoldfastError(error, 'STORE_IMMUTABLE')) throw error;
+      }
+    }
+  }));
+  return deleted;
+}
