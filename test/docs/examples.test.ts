@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { parsePolicy } from '../../policy/schema';
 import { readSettings } from '../../functions/settings';
 import { SubscriptionFolder } from '../../local/azure/subscription-folder';
 import { makeTempFolder } from '../support/temp-folder';
@@ -55,5 +56,18 @@ describe('the README', () => {
   it('has a line for every room', () => {
     const readme = readText('README.md');
     for (const room of ['functions', 'orchestrations', 'activities', 'vault', 'policy', 'azure', 'local', 'cli', 'bin', 'errors', 'bench', 'infra', 'test', 'docs']) assert.match(readme, new RegExp(`^\\|.*\`${room}/\``, 'm'));
+  });
+});
+
+describe('the table of terms in docs/migration-from-azure-backup.md', () => {
+  it('has parts of policies that are taken as they stand', () => {
+    const parts = [...readText('docs/migration-from-azure-backup.md').matchAll(/^ +\| [^|]+ \| `("[^`]+)`/gm)].map((match) => JSON.parse(`{${match[1]}}`) as Record<string, unknown>);
+    assert.ok(parts.length >= 8, `only ${parts.length} parts were found`);
+    const rules = ['daily', 'weekly', 'monthly', 'yearly'];
+    for (const part of parts) {
+      const whole = rules.some((rule) => rule in part) ? { retention: part } : part;
+      const document = { name: 'nightly', schedule: { daily: { at: ['02:00'] } }, items: { all: true }, ...whole };
+      assert.doesNotThrow(() => parsePolicy(document), JSON.stringify(part));
+    }
   });
 });
