@@ -1,7 +1,7 @@
 import { HoldfastError } from '../errors/holdfast-error';
 import type { ActivityDeps } from './deps';
 import { activity } from './outcome';
-import { assertRestoreOpen, assertUndecided, RESTORE_TAG, type RestoreInput, type RestorePlan, restoreRecords, type TargetStatus } from './restore-records';
+import { assertRestoreOpen, RESTORE_TAG, type RestoreInput, type RestorePlan, restoreRecords, type TargetStatus, undoIfGivenUp } from './restore-records';
 import { driveSwap } from './restore-swap';
 import { undoMachine } from './restore-undo';
 import { createDocument } from '../vault/format/documents';
@@ -13,12 +13,7 @@ export const createDriveRestoredMachine = (deps: ActivityDeps) => activity(async
   // Before anything is done to a machine: without this record there is nothing to take back.
   await createDocument(vault, restoreRecords.machine(input), { version: 1, at: new Date(deps.nowMs()).toISOString() });
   const state = plan.vm ? await driveNewVm(deps, plan.vm) : plan.swap ? await driveSwap(deps, plan.swap, 'new') : 'ready';
-  try {
-    await assertUndecided(vault, input);
-  } catch (error) {
-    await undoMachine(deps, vault, plan);
-    throw error;
-  }
+  await undoIfGivenUp(vault, input, () => undoMachine(deps, vault, plan));
   return { state };
 });
 

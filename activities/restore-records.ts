@@ -123,6 +123,15 @@ export async function assertUndecided(vault: VaultAccess, input: RestoreInput): 
   if (await vault.store.stat(restoreRecords.verdict(input))) throw new HoldfastError('RESTORE_ABANDONED', `The restore ${input.restoreId} is decided already; this step does nothing more`);
 }
 
+/**
+ * At the end of a step that makes or changes something in the cloud: throws RESTORE_ABANDONED when the restore was decided meanwhile. One that was given up
+ * is taken back by the step that slept (fault 7); of one that is restored nothing is ever taken back: it is somebody's data.
+ */
+export async function undoIfGivenUp(vault: VaultAccess, input: RestoreInput, undo: () => Promise<unknown>): Promise<void> {
+  if ((await findRestoreVerdict(vault, input))?.verdict === 'abandoned') await undo();
+  await assertUndecided(vault, input);
+}
+
 export function diskOf(plan: RestorePlan, disk: number): PlannedRestoreDisk {
   const found = plan.disks.find((one) => one.disk === disk);
   if (!found) throw new HoldfastError('INTERNAL', `The restore ${plan.restoreId} has no disk ${disk}`);

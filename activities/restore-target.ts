@@ -6,7 +6,7 @@ import type { ActivityDeps } from './deps';
 import { ACCESS_SECONDS } from './disk-access';
 import { activity } from './outcome';
 import { diskTargetSpec, type PageTarget, type PageTargetSpec } from './restore-cloud';
-import { assertRestoreOpen, assertUndecided, diskOf, type PlannedRestoreDisk, type RestoreDiskInput, type RestorePlan, restoreRecords, restoreStepSchema, type TargetStatus } from './restore-records';
+import { assertRestoreOpen, diskOf, type PlannedRestoreDisk, type RestoreDiskInput, type RestorePlan, restoreRecords, restoreStepSchema, type TargetStatus, undoIfGivenUp } from './restore-records';
 import { undoDisk } from './restore-undo';
 import { assertZeros } from './restore-zeros';
 
@@ -39,22 +39,12 @@ export const createStartRestoreTarget = (deps: ActivityDeps) => activity(async (
   } else {
     await deps.restoreCloud.startCreateUploadDisk(target);
   }
-  await undoUnlessOpen(deps, vault, plan, input);
+  await undoIfGivenUp(vault, input, () => undoDisk(deps, plan, disk));
   if (target.kind === 'pageBlob') return { state: 'ready' };
   const status = await deps.restoreCloud.getDisk(target.id);
   if (status?.failure) throw new HoldfastError('CLOUD_FAILED', `The disk ${target.id} could not be made: ${status.failure.message}`, { data: { serviceCode: status.failure.serviceCode } });
   return { state: status?.state === 'succeeded' ? 'ready' : 'running' };
 });
-
-/** A step that slept while the restore was given up takes back what it made just now (fault 7). */
-async function undoUnlessOpen(deps: ActivityDeps, vault: VaultAccess, plan: RestorePlan, input: RestoreDiskInput): Promise<void> {
-  try {
-    await assertUndecided(vault, input);
-  } catch (error) {
-    await undoDisk(deps, plan, diskOf(plan, input.disk));
-    throw error;
-  }
-}
 
 /**
  * A blob that is written where it differs is no VHD while that is under way: its footer goes first and comes back last, so that a half-written one is

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
+import type { ActivityDeps } from '../../activities/deps';
+import type { Outcome } from '../../activities/outcome';
+import { createDriveRestoredMachine } from '../../activities/restore-machine';
 import { createPlanRestore } from '../../activities/restore-plan';
 import { restoreRecords } from '../../activities/restore-records';
 import { restoreBodySchema } from '../../activities/restore-request';
@@ -14,6 +17,7 @@ import { PackKind } from '../../vault/format/format';
 import { packName } from '../../vault/format/pack-names';
 import { createFaultStore, createHold, type FaultStore } from '../support/fault-store';
 import { addVm, halfDisk, type Home, HOME_START_MS, noise, readImage, startHome, writeDisk } from '../support/home';
+import { lookUntil } from '../support/upload-disk';
 import { ask, assertDiskIs, assertLeft, diskIdOf, restoreAndWait, restoreJob, startRestore, stateOf, vmIdOf } from '../support/restores';
 
 const MiB = 1024 * 1024;
@@ -231,6 +235,48 @@ describe('a restore when things go wrong', () => {
     const outcome = await createStartRestoreTarget(home.deps)({ restoreId: 'late', disk: 1 });
     assert.deepEqual([outcome.ok, outcome.ok ? '' : outcome.error.code], [false, 'RESTORE_ABANDONED']);
     await assertLeft(home, []);
+  });
+
+  it('7: steps that wake after the restore was done take nothing back of it', async () => {
+    const point = await start();
+    const holds = [createHold(), createHold()] as const;
+    const { restoreCloud } = home.deps;
+    const sleepy = (hold: ReturnType<typeof createHold>, method: 'startCreateUploadDisk' | 'getVmState'): ActivityDeps => ({
+      ...home.deps, restoreCloud: new Proxy(restoreCloud, {
+        get: (target, name) => (name === method ? async (argument: never): Promise<unknown> => { await hold.pass(); return target[method](argument); } : Reflect.get(target, name) as unknown),
+      }),
+    });
+    const woken: Promise<Outcome<unknown>>[] = [];
+    const sleepAt = async (record: RegExp, hold: ReturnType<typeof createHold>, step: () => Promise<Outcome<unknown>>): Promise<void> => {
+      const before = createHold();
+      store.plan({ operation: 'create', matching: record, fault: { kind: 'hold', hold: before } });
+      await before.reached;
+      woken.push(step());
+      await hold.reached;
+      before.release();
+    };
+    const slept = [
+      sleepAt(/^restores\/twin\/d1\/r0000\/s0000$/, holds[0], () => createStartRestoreTarget(sleepy(holds[0], 'startCreateUploadDisk'))({ restoreId: 'twin', disk: 1 })),
+      sleepAt(/^restores\/twin\/verdict$/, holds[1], () => createDriveRestoredMachine(sleepy(holds[1], 'getVmState'))({ restoreId: 'twin' })),
+    ];
+    const job = await restoreAndWait(home, point, { id: 'twin', target: { kind: 'in-place', disks: ['0'] } });
+    await Promise.all(slept);
+    assert.equal(job.state, 'succeeded', JSON.stringify(job));
+    const wake = async (at: 0 | 1): Promise<void> => {
+      holds[at].release();
+      const outcome = await woken[at];
+      assert.equal(outcome?.ok === false && outcome.error.code, 'RESTORE_ABANDONED');
+      await home.host.settle();
+    };
+    const machine = () => restoreCloud.getVmState(vmIdOf(home, 'web01'));
+    await wake(1);
+    const vm = await machine();
+    assert.deepEqual([vm?.power, vm?.dataDisks.map(({ diskId }) => diskId)], ['running', [diskIdOf(home, 'web01_data-twin')]]);
+    // Its owner takes the disk off the machine: nothing but the verdict says now that it is a restored one.
+    await restoreCloud.startDetachDataDisks(vmIdOf(home, 'web01'), [diskIdOf(home, 'web01_data-twin')]);
+    await lookUntil(() => restoreCloud.getDisk(diskIdOf(home, 'web01_data-twin')), (disk) => disk?.managedBy === null);
+    await wake(0);
+    await assertLeft(home, ['web01_data-twin']);
   });
 
   it('I7: no access signature in histories, answers or logs', async () => {
