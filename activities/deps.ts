@@ -4,6 +4,13 @@ import type { Spec } from '../vault/transfer/transfer-factory';
 import type { Cloud, OpenSnapshotSource } from './cloud';
 import type { OpenPageTarget, RestoreCloud } from './restore-cloud';
 
+/**
+ * What the app does in Azure, each with an identity that may do just that: back machines up (and answer the HTTP API), look after the vault and what runs left
+ * behind (the one that deletes), restore (the one that makes disks and machines).
+ */
+export const DUTIES = ['backup', 'maintenance', 'restore'] as const;
+export type Duty = (typeof DUTIES)[number];
+
 /** What activities are made with. The composition root supplies it; nothing here knows which home it is. */
 export interface ActivityDeps {
   /** Opens the vault once and keeps it open. Throws KEY_REFUSED and its like before anything is written. */

@@ -1,9 +1,11 @@
 import type { TokenCredential } from '@azure/identity';
+import type { Duty } from '../activities/deps';
 import { openFolderStore } from '../vault/store/folder-store';
 import type { Store } from '../vault/store/store';
 import type { StoreSpec } from '../vault/store/store-spec';
 import type { RetryPolicy } from './blob/retry';
 import { type Environment, findBlobAccess } from './blob/blob-access';
+import { userAgentOf } from './user-agent';
 
 export interface OpenStoreOptions {
   /** Make the folder or the container when it is not there: for a new vault alone. */
@@ -13,6 +15,7 @@ export interface OpenStoreOptions {
   /** Used for a container where neither its address nor the environment has a signature or key; by default what the machine or the signed-in person has (DefaultAzureCredential). */
   readonly credential?: TokenCredential;
   readonly retry?: Partial<RetryPolicy>;
+  readonly duty?: Duty;
 }
 
 /** Opens the store of a spec, in the main thread or in a worker. The Azure clients are loaded only for a container: a folder never waits for them. */
@@ -24,6 +27,7 @@ export async function openStore(spec: StoreSpec, env: Environment, options: Open
     ...(access ?? { containerUrl: spec.containerUrl, credential: options.credential ?? (await defaultCredential()) }),
     createContainer: options.create ?? false,
     retry: options.retry ?? {},
+    userAgent: userAgentOf(options.duty),
   });
 }
 

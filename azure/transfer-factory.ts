@@ -1,7 +1,9 @@
 // What transfer threads open in the app: snapshots as sources, disks in upload and page blobs as sinks. See vault/transfer-factory.ts.
 import type { AccessUrl } from '../activities/cloud';
+import { DUTIES, type Duty } from '../activities/deps';
 import type { Spec, TransferFactory } from '../vault/transfer/transfer-factory';
 import type { StoreSpec } from '../vault/store/store-spec';
+import { createCredential } from './credential';
 import { openSnapshotSource } from './disk/snapshot-source';
 import { openStore } from './open-store';
 import { openPageTarget, pageTargetSpec } from './page-target';
@@ -9,7 +11,11 @@ import { openPageTarget, pageTargetSpec } from './page-target';
 const toAccess = (spec: Spec): AccessUrl => ({ url: String(spec.url), sizeBytes: Number(spec.sizeBytes) });
 
 export const transferFactory: TransferFactory = {
-  openStore: (spec) => openStore(spec as unknown as StoreSpec, process.env),
+  // Threads show the identity of the duty that they work for, which the composition root put beside the address.
+  openStore: (spec) => openStore(spec as unknown as StoreSpec, process.env, {
+    ...(typeof spec.credential === 'string' ? { credential: createCredential(spec.credential) } : {}),
+    ...(DUTIES.some((duty) => duty === spec.duty) ? { duty: spec.duty as Duty } : {}),
+  }),
   openSource: (spec, renew) => Promise.resolve(openSnapshotSource(toAccess(spec), async () => toAccess(await renew()))),
   openSink: (spec, renew) => openPageTarget(pageTargetSpec(spec), async () => pageTargetSpec(await renew())),
 };

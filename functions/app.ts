@@ -57,7 +57,7 @@ export function registerApp(services: Services): void {
   });
 }
 
-function registerSteps({ deps }: Services): void {
+function registerSteps({ deps, others: { restore: restoreDeps } }: Services): void {
   df.app.orchestration(ORCHESTRATIONS.backupVm, backupVm);
   df.app.orchestration(ORCHESTRATIONS.backupDisk, backupDisk);
   df.app.orchestration(ORCHESTRATIONS.backupRegion, backupRegion);
@@ -71,10 +71,10 @@ function registerSteps({ deps }: Services): void {
     planDisk: createPlanDisk(deps), planRegion: createPlanRegion(deps), transferSlice: createTransferSlice(deps), finishRegion: createFinishRegion(deps),
     finishDisk: createFinishDisk(deps), auditDisk: createAuditDisk(deps), commitRun: createCommitRun(deps), releaseSnapshots: createReleaseSnapshots(deps),
     abandonRun: createAbandonRun(deps), selectItems: createSelectItems(deps),
-    planRestore: createPlanRestore(deps), proveRestore: createProveRestore(deps), startRestoreTarget: createStartRestoreTarget(deps),
-    planRestoreRegion: createPlanRestoreRegion(deps), restoreSlice: createRestoreSlice(deps), finishRestoreTarget: createFinishRestoreTarget(deps),
-    driveRestoredMachine: createDriveRestoredMachine(deps), commitRestore: createCommitRestore(deps), abandonRestore: createAbandonRestore(deps),
-    undoRestore: createUndoRestore(deps), releaseRestore: createReleaseRestore(deps),
+    planRestore: createPlanRestore(restoreDeps), proveRestore: createProveRestore(restoreDeps), startRestoreTarget: createStartRestoreTarget(restoreDeps),
+    planRestoreRegion: createPlanRestoreRegion(restoreDeps), restoreSlice: createRestoreSlice(restoreDeps), finishRestoreTarget: createFinishRestoreTarget(restoreDeps),
+    driveRestoredMachine: createDriveRestoredMachine(restoreDeps), commitRestore: createCommitRestore(restoreDeps), abandonRestore: createAbandonRestore(restoreDeps),
+    undoRestore: createUndoRestore(restoreDeps), releaseRestore: createReleaseRestore(restoreDeps),
   };
   for (const [name, step] of Object.entries(steps)) df.app.activity(name, { handler: (input: unknown) => withinLimit(name, step)(input as never) });
   // The one step that asks after another instance: is the backup that holds the item still at work?

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import path from 'node:path';
+import type { ActivityDeps, Duty } from '../activities/deps';
 import { createCredential } from '../azure/credential';
 import { createCloud, createRestoreCloud } from '../azure/compute/cloud';
 import { parseKeyId } from '../azure/keyvault/key-id';
@@ -21,36 +22,42 @@ import { readSettings, type Settings } from './settings';
 /** The composition root of the app: settings in, services out. Nothing is opened before it is needed. */
 export function compose(env: NodeJS.ProcessEnv): Services {
   const settings = readSettings(env);
-  const spec = parseVaultAddress(settings.vault);
-  const credential = createCredential(settings.credential);
-  const cloudSettings = { subscriptionIds: settings.subscriptionIds, credential, ...(settings.armEndpoint ? { armEndpoint: settings.armEndpoint } : {}) };
   if (settings.keyVault !== '') parseKeyId(settings.keyVault);
   return {
     http: settings,
     schedulerCron: settings.schedulerCron,
     housekeeping: { reconcileCron: settings.reconcileCron, sweepCron: settings.sweepCron, maintainCron: settings.maintainCron },
     scrubs: { cron: settings.scrubCron, days: settings.scrubDays },
-    deps: {
-      vault: once(async () => {
-        const store = await openStore(spec, env, { credential });
-        return openVault(store, await keyProvider(settings, credential));
-      }),
-      cloud: createCloud(cloudSettings),
-      keys: async () => [await keyProvider(settings, credential)],
-      openSnapshotSource,
-      restoreCloud: createRestoreCloud({ ...cloudSettings, restoreContainers: settings.restoreContainers, env }),
-      openPageTarget,
-      transfer: { factory: path.join(__dirname, '..', 'azure', 'transfer-factory.js'), store: { ...spec }, threads: settings.transferThreads },
-      lockKeepMs: settings.lockDays === undefined ? undefined : settings.lockDays * 86_400_000,
-      appName: env.WEBSITE_SITE_NAME ?? hostname(),
-      nowMs: () => Date.now(),
-      log: (message, fields) => console.warn(JSON.stringify({ message, ...fields })),
-    },
+    deps: depsOf('backup', settings.credential, settings, env),
+    others: { maintenance: depsOf('maintenance', settings.maintenanceCredential, settings, env), restore: depsOf('restore', settings.restoreCredential, settings, env) },
   };
 }
 
-async function keyProvider(settings: Settings, credential: ReturnType<typeof createCredential>): Promise<KeyProvider> {
-  if (settings.keyVault !== '') return remoteKeyProvider(createKeyVaultKeys({ key: settings.keyVault, credential }));
+/** Each duty opens the vault and reaches Azure with its own identity, in its transfer threads as well. */
+function depsOf(duty: Duty, identity: string, settings: Settings, env: NodeJS.ProcessEnv): ActivityDeps {
+  const spec = parseVaultAddress(settings.vault);
+  const credential = createCredential(identity);
+  const cloudSettings = { subscriptionIds: settings.subscriptionIds, credential, duty, ...(settings.armEndpoint ? { armEndpoint: settings.armEndpoint } : {}) };
+  return {
+    vault: once(async () => {
+      const store = await openStore(spec, env, { credential, duty });
+      return openVault(store, await keyProvider(settings, credential, duty));
+    }),
+    cloud: createCloud(cloudSettings),
+    keys: async () => [await keyProvider(settings, credential, duty)],
+    openSnapshotSource,
+    restoreCloud: createRestoreCloud({ ...cloudSettings, restoreContainers: settings.restoreContainers, env }),
+    openPageTarget,
+    transfer: { factory: path.join(__dirname, '..', 'azure', 'transfer-factory.js'), store: { ...spec, credential: identity, duty }, threads: settings.transferThreads },
+    lockKeepMs: settings.lockDays === undefined ? undefined : settings.lockDays * 86_400_000,
+    appName: env.WEBSITE_SITE_NAME ?? hostname(),
+    nowMs: () => Date.now(),
+    log: (message, fields) => console.warn(JSON.stringify({ message, ...fields })),
+  };
+}
+
+async function keyProvider(settings: Settings, credential: ReturnType<typeof createCredential>, duty: Duty): Promise<KeyProvider> {
+  if (settings.keyVault !== '') return remoteKeyProvider(createKeyVaultKeys({ key: settings.keyVault, credential, duty }));
   if (settings.passphrase !== '') return passphraseProvider(settings.passphrase);
   if (settings.keyFile === '') return openKeyProvider;
   try {

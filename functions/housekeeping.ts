@@ -17,17 +17,17 @@ import type { Services } from './services';
 
 /** Sweeps and the reconciler: their workflows, steps, timers and routes. */
 export function registerHousekeeping(services: Services): void {
-  const { deps } = services;
+  const { deps, others } = services;
   df.app.orchestration(HOUSEKEEPING.sweepCloud, sweep);
   df.app.orchestration(HOUSEKEEPING.reconcileRuns, reconcile);
-  df.app.activity(HOUSEKEEPING.sweepItems, { handler: withinLimit(HOUSEKEEPING.sweepItems, createSweep(deps)) });
+  df.app.activity(HOUSEKEEPING.sweepItems, { handler: withinLimit(HOUSEKEEPING.sweepItems, createSweep(others.maintenance)) });
   df.app.activity(HOUSEKEEPING.reconcileItems, {
     extraInputs: [df.input.durableClient()],
     handler: (input: ReconcileInput, context: InvocationContext) => withinLimit(HOUSEKEEPING.reconcileItems, createReconcile(deps, (owner) => ownerState(df.getClient(context), owner)))(input),
   });
   df.app.activity(HOUSEKEEPING.reconcileRestores, {
     extraInputs: [df.input.durableClient()],
-    handler: (input: object, context: InvocationContext) => withinLimit(HOUSEKEEPING.reconcileRestores, createReconcileRestores(deps, (restoreId) => restoreState(df.getClient(context), restoreId)))(input),
+    handler: (input: object, context: InvocationContext) => withinLimit(HOUSEKEEPING.reconcileRestores, createReconcileRestores(others.restore, (restoreId) => restoreState(df.getClient(context), restoreId)))(input),
   });
   const timer = (name: string, schedule: string, start: (client: DurableClient) => Promise<unknown>): void =>
     app.timer(name, { schedule, extraInputs: [df.input.durableClient()], handler: async (_timer, context) => { await start(df.getClient(context)); } });

@@ -19,13 +19,13 @@ const LISTED = 30;
 
 /** The maintenance of the vault: its workflow, steps, timer and routes. */
 export function registerMaintenance(services: Services): void {
-  const { deps } = services;
+  const { deps, others } = services;
   df.app.orchestration(MAINTENANCE.maintain, maintain);
-  df.app.activity(MAINTENANCE.retainItems, { handler: withinLimit(MAINTENANCE.retainItems, createRetainItems(deps)) });
-  df.app.activity(MAINTENANCE.collectVault, { handler: withinLimit(MAINTENANCE.collectVault, createCollectVault(deps)) });
-  df.app.activity(MAINTENANCE.lockVault, { handler: withinLimit(MAINTENANCE.lockVault, createLockVault(deps)) });
-  df.app.activity(MAINTENANCE.testKeys, { handler: withinLimit(MAINTENANCE.testKeys, createTestKeys(deps)) });
-  df.app.activity(MAINTENANCE.recordMaintenance, { handler: withinLimit(MAINTENANCE.recordMaintenance, createRecordMaintenance(deps)) });
+  df.app.activity(MAINTENANCE.retainItems, { handler: withinLimit(MAINTENANCE.retainItems, createRetainItems(others.maintenance)) });
+  df.app.activity(MAINTENANCE.collectVault, { handler: withinLimit(MAINTENANCE.collectVault, createCollectVault(others.maintenance)) });
+  df.app.activity(MAINTENANCE.lockVault, { handler: withinLimit(MAINTENANCE.lockVault, createLockVault(others.maintenance)) });
+  df.app.activity(MAINTENANCE.testKeys, { handler: withinLimit(MAINTENANCE.testKeys, createTestKeys(others.maintenance)) });
+  df.app.activity(MAINTENANCE.recordMaintenance, { handler: withinLimit(MAINTENANCE.recordMaintenance, createRecordMaintenance(others.maintenance)) });
   app.timer('maintainer', {
     schedule: services.housekeeping.maintainCron, extraInputs: [df.input.durableClient()],
     handler: async (_timer, context) => {

@@ -26,7 +26,7 @@ const PROVED_REGIONS = 16;
  * asking twice the same job; what the first asked for counts, and another body under its id is refused. Everything that would refuse it is
  * looked for first, so a 4xx means that nothing was made.
  */
-export const startRestore = ({ deps }: Services): HttpHandler => async (request, context) => {
+export const startRestore = ({ others: { restore: deps } }: Services): HttpHandler => async (request, context) => {
   const vault = await deps.vault();
   const body = await readRestoreBody(request);
   const asked: RestoreRequest = {

@@ -21,10 +21,10 @@ const MAX_LISTED_DAMAGE = 500;
 
 /** Scrubs: their workflow, steps, timer and routes, and what is known of the vault's health. */
 export function registerScrubs(services: Services): void {
-  const { deps, scrubs } = services;
+  const { deps, others, scrubs } = services;
   df.app.orchestration(SCRUBS.scrub, scrub);
-  df.app.activity(SCRUBS.planScrub, { handler: withinLimit(SCRUBS.planScrub, createPlanScrub(deps)) });
-  df.app.activity(SCRUBS.scrubItem, { handler: withinLimit(SCRUBS.scrubItem, createScrubItem(deps)) });
+  df.app.activity(SCRUBS.planScrub, { handler: withinLimit(SCRUBS.planScrub, createPlanScrub(others.maintenance)) });
+  df.app.activity(SCRUBS.scrubItem, { handler: withinLimit(SCRUBS.scrubItem, createScrubItem(others.maintenance)) });
   app.timer('scrubber', {
     schedule: scrubs.cron, extraInputs: [df.input.durableClient()],
     handler: async (_timer, context) => { await startShare(df.getClient(context), scrubs.days, deps.nowMs()); },

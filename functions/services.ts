@@ -1,9 +1,12 @@
-import type { ActivityDeps } from '../activities/deps';
+import type { ActivityDeps, Duty } from '../activities/deps';
 import type { Settings } from './settings';
 
 /** What the triggers work with: the activities' dependencies, and what the settings say about HTTP and the timer. */
 export interface Services {
+  /** What backups and the HTTP API work with. */
   readonly deps: ActivityDeps;
+  /** The same for the other duties, each with its own identity. */
+  readonly others: Readonly<Record<Exclude<Duty, 'backup'>, ActivityDeps>>;
   readonly http: Pick<Settings, 'httpAuthLevel'>;
   readonly schedulerCron: string;
   /** When the reconciler, the sweeper and the maintenance of the vault run: NCRONTAB with seconds, UTC. */

@@ -17,6 +17,9 @@ export interface Settings {
   readonly subscriptionIds: readonly string[];
   readonly armEndpoint: string | undefined;
   readonly credential: string;
+  /** Those of the other duties; by default the same one. */
+  readonly maintenanceCredential: string;
+  readonly restoreCredential: string;
   readonly transferThreads: number | undefined;
   /** Addresses of the containers that restores may write page blobs to. */
   readonly restoreContainers: readonly string[];
@@ -45,6 +48,8 @@ const schema = z.object({
     .refine((ids) => ids.length > 0 && ids.every((id) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id)), 'expects subscription ids such as 00000000-0000-0000-0000-000000000000, separated by commas'),
   HOLDFAST_ARM_ENDPOINT: z.url('expects the URL of Azure Resource Manager').optional(),
   HOLDFAST_AZURE_CREDENTIAL: z.string().default('default'),
+  HOLDFAST_MAINTENANCE_CREDENTIAL: z.string().optional(),
+  HOLDFAST_RESTORE_CREDENTIAL: z.string().optional(),
   HOLDFAST_TRANSFER_THREADS: z.coerce.number('expects a whole number').int('expects a whole number').min(0, 'expects 0 to 16').max(16, 'expects 0 to 16').optional(),
   HOLDFAST_RESTORE_CONTAINERS: z.string().default('').transform((text) => text.split(',').map((one) => one.trim()).filter((one) => one !== ''))
     .refine((urls) => urls.every(isContainerUrl), 'expects addresses of blob containers, separated by commas'),
@@ -85,7 +90,8 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
   if (keys.length > 1) throw new HoldfastError('SETTING_INVALID', `${keys.join(' and ')} each name a key of the vault; the app takes one`, { data: { settings: keys } });
   return {
     vault: data.HOLDFAST_VAULT, keyFile: data.HOLDFAST_KEY, passphrase: data.HOLDFAST_PASSPHRASE, keyVault: data.HOLDFAST_KEY_VAULT ?? '', lockDays: data.HOLDFAST_LOCK_DAYS, subscriptionIds: data.AZURE_SUBSCRIPTION_IDS, armEndpoint: data.HOLDFAST_ARM_ENDPOINT,
-    credential: data.HOLDFAST_AZURE_CREDENTIAL, transferThreads: data.HOLDFAST_TRANSFER_THREADS, restoreContainers: data.HOLDFAST_RESTORE_CONTAINERS, schedulerCron: data.HOLDFAST_SCHEDULER_CRON,
+    credential: data.HOLDFAST_AZURE_CREDENTIAL, maintenanceCredential: data.HOLDFAST_MAINTENANCE_CREDENTIAL ?? data.HOLDFAST_AZURE_CREDENTIAL, restoreCredential: data.HOLDFAST_RESTORE_CREDENTIAL ?? data.HOLDFAST_AZURE_CREDENTIAL,
+    transferThreads: data.HOLDFAST_TRANSFER_THREADS, restoreContainers: data.HOLDFAST_RESTORE_CONTAINERS, schedulerCron: data.HOLDFAST_SCHEDULER_CRON,
     reconcileCron: data.HOLDFAST_RECONCILE_CRON, sweepCron: data.HOLDFAST_SWEEP_CRON, maintainCron: data.HOLDFAST_MAINTAIN_CRON, scrubCron: data.HOLDFAST_SCRUB_CRON, scrubDays: data.HOLDFAST_SCRUB_DAYS,
     httpAuthLevel: data.HOLDFAST_HTTP_AUTH_LEVEL,
   };

@@ -21,6 +21,7 @@ export interface BlobStoreOptions {
   /** Make the container, without public access, when it is not there. */
   readonly createContainer?: boolean;
   readonly retry?: Partial<RetryPolicy>;
+  readonly userAgent?: string;
   /** Names a page of a listing has, at most 5,000 (List Blobs, maxresults). */
   readonly pageSize?: number;
   /** A try that takes longer than this, and 4 seconds for each MiB that it carries, counts as lost. */
@@ -38,7 +39,7 @@ export async function openBlobStore(options: BlobStoreOptions): Promise<Store> {
   const { publicUrl } = parseContainerUrl(options.containerUrl);
   const policy = { ...defaultRetryPolicy, ...options.retry };
   // The retries are this store's own: the SDK's would resend a write whose outcome is unknown without a look at it.
-  const pipeline = newPipeline(credentialOf(options), { retryOptions: { maxTries: 1 }, userAgentOptions: { userAgentPrefix: 'holdfast' } });
+  const pipeline = newPipeline(credentialOf(options), { retryOptions: { maxTries: 1 }, userAgentOptions: { userAgentPrefix: options.userAgent ?? 'holdfast' } });
   const client = new ContainerClient(options.containerUrl, pipeline);
   const timeoutMs = options.tryTimeoutMs ?? 60_000;
   if (options.createContainer === true) {

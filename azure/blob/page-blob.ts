@@ -27,6 +27,7 @@ export interface PageBlobOptions {
   /** Used where neither the address nor the environment has a signature or key. */
   readonly credential: TokenCredential;
   readonly retry?: Partial<RetryPolicy>;
+  readonly userAgent?: string;
 }
 
 /** A page blob that holds, or is to hold, a fixed VHD. */
@@ -45,7 +46,7 @@ export class PageBlob {
     const url = new URL(access?.containerUrl ?? place.containerUrl);
     url.pathname = `${url.pathname.replace(/\/+$/, '')}/${place.blob}`;
     // The retries are this class's own, as in the blob store.
-    this.client = new PageBlobClient(url.toString(), newPipeline(credential, { retryOptions: { maxTries: 1 }, userAgentOptions: { userAgentPrefix: 'holdfast' } }));
+    this.client = new PageBlobClient(url.toString(), newPipeline(credential, { retryOptions: { maxTries: 1 }, userAgentOptions: { userAgentPrefix: options.userAgent ?? 'holdfast' } }));
     this.policy = { ...defaultRetryPolicy, ...options.retry };
     this.shown = publicUrl;
   }

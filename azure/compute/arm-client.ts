@@ -13,6 +13,8 @@ export const armPatience: Patience = { attempts: 5, baseMs: 1000, capMs: 20_000,
 export interface ArmSettings {
   readonly endpoint: URL;
   readonly credential: Credential;
+  /** By what the app names itself. */
+  readonly userAgent?: string;
   readonly waiting: Waiting;
   readonly patience: Patience;
   readonly requestTimeoutMs: number;
@@ -44,6 +46,7 @@ export function createArmClient(subscriptionId: string, settings: ArmSettings): 
     endpoint: settings.endpoint.toString().replace(/\/$/, ''),
     allowInsecureConnection: isInsecure,
     retryOptions: { maxRetries: 0 },
+    ...(settings.userAgent === undefined ? {} : { userAgentOptions: { userAgentPrefix: settings.userAgent } }),
     credentials: { scopes: [`${scopeOf(settings.endpoint)}/.default`] },
   });
   if (isInsecure) client.pipeline.removePolicy({ name: 'bearerTokenAuthenticationPolicy' });

@@ -1,5 +1,6 @@
 import type { ComputeManagementClient } from '@azure/arm-compute';
 import type { Cloud } from '../../activities/cloud';
+import type { Duty } from '../../activities/deps';
 import type { RestoreCloud } from '../../activities/restore-cloud';
 import { HoldfastError } from '../../errors/holdfast-error';
 import { realWaiting, type Waiting } from '../disk/backoff';
@@ -10,6 +11,7 @@ import { blobDiskOperations } from '../extension/blob-disks';
 import { BlobServices } from '../extension/blob-service';
 import { guestSnapshotOperations } from '../extension/guest-snapshots';
 import { scriptOperations } from '../extension/scripts';
+import { userAgentOf } from '../user-agent';
 import { accessOperations, type AccessSettings } from './access';
 import { armPatience, createArmClient, type Credential, parseArmEndpoint } from './arm-client';
 import type { ArmContext } from './context';
@@ -29,6 +31,8 @@ export interface CloudSettings {
   /** Azure Resource Manager; https, or http to this machine only. The default is the public cloud's. */
   readonly armEndpoint?: string;
   readonly credential: Credential;
+  /** What these requests are made for; named in their user agent. */
+  readonly duty?: Duty;
   /** Hosts of access URLs beside the public cloud's, with their subdomains. */
   readonly dataPlaneHosts?: readonly string[];
   /** Gets one line for a person; never an access URL. */
@@ -42,7 +46,7 @@ export function createCloud(settings: CloudSettings): Cloud {
   const context = armContextOf(settings);
   const lister = createRangeLister({ waiting: context.waiting });
   const addresses = createBlobAddresses(armEndpointOf(settings), settings.dataPlaneHosts ?? []);
-  const services = new BlobServices(settings.credential, context.waiting);
+  const services = new BlobServices(settings.credential, context.waiting, userAgentOf(settings.duty));
   const blobs = blobDiskOperations(addresses, services);
   const managed = accessOperations(context, accessSettingsOf(settings));
   return {
@@ -94,6 +98,7 @@ function armContextOf(settings: CloudSettings): ArmContext {
       const made = createArmClient(subscriptionId, {
         endpoint: armEndpoint,
         credential: settings.credential,
+        userAgent: userAgentOf(settings.duty),
         waiting,
         patience: armPatience,
         requestTimeoutMs: settings.requestTimeoutMs ?? 60_000,

@@ -1,15 +1,18 @@
 import type { TokenCredential } from '@azure/identity';
+import type { Duty } from '../../activities/deps';
 import type { PageBlobRef, PageBlobRequest, PageBlobStatus, RestoreCloud } from '../../activities/restore-cloud';
 import { HoldfastError } from '../../errors/holdfast-error';
 import { parseContainerUrl } from '../../vault/store/store-spec';
 import type { Environment } from '../blob/blob-access';
 import type { PageBlob } from '../blob/page-blob';
+import { userAgentOf } from '../user-agent';
 
 export interface PageBlobSettings {
   readonly credential: TokenCredential | { readonly key: string };
   /** Addresses of the containers that restores may write to. */
   readonly restoreContainers?: readonly string[];
   readonly env?: Environment;
+  readonly duty?: Duty;
 }
 
 type PageBlobOperations = Pick<RestoreCloud, 'createPageBlob' | 'getPageBlob' | 'deletePageBlob' | 'locatePageBlob'>;
@@ -29,7 +32,7 @@ export function pageBlobOperations(settings: PageBlobSettings): PageBlobOperatio
     const place = { containerUrl: containerOf(ref), blob: ref.blob };
     // Loaded here: the storage client takes most of a cold start, and few runs restore to a blob.
     const { PageBlob } = await import('../blob/page-blob.js');
-    return new PageBlob(place, { env: settings.env ?? process.env, credential: tokensOf(settings) });
+    return new PageBlob(place, { env: settings.env ?? process.env, credential: tokensOf(settings), userAgent: userAgentOf(settings.duty) });
   };
   const existing = async (blob: PageBlob, request: PageBlobRequest): Promise<'exists'> => {
     const found = await blob.status();

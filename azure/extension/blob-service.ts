@@ -20,7 +20,7 @@ export class BlobServices {
   private readonly clients = new Map<string, BlobServiceClient>();
   private readonly keys = new Map<string, { readonly key: UserDelegationKey; readonly untilMs: number }>();
 
-  constructor(private readonly credential: Credential, private readonly waiting: Waiting) {}
+  constructor(private readonly credential: Credential, private readonly waiting: Waiting, private readonly userAgent: string) {}
 
   async service(address: BlobAddress): Promise<BlobServiceClient> {
     const known = this.clients.get(address.serviceUrl);
@@ -29,7 +29,7 @@ export class BlobServices {
     const { AnonymousCredential, BlobServiceClient } = await import('./storage-sdk.js');
     // Over http, which is this machine alone, the SDK refuses to send a token.
     const credential = address.serviceUrl.startsWith('http:') ? new AnonymousCredential() : (this.credential as TokenCredential);
-    const made = new BlobServiceClient(address.serviceUrl, credential, { retryOptions: { maxTries: 1 }, userAgentOptions: { userAgentPrefix: 'holdfast' } });
+    const made = new BlobServiceClient(address.serviceUrl, credential, { retryOptions: { maxTries: 1 }, userAgentOptions: { userAgentPrefix: this.userAgent } });
     this.clients.set(address.serviceUrl, made);
     return made;
   }

@@ -1,7 +1,9 @@
 import { createDefaultHttpClient, createEmptyPipeline, createHttpHeaders, createPipelineRequest, type PipelineResponse, proxyPolicy, tlsPolicy, userAgentPolicy } from '@azure/core-rest-pipeline';
 import type { TokenCredential } from '@azure/identity';
+import type { Duty } from '../../activities/deps';
 import { HoldfastError } from '../../errors/holdfast-error';
 import { type Patience, pauseMs, retryAfterMs, type Waiting } from '../disk/backoff';
+import { userAgentOf } from '../user-agent';
 import { audienceOf } from './key-id';
 import { answerError, transportError } from './key-vault-errors';
 
@@ -17,6 +19,7 @@ export interface KeyVaultClientOptions {
   readonly waiting: Waiting;
   readonly patience?: Patience;
   readonly ca?: string;
+  readonly duty?: Duty;
 }
 
 export interface KeyVaultClient {
@@ -37,7 +40,7 @@ export function createKeyVaultClient(options: KeyVaultClientOptions): KeyVaultCl
   const http = createDefaultHttpClient();
   const pipeline = createEmptyPipeline();
   pipeline.addPolicy(proxyPolicy());
-  pipeline.addPolicy(userAgentPolicy({ userAgentPrefix: 'holdfast' }));
+  pipeline.addPolicy(userAgentPolicy({ userAgentPrefix: userAgentOf(options.duty) }));
   if (options.ca !== undefined) pipeline.addPolicy(tlsPolicy({ ca: options.ca }));
 
   const send = async (path: string, body: object, challenge: Challenge): Promise<PipelineResponse> => {

@@ -1,5 +1,6 @@
 import type { TokenCredential } from '@azure/identity';
 import { z } from 'zod';
+import type { Duty } from '../../activities/deps';
 import { HoldfastError } from '../../errors/holdfast-error';
 import { REMOTE_ALGORITHM, type RemoteKeys } from '../../vault/keys/remote-key';
 import { type Patience, realWaiting, type Waiting } from '../disk/backoff';
@@ -14,6 +15,7 @@ export interface KeyVaultOptions {
   readonly waiting?: Waiting;
   /** PEM of the certificate authority to trust in place of the system's: for an emulator. */
   readonly ca?: string;
+  readonly duty?: Duty;
 }
 
 const answerSchema = z.object({ kid: z.string(), value: z.string().regex(/^[A-Za-z0-9_-]+={0,2}$/) });

@@ -1,4 +1,19 @@
+import { channel } from 'node:diagnostics_channel';
+import type { IncomingHttpHeaders } from 'node:http';
 import type { JsonObject } from './wire';
+
+/** One request as it came. A body may hold what is secret: it is handed on and never kept. */
+export interface Traffic {
+  readonly method: string;
+  /** Path and query as they came over the wire. */
+  readonly target: string;
+  readonly headers: IncomingHttpHeaders;
+  /** Of requests to Resource Manager; null where there is none. */
+  readonly body: JsonObject | null;
+}
+
+/** Tells every request to whoever listens in this process: the tests hold the traffic of all of them against what Azure takes. */
+export const trafficChannel = channel('holdfast:azure-traffic');
 
 /** One call to Azure Resource Manager, without anything secret. */
 export interface ArmCall {

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { routeArm } from './arm-router';
+import { trafficChannel, type Traffic } from './calls';
 import { StorageAccount } from './storage-account';
 import { localAccount } from './storage-access';
 import type { ArmThrottle } from './arm-throttle';
@@ -30,6 +31,8 @@ export class Frontend {
     }
     if (url.pathname.startsWith('/_standin/')) return this.admin(request, response, url);
     if (await this.struck(request, response, url)) return;
+    const isData = url.pathname.startsWith('/disk/') || url.pathname.startsWith(`/${localAccount}/`);
+    if (isData) this.tell(request, null);
     if (url.pathname.startsWith('/disk/')) await this.dataPlane.handle(request, response, url);
     else if (url.pathname.startsWith(`/${localAccount}/`)) await this.account.handle(request, response, url);
     else await this.arm(request, response, url);
@@ -81,6 +84,7 @@ export class Frontend {
     let limitHeaders: Record<string, string> = {};
     try {
       body = parseJsonObject(await readBody(request, maxBodyBytes));
+      this.tell(request, body);
       limitHeaders = this.throttle.spend(request.method ?? 'GET');
       reply = await this.route(request, url, body);
     } catch (error) {
@@ -132,6 +136,11 @@ export class Frontend {
     const comp = url.searchParams.get('comp');
     const access = this.world.state.accesses[url.pathname.split('/')[2] ?? ''];
     return [`${decodedPath(url)}${comp === null ? '' : `?comp=${comp}`}`, ...(access === undefined ? [] : [access.resourceId])];
+  }
+
+  private tell(request: IncomingMessage, body: JsonObject | null): void {
+    const isEmpty = body === null || Object.keys(body).length === 0;
+    trafficChannel.publish({ method: request.method ?? 'GET', target: request.url ?? '/', headers: request.headers, body: isEmpty ? null : body } satisfies Traffic);
   }
 
   private record(request: IncomingMessage, url: URL, body: JsonObject | null, status: number): void {

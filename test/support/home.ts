@@ -5,7 +5,7 @@ import { createCloud, createRestoreCloud } from '../../azure/compute/cloud';
 import { openSnapshotSource } from '../../azure/disk/snapshot-source';
 import { openStore } from '../../azure/open-store';
 import { openPageTarget } from '../../azure/page-target';
-import type { ActivityDeps } from '../../activities/deps';
+import { type ActivityDeps, DUTIES, type Duty } from '../../activities/deps';
 import { registerApp } from '../../functions/app';
 import type { JobView } from '../../functions/job-view';
 import type { Services } from '../../functions/services';
@@ -25,6 +25,7 @@ import type { VaultAccess } from '../../vault/format/tree';
 import { drawVault, initVault } from '../../vault/vault';
 import { homeStores } from './home-transfer-factory';
 import { makeTempFolder } from './temp-folder';
+import { watchedStore } from './traffic';
 
 /** A whole home in one process: disks, the stand-in for Azure, a vault, and the app in the embedded host on a virtual clock. */
 export interface Home {
@@ -32,7 +33,7 @@ export interface Home {
   readonly standIn: AzureStandIn;
   /** The vault without planned faults. */
   readonly vault: VaultAccess;
-  /** What the app's activities are made with. */
+  /** What the app's steps of restores are made with. */
   readonly deps: ActivityDeps;
   /** Where the vault lies, for other programs; null for one in memory. */
   readonly storeSpec: StoreSpec | null;
@@ -93,11 +94,27 @@ export async function startHome(fill: (disksFolder: string) => Promise<void>, op
   const plain = storeSpec ? timedStore(await openStore(storeSpec, process.env, { create: true }), clock) : createMemoryStore({ clock: () => clock.now() });
   const vault = await initVault(plain, drawVault(), keyFileProvider(HOME_KEY), 'test', clock.now());
   const store = options.wrapStore?.(plain) ?? plain;
-  homeStores.set(temp.path, store);
   const logs: string[] = [];
   const cloudSettings = {
     subscriptionIds: [standIn.subscriptionId], armEndpoint: standIn.url, credential: { getToken: () => Promise.reject(new Error('no token is needed on loopback')) },
     waiting: { wait: () => Promise.resolve(), random: () => 0.5, now: () => clock.now() }, log: (line: string) => logs.push(line),
+  };
+  const depsOf = (duty: Duty): ActivityDeps => {
+    const watched = watchedStore(store, duty);
+    homeStores.set(`${temp.path} ${duty}`, watched);
+    return {
+      vault: () => options.openVault?.(watched) ?? Promise.resolve({ ...vault, store: watched }),
+      keys: () => Promise.resolve([keyFileProvider(HOME_KEY)]),
+      cloud: createCloud({ ...cloudSettings, duty }),
+      openSnapshotSource,
+      restoreCloud: createRestoreCloud({ ...cloudSettings, duty, restoreContainers: options.restoreContainers ?? [] }),
+      openPageTarget,
+      transfer: { factory: path.join(__dirname, 'home-transfer-factory.js'), store: { home: `${temp.path} ${duty}` }, threads: 0 },
+      lockKeepMs: options.lockKeepMs,
+      appName: 'home',
+      nowMs: () => clock.now(),
+      log: (message, fields) => logs.push(JSON.stringify({ message, ...fields })),
+    };
   };
   const services: Services = {
     http: { httpAuthLevel: 'anonymous' },
@@ -105,26 +122,15 @@ export async function startHome(fill: (disksFolder: string) => Promise<void>, op
     // Once a year: what does not ask for them is not slowed down by them.
     housekeeping: { reconcileCron: '0 0 0 1 1 *', sweepCron: '0 0 0 1 1 *', maintainCron: '0 0 0 1 1 *', ...options.housekeeping },
     scrubs: { cron: '0 0 0 1 1 *', days: 30, ...options.scrubs },
-    deps: {
-      vault: () => options.openVault?.(store) ?? Promise.resolve({ ...vault, store }),
-      keys: () => Promise.resolve([keyFileProvider(HOME_KEY)]),
-      cloud: createCloud(cloudSettings),
-      openSnapshotSource,
-      restoreCloud: createRestoreCloud({ ...cloudSettings, restoreContainers: options.restoreContainers ?? [] }),
-      openPageTarget,
-      transfer: { factory: path.join(__dirname, 'home-transfer-factory.js'), store: { home: temp.path }, threads: 0 },
-      lockKeepMs: options.lockKeepMs,
-      appName: 'home',
-      nowMs: () => clock.now(),
-      log: (message, fields) => logs.push(JSON.stringify({ message, ...fields })),
-    },
+    deps: depsOf('backup'),
+    others: { maintenance: depsOf('maintenance'), restore: depsOf('restore') },
   };
   const host = await createHost({
     stateFolder: ':memory:', clock, load: () => registerApp(services), log: (level, message, fields) => logs.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`), ...options.host,
   });
   await host.start();
   const home: Home = {
-    host, standIn, vault, deps: services.deps, storeSpec, disksFolder, clock, folder: temp.path, logs,
+    host, standIn, vault, deps: services.others.restore, storeSpec, disksFolder, clock, folder: temp.path, logs,
     async json(address, init) {
       const response = await host.fetch(address, init);
       const text = await response.text();
@@ -149,7 +155,7 @@ export async function startHome(fill: (disksFolder: string) => Promise<void>, op
     async dispose() {
       await host.stop();
       await standIn.stop();
-      homeStores.delete(temp.path);
+      for (const duty of DUTIES) homeStores.delete(`${temp.path} ${duty}`);
       await plain.close();
       await temp.remove();
     },
@@ -202,7 +208,7 @@ async function restore(home: Home, recoveryPoint: string, diskName?: string): Pr
   await writeFile(file, '');
   await truncate(file, disk.sizeBytes);
   try {
-    await withLanes({ factory: path.join(__dirname, 'home-transfer-factory.js'), store: { home: home.folder }, sink: { path: file }, keys: home.vault.keys, threads: 0 },
+    await withLanes({ factory: path.join(__dirname, 'home-transfer-factory.js'), store: { home: `${home.folder} restore` }, sink: { path: file }, keys: home.vault.keys, threads: 0 },
       (lanes) => readDisk(home.vault, lanes, diskTree(disk)));
     return await readFile(file);
   } finally {
