@@ -1,6 +1,7 @@
 import { HoldfastError, isHoldfastError } from '../errors/holdfast-error';
 import { parsePolicyText, type PolicyDocument } from '../policy/schema';
 import type { Store } from '../vault/store/store';
+import { appendRevision, latestRevision } from './revisions';
 
 /** A policy as the vault holds it. Revisions are never changed: an edit is the next one, so what was in force when can be seen. */
 export interface StoredPolicy {
@@ -12,21 +13,10 @@ export interface StoredPolicy {
 
 const DELETED = '{"deleted":true}\n';
 const folder = (name: string): string => `policies/${name}/`;
-const revisionName = (name: string, revision: number): string => `${folder(name)}${String(revision).padStart(8, '0')}.json`;
-
-interface Latest { readonly revision: number; readonly storedAtMs: number; readonly text: string }
-
-async function latestRevision(store: Store, name: string): Promise<Latest | undefined> {
-  let last: { revision: number; storedAtMs: number; object: string } | undefined;
-  for await (const object of store.list(folder(name))) {
-    last = { revision: Number(object.name.slice(folder(name).length, -'.json'.length)), storedAtMs: object.modifiedAtMs, object: object.name };
-  }
-  return last && { revision: last.revision, storedAtMs: last.storedAtMs, text: (await store.read(last.object)).toString('utf8') };
-}
 
 /** The policy in force, or undefined when there is none of that name. Throws POLICY_INVALID when what is stored is no policy. */
 export async function loadPolicy(store: Store, name: string): Promise<StoredPolicy | undefined> {
-  const latest = await latestRevision(store, name);
+  const latest = await latestRevision(store, folder(name));
   if (!latest || latest.text === DELETED) return undefined;
   return { document: parsePolicyText(latest.text), revision: latest.revision, storedAtMs: latest.storedAtMs };
 }
@@ -58,16 +48,16 @@ export async function savePolicy(store: Store, document: PolicyDocument, expecte
 
 /** Takes a policy out of force; also one that cannot be read, which is how to be rid of it. Throws POLICY_NOT_FOUND, POLICY_CHANGED. */
 export async function deletePolicy(store: Store, name: string, expected: number | null): Promise<void> {
-  const latest = await latestRevision(store, name);
+  const latest = await latestRevision(store, folder(name));
   if (!latest || latest.text === DELETED) throw new HoldfastError('POLICY_NOT_FOUND', `There is no policy "${name}"`, { data: { name } });
   await append(store, name, DELETED, expected);
 }
 
 async function append(store: Store, name: string, text: string, expected: number | null): Promise<number> {
-  const latest = await latestRevision(store, name);
+  const latest = await latestRevision(store, folder(name));
   const current = latest?.text === DELETED ? 0 : latest?.revision ?? 0;
   if (expected !== null && expected !== current) throw new HoldfastError('POLICY_CHANGED', `The policy "${name}" is at revision ${current}, not ${expected}`, { data: { name, revision: current } });
-  const revision = (latest?.revision ?? 0) + 1;
-  if (await store.create(revisionName(name, revision), Buffer.from(text)) === 'exists') throw new HoldfastError('POLICY_CHANGED', `The policy "${name}" was changed at the same moment`, { data: { name } });
+  const revision = await appendRevision(store, folder(name), latest, text);
+  if (revision === undefined) throw new HoldfastError('POLICY_CHANGED', `The policy "${name}" was changed at the same moment`, { data: { name } });
   return revision;
 }

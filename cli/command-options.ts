@@ -10,3 +10,6 @@ export interface CommonOptions {
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
+
+/** Days of one round of the scrub, unless something else is asked for. */
+export const DEFAULT_ROUND_DAYS = 30;

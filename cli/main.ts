@@ -5,7 +5,8 @@ import { HoldfastError, isHoldfastError, messageOf } from '../errors/holdfast-er
 import type { BackupOptions } from './backup-plan';
 import type { CheckOptions } from './check';
 import type { CollectCommandOptions } from './collect';
-import type { CommonOptions } from './command-options';
+import type { CostCommandOptions } from './cost';
+import { type CommonOptions, DEFAULT_ROUND_DAYS } from './command-options';
 import type { ExportOptions } from './export';
 import type { InitOptions } from './init';
 import { signalExitCode } from './interrupt';
@@ -21,7 +22,6 @@ import type { ScrubOptions } from './scrub';
 import type { ShowOptions } from './show';
 
 const MAX_THREADS = 64;
-const DEFAULT_ROUND_DAYS = 30;
 /** Larger than any tape drive takes. */
 const MAX_RECORD_BYTES = 16 * 1024 * 1024;
 
@@ -82,6 +82,7 @@ function buildProgram(onDone: (exitCode: number) => void): Command {
   addKeyCommands(program, run);
   addRetentionCommands(program, run);
   addLock(program, run);
+  addCost(program, run);
   return program;
 }
 
@@ -167,6 +168,14 @@ function addLock(program: Command, run: Run): void {
     .option('--days <n>', 'for how many days ahead (or HOLDFAST_LOCK_DAYS)')
     .option('--dry-run', 'say what is due, change nothing')
     .action((_options: unknown, command: Command) => run<LockCommandOptions>(command, async (options, out) => (await import('./lock.js')).runLock(options, out)));
+}
+
+function addCost(program: Command, run: Run): void {
+  program.command('cost').description('what the vault costs in a month, and the same under Azure Backup; or what a policy would cost')
+    .option('--policy <policy>', 'forecast a year of this policy, by name or as a file, for the items of the vault')
+    .option('--prices <file>', 'your own price file')
+    .option('--redundancy <kind>', 'LRS, ZRS, GRS or GZRS, if not what the prices say')
+    .action((_options: unknown, command: Command) => run<CostCommandOptions>(command, async (options, out) => (await import('./cost.js')).runCost(options, out)));
 }
 
 function roundDays(text: string): number {

@@ -1,11 +1,9 @@
-import { readFile } from 'node:fs/promises';
-import { loadPolicy } from '../activities/policy-store';
 import { type AppliedRetention, covering, executeRetention, type ItemRetentionPlan, planRetention, type PoliciesInForce, policiesInForce, withDocument } from '../activities/retention';
 import { HoldfastError } from '../errors/holdfast-error';
 import type { Keep } from '../policy/retention-plan';
-import { parsePolicyText, type PolicyDocument } from '../policy/schema';
 import { itemIdOf, itemsInVault, listRecoveryPoints, requireItem } from '../vault/catalog';
 import type { VaultAccess } from '../vault/format/tree';
+import { askedPolicy } from './asked-policy';
 import type { CommonOptions } from './command-options';
 import { deciderHere } from './decider';
 import { withVault } from './open-vault';
@@ -62,19 +60,6 @@ async function* plansOf(vault: VaultAccess, options: RetentionOptions, nowMs: nu
     if (asked && !asked.isFile && !(await listRecoveryPoints(vault, itemId)).points.some(({ manifest }) => manifest.policy === asked.document.name)) continue;
     yield await planRetention(vault, itemId, policies, nowMs);
   }
-}
-
-/** A policy of the vault by its name, or a document in a file. */
-async function askedPolicy(vault: VaultAccess, asked: string): Promise<{ readonly document: PolicyDocument; readonly isFile: boolean }> {
-  const stored = /^[a-z0-9-]{1,40}$/.test(asked) ? await loadPolicy(vault.store, asked) : undefined;
-  if (stored) return { document: stored.document, isFile: false };
-  let text: string;
-  try {
-    text = await readFile(asked, 'utf8');
-  } catch (cause) {
-    throw new HoldfastError('POLICY_NOT_FOUND', `${JSON.stringify(asked.slice(0, 120))} is neither the name of a policy in the vault nor a file that can be read`, { cause });
-  }
-  return { document: parsePolicyText(text), isFile: true };
 }
 
 function planLines({ itemId, points, goes, refused }: ItemRetentionPlan): string[] {

@@ -116,6 +116,7 @@ export const catalogue = {
   GUEST_SNAPSHOT_FAILED: entry('The snapshot extension in the machine failed', 'The message has the code that the extension gave; its log on the machine says more. Nothing was stored; the next run tries again.', 502),
   DISK_REPLACED: entry('A disk was replaced while it was backed up', 'Run the backup again: it starts from the machine as it is now.', 409),
   POLICY_NOT_FOUND: entry('There is no such policy', 'GET /api/policies lists them.', 404, 3),
+  PRICES_CHANGED: entry('The prices were changed by someone else meanwhile', 'Read them again and apply your change to what they are now.', 412),
   POLICY_CHANGED: entry('The policy was changed by someone else meanwhile', 'Read it again and apply your change to what it is now.', 412),
   JOB_NOT_FOUND: entry('There is no such job', 'GET /api/jobs lists the recent ones.', 404, 3),
   REQUEST_INVALID: entry('The request is wrong', 'The message names what is wrong with it.', 400, 2),
@@ -141,6 +142,7 @@ export const catalogue = {
 
   // Policies and the names of protected items
   POLICY_INVALID: entry('The policy document is wrong', 'Correct the fields that the message names (docs/policies.md explains each) and send it again; the policy in force is unchanged.', 400, 2),
+  PRICES_INVALID: entry('The price file was refused', 'Correct the named fields; docs/cost-model.md explains them. What was in force stays.', 400, 2),
   ITEM_NAME_INVALID: entry('This is not the name of a protected item', 'Use 1 to 40 characters of a-z, 0-9 and -, beginning with a letter or a digit; `holdfast items` lists the items there are.', 400, 2),
   // Stores: what a caller or the storage beneath got wrong
   STORE_NAME: entry('A name does not fit the vault', 'Names are parts of letters, digits, `.`, `_` and `-`, with `/` between them; report it with the message if you did not choose the name.', 400, 2),

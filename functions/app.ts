@@ -31,6 +31,7 @@ import { policyLane, runPolicy } from '../orchestrations/run-policy';
 import { hasEnded } from './durable-status';
 import { registerHousekeeping } from './housekeeping';
 import { registerMaintenance } from './http-maintenance';
+import { forecastPolicy, getCost, getPrices, putPrices } from './http-cost';
 import { cancelJob, getJob, listJobs } from './http-jobs';
 import { getItem, listItems, listItemRecoveryPoints, startBackup } from './http-items';
 import { deleteRecoveryPoint, holdRecoveryPoint, releaseRecoveryPoint, undeleteRecoveryPoint } from './http-marks';
@@ -99,6 +100,10 @@ function registerRoutes(services: Services): void {
   route('getRetention', 'GET', 'items/{item}/retention', getRetention(services));
   route('applyRetention', 'POST', 'items/{item}/retention', applyRetention(services));
   route('previewPolicy', 'POST', 'policies/{name}/retention-preview', previewPolicy(services));
+  route('forecastPolicy', 'POST', 'policies/{name}/cost-forecast', forecastPolicy(services));
+  route('getCost', 'GET', 'cost', getCost(services));
+  route('getPrices', 'GET', 'prices', getPrices(services));
+  route('putPrices', 'PUT', 'prices', putPrices(services));
   route('startRestore', 'POST', 'recovery-points/{id}/restores', startRestore(services));
   route('listJobs', 'GET', 'jobs', listJobs(services));
   route('getJob', 'GET', 'jobs/{id}', getJob(services));

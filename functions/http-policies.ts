@@ -13,12 +13,12 @@ const view = (policy: StoredPolicy, nowMs: number): object => ({
 });
 
 /** The revision that a change is based on: If-Match with the ETag of a GET, or If-None-Match: * for a new one; without either, any. */
-function expectedRevision(headers: { get(name: string): string | null }): number | null {
+export function expectedRevision(headers: { get(name: string): string | null }): number | null {
   if (headers.get('if-none-match') === '*') return 0;
   const match = headers.get('if-match');
   if (match === null || match === '*') return null;
   const revision = /^(?:W\/)?"(\d{1,8})"$/.exec(match)?.[1];
-  if (!revision) throw new HoldfastError('REQUEST_INVALID', `If-Match expects the ETag of the policy, such as "3"; it is ${match.slice(0, 40)}`);
+  if (!revision) throw new HoldfastError('REQUEST_INVALID', `If-Match expects the ETag of the document, such as "3"; it is ${match.slice(0, 40)}`);
   return Number(revision);
 }
 

@@ -57,6 +57,6 @@ export function createBlobRetention(parts: RetentionParts): ObjectRetention {
 async function* heldObjects(parts: RetentionParts, prefix: string): AsyncGenerator<HeldObject> {
   assertNamePrefix(prefix);
   for await (const { name, properties } of parts.list(prefix)) {
-    yield { ...infoOf(name, properties.contentLength, properties.lastModified), untilMs: properties.immutabilityPolicyExpiresOn?.getTime() ?? null };
+    yield { ...infoOf(name, properties.contentLength, properties.lastModified, properties.accessTier), untilMs: properties.immutabilityPolicyExpiresOn?.getTime() ?? null };
   }
 }

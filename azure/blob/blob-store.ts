@@ -127,13 +127,13 @@ class BlobStore implements Store {
     assertObjectName(name);
     return this.#retrying(`look at ${name}`, async () => {
       const found = await this.#properties(name);
-      return found && infoOf(name, found.contentLength, found.lastModified);
+      return found && infoOf(name, found.contentLength, found.lastModified, found.accessTier);
     });
   }
 
   async *list(prefix: string): AsyncGenerator<ObjectInfo> {
     assertNamePrefix(prefix);
-    for await (const { name, properties } of this.#list(prefix, false)) yield infoOf(name, properties.contentLength, properties.lastModified);
+    for await (const { name, properties } of this.#list(prefix, false)) yield infoOf(name, properties.contentLength, properties.lastModified, properties.accessTier);
   }
 
   async *#list(prefix: string, withRetention: boolean): AsyncGenerator<BlobItem> {

@@ -88,4 +88,6 @@ export interface ObjectInfo {
   readonly sizeBytes: number;
   /** By the clock of the store's server, in milliseconds since 1970. */
   readonly modifiedAtMs: number;
+  /** The access tier, in small letters, where the store has such. Reads are the same in each, but not what they cost. */
+  readonly tier?: string;
 }

@@ -1,0 +1,18 @@
+import { readFile } from 'node:fs/promises';
+import { loadPolicy } from '../activities/policy-store';
+import { HoldfastError } from '../errors/holdfast-error';
+import { parsePolicyText, type PolicyDocument } from '../policy/schema';
+import type { VaultAccess } from '../vault/format/tree';
+
+/** A policy of the vault by its name, or a document in a file. Throws POLICY_NOT_FOUND, POLICY_INVALID. */
+export async function askedPolicy(vault: VaultAccess, asked: string): Promise<{ readonly document: PolicyDocument; readonly isFile: boolean }> {
+  const stored = /^[a-z0-9-]{1,40}$/.test(asked) ? await loadPolicy(vault.store, asked) : undefined;
+  if (stored) return { document: stored.document, isFile: false };
+  let text: string;
+  try {
+    text = await readFile(asked, 'utf8');
+  } catch (cause) {
+    throw new HoldfastError('POLICY_NOT_FOUND', `${JSON.stringify(asked.slice(0, 120))} is neither the name of a policy in the vault nor a file that can be read`, { cause });
+  }
+  return { document: parsePolicyText(text), isFile: true };
+}
