@@ -2,6 +2,7 @@ import type { KeyProvider } from '../vault/keys/key-providers';
 import type { VaultAccess } from '../vault/format/tree';
 import type { Spec } from '../vault/transfer/transfer-factory';
 import type { Cloud, OpenSnapshotSource } from './cloud';
+import type { Telemetry } from './telemetry';
 import type { OpenPageTarget, RestoreCloud } from './restore-cloud';
 
 /**
@@ -33,5 +34,6 @@ export interface ActivityDeps {
   /** Tells this app from others that use the same vault; the same after its task hub was wiped. */
   readonly appName: string;
   readonly nowMs: () => number;
+  readonly telemetry: Telemetry;
   readonly log: (message: string, fields?: Readonly<Record<string, string | number | boolean | null>>) => void;
 }

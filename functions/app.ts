@@ -7,6 +7,7 @@ import { createOpenRun } from '../activities/open-run';
 import { createPlanBackup } from '../activities/plan-backup';
 import { createPlanDisk } from '../activities/plan-disk';
 import { createPlanRegion } from '../activities/plan-region';
+import { createReportJob } from '../activities/report-job';
 import { createReleaseSnapshots } from '../activities/release-snapshots';
 import { createAbandonRestore, createCommitRestore, createReleaseRestore, createUndoRestore } from '../activities/restore-close';
 import { createDriveRestoredMachine } from '../activities/restore-machine';
@@ -23,7 +24,7 @@ import type { OpenRunInput } from '../activities/types';
 import { backupDisk } from '../orchestrations/backup-disk';
 import { backupRegion } from '../orchestrations/backup-region';
 import { backupVm } from '../orchestrations/backup-vm';
-import { ACTIVITIES, ORCHESTRATIONS } from '../orchestrations/names';
+import { ACTIVITIES, ORCHESTRATIONS, REPORTS } from '../orchestrations/names';
 import { restore } from '../orchestrations/restore';
 import { restoreDisk } from '../orchestrations/restore-disk';
 import { restoreRegion } from '../orchestrations/restore-region';
@@ -77,6 +78,7 @@ function registerSteps({ deps, others: { restore: restoreDeps } }: Services): vo
     driveRestoredMachine: createDriveRestoredMachine(restoreDeps), commitRestore: createCommitRestore(restoreDeps), abandonRestore: createAbandonRestore(restoreDeps),
     undoRestore: createUndoRestore(restoreDeps), releaseRestore: createReleaseRestore(restoreDeps),
   };
+  df.app.activity(REPORTS.reportJob, { handler: withinLimit(REPORTS.reportJob, createReportJob(deps)) });
   for (const [name, step] of Object.entries(steps)) df.app.activity(name, { handler: (input: unknown) => withinLimit(name, step)(input as never) });
   // The one step that asks after another instance: is the backup that holds the item still at work?
   df.app.activity(ACTIVITIES.openRun, {

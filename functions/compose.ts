@@ -9,6 +9,7 @@ import { createKeyVaultKeys } from '../azure/keyvault/remote-keys';
 import { openSnapshotSource } from '../azure/disk/snapshot-source';
 import { openStore } from '../azure/open-store';
 import { openPageTarget } from '../azure/page-target';
+import { silentTelemetry } from '../activities/telemetry';
 import { HoldfastError } from '../errors/holdfast-error';
 import { type KeyProvider, keyFileProvider, openKeyProvider, parseKeyFile } from '../vault/keys/key-providers';
 import { passphraseProvider } from '../vault/keys/passphrase';
@@ -51,6 +52,7 @@ function depsOf(duty: Duty, identity: string, settings: Settings, env: NodeJS.Pr
     transfer: { factory: path.join(__dirname, '..', 'azure', 'transfer-factory.js'), store: { ...spec, credential: identity, duty }, threads: settings.transferThreads },
     lockKeepMs: settings.lockDays === undefined ? undefined : settings.lockDays * 86_400_000,
     appName: env.WEBSITE_SITE_NAME ?? hostname(),
+    telemetry: silentTelemetry,
     nowMs: () => Date.now(),
     log: (message, fields) => console.warn(JSON.stringify({ message, ...fields })),
   };

@@ -6,6 +6,7 @@ import { type ErrorReport, HoldfastError } from '../errors/holdfast-error';
 import type { BackupDiskInput, BackupDiskResult } from './backup-disk';
 import { DISK_MARGIN_MS } from './limits';
 import { ACTIVITIES, diskInstanceId, ORCHESTRATIONS } from './names';
+import { PhaseClock, reportJob } from './report';
 import { runScript } from './scripts';
 import { batches, firstFailure, persist, step, type Steps, wait } from './steps';
 
@@ -56,8 +57,20 @@ export interface BackupVmResult {
   readonly warnings: readonly string[];
 }
 
+/** Backs up one VM, and reports what that came to. */
+export function* backupVm(context: OrchestrationContext): Steps<BackupVmResult> {
+  const { itemId, policy } = context.df.getInput() as BackupVmInput;
+  const clock = new PhaseClock(context);
+  const result = yield* backUpVm(context, clock);
+  const { committed, recoveryPoint, error } = result;
+  yield* reportJob(context, clock, {
+    kind: 'backup', outcome: result.outcome === 'committed' ? 'succeeded' : result.outcome, itemId, policy, error,
+    figures: { ...committed?.stats, warnings: result.warnings.length }, details: { ...(recoveryPoint === null ? {} : { recoveryPoint }), ...(committed ? { consistency: committed.consistency } : {}) },
+  });
+  return result;
+}
+
 /**
- * Backs up one VM.
  * 1. open the run: the item's next sequence number, or "another run is under way"
  * 2. plan: freeze the set of disks, choose the driver, say what cannot be protected
  * 3. snapshot: started, then polled in durable time; between the policy's scripts where it has some
@@ -65,9 +78,9 @@ export interface BackupVmResult {
  * 5. commit: the recovery point exists
  * 6. whatever happened: end access, delete snapshots, close the run with its cause
  */
-export function* backupVm(context: OrchestrationContext): Steps<BackupVmResult> {
+function* backUpVm(context: OrchestrationContext, clock: PhaseClock): Steps<BackupVmResult> {
   const input = context.df.getInput() as BackupVmInput;
-  const status = new Status(context);
+  const status = new Status(context, clock);
 
   // 1
   status.set({ phase: 'opening' });
@@ -208,9 +221,10 @@ function* release(context: OrchestrationContext, run: RunInput, status: Status):
 class Status {
   private current: BackupVmStatus = { phase: 'opening', sequence: null, vmName: null, disks: [], snapshotPercent: null, warnings: [] };
   private all: readonly string[] = [];
-  constructor(private readonly context: OrchestrationContext) {}
+  constructor(private readonly context: OrchestrationContext, private readonly clock: PhaseClock) {}
   get warnings(): readonly string[] { return this.all; }
   set(change: Partial<BackupVmStatus>): void {
+    if (change.phase) this.clock.enter(change.phase);
     this.current = { ...this.current, ...change };
     this.context.df.setCustomStatus(this.current);
   }

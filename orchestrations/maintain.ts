@@ -5,6 +5,7 @@ import type { ErrorReport } from '../errors/holdfast-error';
 import type { MaintenanceRecord } from '../vault/points/maintenance-log';
 import { keysAndLocks } from './keys-and-locks';
 import { MAINTENANCE } from './names';
+import { PhaseClock, reportJob } from './report';
 import { persist, step, type Steps } from './steps';
 
 /** A hundred thousand items; the next maintenance begins again from the first. */
@@ -12,6 +13,7 @@ const MAX_PAGES = 200;
 /** What is left after so many collections is the next maintenance's. */
 const MAX_COLLECTIONS = 50;
 const MAX_REFUSED = 20;
+const MAX_REASON_CHARS = 300;
 const RECORDING = { firstMs: 5_000, mostMs: 10 * 60_000, limitMs: 6 * 3_600_000 };
 
 export interface MaintainInput { readonly stamp: string; readonly dryRun: boolean; readonly approve: string | null }
@@ -19,20 +21,41 @@ export interface MaintainInput { readonly stamp: string; readonly dryRun: boolea
 /** What the maintenance says of itself while it runs. */
 export interface MaintainStatus { readonly phase: 'locks' | 'retention' | 'collection' | 'done'; readonly items: number; readonly binned: number; readonly deletedPacks: number }
 
+/** Looks after the vault, and reports what that came to, unless it was a dry run. */
+export function* maintain(context: OrchestrationContext): Steps<MaintenanceRecord> {
+  const clock = new PhaseClock(context);
+  const record = yield* lookAfter(context, clock);
+  if (!record.dryRun) yield* report(context, clock, record);
+  return record;
+}
+
+/** What waits for a person is told apart from what failed: `abnormal` is why a collection would not go on by itself. */
+function report(context: OrchestrationContext, clock: PhaseClock, { retention, collection, error }: MaintenanceRecord): Steps<void> {
+  const { items, binned, refused } = retention;
+  const collected = collection && (({ allPacks, allBytes, unneededPacks, unneededBytes, deletedPacks, deletedBytes, waitingBytes, purged }) =>
+    ({ allPacks, allBytes, unneededPacks, unneededBytes, deletedPacks, deletedBytes, waitingBytes, purged, problems: collection.problems.length, missingPacks: collection.missingPacks.length }))(collection);
+  return reportJob(context, clock, {
+    kind: 'maintenance', outcome: error ? 'failed' : 'succeeded', itemId: null, policy: null, error: error as ErrorReport | null,
+    figures: { items, binned, refused: refused.length, ...collected }, details: collection?.abnormal ? { abnormal: collection.abnormal.slice(0, MAX_REASON_CHARS) } : {},
+  });
+}
+
 /**
- * Looks after the vault as a whole.
  * 1. locks and keys: what recovery points need is held for longer, and the app's key is tried (keys-and-locks.ts)
  * 2. retention: a page of items after the other puts into the bin what nothing keeps
  * 3. collection: purges what was long enough in the bin, and deletes what nothing needs, in as many steps as that takes
  * 4. write down what it came to
  * That one of them failed does not keep the others from their work: they are independent of each other.
  */
-export function* maintain(context: OrchestrationContext): Steps<MaintenanceRecord> {
+function* lookAfter(context: OrchestrationContext, clock: PhaseClock): Steps<MaintenanceRecord> {
   const input = context.df.getInput() as MaintainInput;
   const startedAt = new Date(context.df.currentUtcDateTime.getTime()).toISOString();
   const status: { -readonly [K in keyof MaintainStatus]: MaintainStatus[K] } = { phase: 'locks', items: 0, binned: 0, deletedPacks: 0 };
-  const report = (): void => context.df.setCustomStatus({ ...status });
-  report();
+  const show = (): void => {
+    clock.enter(status.phase);
+    context.df.setCustomStatus({ ...status });
+  };
+  show();
 
   // 1
   const guarded = yield* keysAndLocks(context, input.dryRun);
@@ -40,7 +63,7 @@ export function* maintain(context: OrchestrationContext): Steps<MaintenanceRecor
 
   // 2
   status.phase = 'retention';
-  report();
+  show();
   const retention = { items: 0, kept: 0, binned: 0, refused: [] as RetainItemsResult['refused'][number][] };
   let after: string | null = null;
   for (let page = 0; page < MAX_PAGES; page++) {
@@ -52,14 +75,14 @@ export function* maintain(context: OrchestrationContext): Steps<MaintenanceRecor
     for (const key of ['items', 'kept', 'binned'] as const) retention[key] += done.value[key];
     retention.refused = [...retention.refused, ...done.value.refused].slice(0, MAX_REFUSED);
     Object.assign(status, { items: retention.items, binned: retention.binned });
-    report();
+    show();
     after = done.value.next;
     if (after === null) break;
   }
 
   // 3
   status.phase = 'collection';
-  report();
+  show();
   let collection: CollectVaultResult | null = null;
   for (let round = 0; round < MAX_COLLECTIONS; round++) {
     const done: Outcome<CollectVaultResult> = yield* step<CollectVaultResult>(context, MAINTENANCE.collectVault, { dryRun: input.dryRun, approve: round === 0 ? input.approve : null } satisfies CollectVaultInput);
@@ -69,7 +92,7 @@ export function* maintain(context: OrchestrationContext): Steps<MaintenanceRecor
     }
     collection = collection === null ? done.value : added(collection, done.value);
     status.deletedPacks = collection.deletedPacks;
-    report();
+    show();
     if (input.dryRun || done.value.leftPacks === 0) break;
   }
 
@@ -78,7 +101,7 @@ export function* maintain(context: OrchestrationContext): Steps<MaintenanceRecor
   const record = { version: 1, stamp: input.stamp, dryRun: input.dryRun, startedAt, endedAt, retention: { ...retention, refused: retention.refused.map((one) => ({ ...one, error: { ...one.error } })) }, collection, locks: guarded.locks, keys: guarded.keys && { ...guarded.keys, opened: [...guarded.keys.opened] }, error: error && { ...error } } satisfies MaintenanceRecord;
   const recorded = yield* persist<unknown>(context, MAINTENANCE.recordMaintenance, record, RECORDING);
   status.phase = 'done';
-  report();
+  show();
   return recorded.ok ? record : { ...record, error: record.error ?? { ...recorded.error } };
 }
 

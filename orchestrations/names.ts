@@ -51,6 +51,9 @@ export const RECONCILE_INSTANCE_ID = 'reconcile';
 export const sweepInstanceId = (stamp: string): string => `sweep.${stamp}`;
 export const isSweepInstanceId = (id: string): boolean => /^sweep\.\d{8}T\d{6}(\d{3})?Z$/.test(id);
 
+/** What every job ends with: telling the outside what it came to. */
+export const REPORTS = { reportJob: 'reportJob' } as const;
+
 /** Reading back and proving what is stored. */
 export const SCRUBS = { scrub: 'scrub', planScrub: 'planScrub', scrubItem: 'scrubItem' } as const;
 

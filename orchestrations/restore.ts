@@ -10,6 +10,7 @@ import { fromBitmap, toBitmap } from './bitmap';
 import { parallelism } from './limits';
 import { ACTIVITIES, ORCHESTRATIONS, restoreDiskInstanceId } from './names';
 import type { RestoreDiskRun } from './restore-disk';
+import { PhaseClock, reportJob } from './report';
 import { sumSlices } from './restore-region';
 import { untilReady } from './restore-poll';
 import { batches, firstFailure, persist, step, type Steps, steps } from './steps';
@@ -49,8 +50,19 @@ export interface RestoreResult {
   readonly left: readonly string[];
 }
 
+/** Restores a recovery point, or disks of it, into Azure, and reports what that came to. */
+export function* restore(context: OrchestrationContext): Steps<RestoreResult> {
+  const { recoveryPoint, kind } = context.df.getInput() as RestoreRun;
+  const clock = new PhaseClock(context);
+  const result = yield* bringBackAndCleanUp(context, clock);
+  yield* reportJob(context, clock, {
+    kind: 'restore', outcome: result.outcome === 'restored' ? 'succeeded' : 'failed', itemId: recoveryPoint.split('.')[0] ?? null, policy: null, error: result.error,
+    figures: { writtenBytes: result.writtenBytes, left: result.left.length, warnings: result.warnings.length }, details: { recoveryPoint, target: kind },
+  });
+  return result;
+}
+
 /**
- * Restores a recovery point, or disks of it, into Azure.
  * 1. plan: every name, decided once
  * 2. prove that everything that is needed is there, before anything is made
  * 3. the disks, a few at once: make, write, read back, footer, end of access
@@ -58,12 +70,13 @@ export interface RestoreResult {
  * 5. commit: restored
  * 6. clean up: after a failure everything goes that was made; after success the old disks, where that was asked for
  */
-export function* restore(context: OrchestrationContext): Steps<RestoreResult> {
+function* bringBackAndCleanUp(context: OrchestrationContext, clock: PhaseClock): Steps<RestoreResult> {
   const { restoreId } = context.df.getInput() as RestoreRun;
   const input: RestoreInput = { restoreId };
   let status: RestoreStatus = { phase: 'planning', disks: [], warnings: [] };
   const show = (change: Partial<RestoreStatus>): void => {
     status = { ...status, ...change };
+    clock.enter(status.phase);
     context.df.setCustomStatus(status);
   };
   show({});

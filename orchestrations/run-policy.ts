@@ -5,6 +5,7 @@ import type { ErrorReport } from '../errors/holdfast-error';
 import type { BackupVmInput, BackupVmResult } from './backup-vm';
 import { LANE_LIMIT_MS } from './limits';
 import { ACTIVITIES, backupInstanceId, laneInstanceId, ORCHESTRATIONS } from './names';
+import { PhaseClock, reportJob } from './report';
 import { batches, persist, type Steps, within } from './steps';
 
 /** A slot is all that its machines get until the next one: an outage at its moment is waited out. */
@@ -17,7 +18,7 @@ export interface RunPolicyInput {
   /** 'new' takes only items that no run was ever opened for. */
   readonly only: 'all' | 'new';
   /** Set when it continues as new. */
-  readonly resume?: { readonly after: string; readonly page: number; readonly counts: RunPolicyCounts; readonly error: ErrorReport | null };
+  readonly resume?: { readonly after: string; readonly page: number; readonly counts: RunPolicyCounts; readonly error: ErrorReport | null; readonly startedAtMs?: number };
 }
 
 export interface RunPolicyCounts { readonly committed: number; readonly failed: number; readonly skipped: number }
@@ -28,14 +29,24 @@ export interface PolicyLaneInput extends Pick<RunPolicyInput, 'policy' | 'stamp'
   readonly items: SelectItemsResult['items'];
 }
 
+/** Backs up every item of a policy for one slot, and reports what that came to after the last page. */
+export function* runPolicy(context: OrchestrationContext): Steps<RunPolicyResult | undefined> {
+  const { policy, resume } = context.df.getInput() as RunPolicyInput;
+  const clock = new PhaseClock(context, resume?.startedAtMs);
+  const result = yield* runPages(context, clock.startedAtMs);
+  if (!result) return undefined;
+  const { error, ...counts } = result;
+  yield* reportJob(context, clock, { kind: 'policy', outcome: error ? 'failed' : 'succeeded', itemId: null, policy, error, figures: counts, details: {} });
+  return result;
+}
+
 /**
- * Backs up every item of a policy for one slot.
  * 1. a page of items
  * 2. as many lanes as the policy allows machines at once, each a sub-orchestration that takes its share one after another; so a large machine
  *    holds up its own lane only
  * 3. continue as new with the next page, so that the history is bounded by the page
  */
-export function* runPolicy(context: OrchestrationContext): Steps<RunPolicyResult | undefined> {
+function* runPages(context: OrchestrationContext, startedAtMs: number): Steps<RunPolicyResult | undefined> {
   const input = context.df.getInput() as RunPolicyInput;
   const { policy, stamp, slot, only } = input;
   const counts = { ...(input.resume?.counts ?? NO_COUNTS) };
@@ -63,7 +74,7 @@ export function* runPolicy(context: OrchestrationContext): Steps<RunPolicyResult
 
   // 3
   if (next !== null) {
-    context.df.continueAsNew({ policy, stamp, slot, only, resume: { after: next, page: pageNumber + 1, counts, error } } satisfies RunPolicyInput);
+    context.df.continueAsNew({ policy, stamp, slot, only, resume: { after: next, page: pageNumber + 1, counts, error, startedAtMs } } satisfies RunPolicyInput);
     return undefined;
   }
   return { ...counts, error };

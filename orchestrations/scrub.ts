@@ -2,6 +2,7 @@ import type { OrchestrationContext } from 'durable-functions';
 import type { PlanScrubResult, ScrubItemInput, ScrubItemResult, ScrubScope } from '../activities/scrub';
 import type { ErrorReport } from '../errors/holdfast-error';
 import { SCRUBS } from './names';
+import { PhaseClock, reportJob } from './report';
 import { persist, step, type Steps } from './steps';
 
 /** After so many steps (200 GiB) the orchestration continues as new, so that its history stays short whatever the vault. */
@@ -15,7 +16,7 @@ export interface ScrubJobInput {
   readonly scope: ScrubScope;
   readonly sinceMs: number;
   /** Set when it continues as new. */
-  readonly resume?: { readonly items: readonly string[]; readonly progress: ScrubProgress };
+  readonly resume?: { readonly items: readonly string[]; readonly progress: ScrubProgress; readonly startedAtMs?: number };
 }
 
 /** What a scrub says of itself while it runs, and what it came to. */
@@ -37,13 +38,27 @@ export interface ScrubJobResult extends ScrubProgress {
   readonly error: ErrorReport | null;
 }
 
+/** Proves recovery points, and reports what that came to when it has all of them. */
+export function* scrub(context: OrchestrationContext): Steps<ScrubJobResult | undefined> {
+  const { resume } = context.df.getInput() as ScrubJobInput;
+  const clock = new PhaseClock(context, resume?.startedAtMs);
+  const result = yield* prove(context, clock.startedAtMs);
+  if (!result) return undefined;
+  const { items, itemsDone, proved, windows, plainBytes, storedBytes, damaged, error } = result;
+  yield* reportJob(context, clock, {
+    kind: 'scrub', outcome: error ? 'failed' : 'succeeded', itemId: null, policy: null, error, figures: { items, itemsDone, proved, windows, plainBytes, storedBytes, damaged: damaged.length },
+    details: damaged[0] ? { damagedPoint: damaged[0].recoveryPoint, damageCode: damaged[0].damage[0]?.code ?? '' } : {},
+  });
+  return result;
+}
+
 /**
  * Proves recovery points by reading them back.
  * 1. plan: which items, those that wait longest first, and how much of them
  * 2. item after item, a bounded step at a time, each of which writes down what it proved; until the share is read
  * 3. continue as new after a fixed number of steps
  */
-export function* scrub(context: OrchestrationContext): Steps<ScrubJobResult | undefined> {
+function* prove(context: OrchestrationContext, startedAtMs: number): Steps<ScrubJobResult | undefined> {
   const { scope, sinceMs, resume } = context.df.getInput() as ScrubJobInput;
 
   // 1
@@ -61,7 +76,7 @@ export function* scrub(context: OrchestrationContext): Steps<ScrubJobResult | un
   for (let steps = 0; items.length > 0 && !isEnough(progress); steps++) {
     // 3
     if (steps === STEPS_PER_GENERATION) {
-      context.df.continueAsNew({ scope, sinceMs, resume: { items, progress } } satisfies ScrubJobInput);
+      context.df.continueAsNew({ scope, sinceMs, resume: { items, progress, startedAtMs } } satisfies ScrubJobInput);
       return undefined;
     }
     context.df.setCustomStatus(progress);

@@ -3,6 +3,7 @@ import type { Outcome } from '../activities/outcome';
 import type { SweepCounts, SweepResult } from '../activities/sweep';
 import type { ErrorReport } from '../errors/holdfast-error';
 import { HOUSEKEEPING } from './names';
+import { PhaseClock, reportJob } from './report';
 import { persist, step, type Steps } from './steps';
 
 /** Ten thousand items; tomorrow's sweep begins again from the first. */
@@ -18,12 +19,21 @@ export interface SweepJobResult extends SweepCounts {
   readonly error: ErrorReport | null;
 }
 
+/** Sweeps, and reports what that came to, unless it was a dry run. */
+export function* sweep(context: OrchestrationContext): Steps<SweepJobResult> {
+  const clock = new PhaseClock(context);
+  const result = yield* sweepAll(context);
+  const { dryRun, orphans, accessEnded, kept, unknown, failed, error } = result;
+  if (!dryRun) yield* reportJob(context, clock, { kind: 'sweep', outcome: error ? 'failed' : 'succeeded', itemId: null, policy: null, error, figures: { orphans, accessEnded, kept, unknown, failed }, details: {} });
+  return result;
+}
+
 /**
  * Finds and deletes what Holdfast left behind in the cloud.
  * 1. a page of items: look, plan, and unless it is a dry run execute
  * 2. the same page again until its deletions are through: each time on what is there then
  */
-export function* sweep(context: OrchestrationContext): Steps<SweepJobResult> {
+function* sweepAll(context: OrchestrationContext): Steps<SweepJobResult> {
   const { dryRun } = context.df.getInput() as SweepJobInput;
   let total: SweepJobResult = { dryRun, orphans: 0, accessEnded: 0, kept: 0, unknown: 0, failed: 0, shown: [], error: null };
   let after: string | null = null;

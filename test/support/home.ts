@@ -6,6 +6,7 @@ import { openSnapshotSource } from '../../azure/disk/snapshot-source';
 import { openStore } from '../../azure/open-store';
 import { openPageTarget } from '../../azure/page-target';
 import { type ActivityDeps, DUTIES, type Duty } from '../../activities/deps';
+import { silentTelemetry, type Telemetry } from '../../activities/telemetry';
 import { registerApp } from '../../functions/app';
 import type { JobView } from '../../functions/job-view';
 import type { Services } from '../../functions/services';
@@ -71,6 +72,7 @@ export interface HomeOptions {
   readonly standIn?: Partial<Parameters<typeof createAzureStandIn>[0]>;
   readonly schedulerCron?: string;
   readonly lockKeepMs?: number;
+  readonly telemetry?: Telemetry;
   /** Containers, of Azurite for instance, that restores may write page blobs to. */
   readonly restoreContainers?: readonly string[];
   readonly housekeeping?: Partial<Services['housekeeping']>;
@@ -112,6 +114,7 @@ export async function startHome(fill: (disksFolder: string) => Promise<void>, op
       transfer: { factory: path.join(__dirname, 'home-transfer-factory.js'), store: { home: `${temp.path} ${duty}` }, threads: 0 },
       lockKeepMs: options.lockKeepMs,
       appName: 'home',
+      telemetry: options.telemetry ?? silentTelemetry,
       nowMs: () => clock.now(),
       log: (message, fields) => logs.push(JSON.stringify({ message, ...fields })),
     };
