@@ -6,8 +6,8 @@ import type { Telemetry } from './telemetry';
 import type { OpenPageTarget, RestoreCloud } from './restore-cloud';
 
 /**
- * What the app does in Azure, each with an identity that may do just that: back machines up (and answer the HTTP API), look after the vault and what runs left
- * behind (the one that deletes), restore (the one that makes disks and machines).
+ * What the app does in Azure, each with an identity that may do just that: back machines up, clean up after that and answer the HTTP API (it makes snapshots and creates in the vault);
+ * maintain the vault (the only one that deletes in it, and nothing else); restore (the one that makes disks and machines).
  */
 export const DUTIES = ['backup', 'maintenance', 'restore'] as const;
 export type Duty = (typeof DUTIES)[number];

@@ -1,7 +1,6 @@
 import { findDocument } from '../vault/format/documents';
 import type { VaultAccess } from '../vault/format/tree';
-import type { ActivityDeps } from './deps';
-import type { OwnedResource } from './restore-cloud';
+import type { OwnedResource, RestoreCloud } from './restore-cloud';
 import { findRestoreVerdict, RESTORE_TAG, restorePlanSchema, restoreRecords, restoreStepSchema } from './restore-records';
 import { SWEEP_MARGIN_MS } from './sweep-plan';
 
@@ -34,7 +33,7 @@ export function planDisks(facts: readonly DiskFacts[], nowMs: number): DiskSweep
 }
 
 /** The disks that carry both tags, each with what the vault's records say of it. */
-export async function diskFacts(deps: ActivityDeps, vault: VaultAccess, vaultTagName: string, tag: (resource: OwnedResource, name: string) => string): Promise<DiskFacts[]> {
+export async function diskFacts(deps: { readonly restoreCloud: Pick<RestoreCloud, 'listOwned'> }, vault: VaultAccess, vaultTagName: string, tag: (resource: OwnedResource, name: string) => string): Promise<DiskFacts[]> {
   const ours = vault.keys.vaultId.toString('hex');
   const facts: DiskFacts[] = [];
   for (const disk of await deps.restoreCloud.listOwned('disk', RESTORE_TAG)) {

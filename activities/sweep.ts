@@ -12,7 +12,7 @@ import { activity, isTransient } from './outcome';
 import { madeNames, vaultTagOf } from './plan-backup';
 import { listPolicies } from './policy-store';
 import { releaseRun, removeMade } from './release-snapshots';
-import type { OwnedResource } from './restore-cloud';
+import type { OwnedResource, RestoreCloud } from './restore-cloud';
 import { ITEM_TAG, RUN_TAG, VAULT_TAG } from './snapshot';
 import { diskFacts, planDisks } from './sweep-disks';
 import { type ItemFacts, planSweep, SWEEP_MARGIN_MS, type SweepEntry, type SweepPlan, type Tagged } from './sweep-plan';
@@ -45,8 +45,9 @@ export interface SweepResult extends SweepCounts {
 /**
  * One page of a sweep: looks at everything in the subscriptions that carries this vault's tag, plans, and unless it is a dry run executes the plan.
  * Plans anew each time it runs, so that nothing is deleted on old knowledge. An error while looking stops it with nothing deleted (fault 13).
+ * `restoreCloud` is that of restores, whose identity is the one that may delete the disks that they made.
  */
-export const createSweep = (deps: ActivityDeps) => activity(async ({ dryRun, after }: SweepInput): Promise<SweepResult> => {
+export const createSweep = (deps: ActivityDeps, restoreCloud: SweptDisks) => activity(async ({ dryRun, after }: SweepInput): Promise<SweepResult> => {
   const vault = await deps.vault();
   const found = await lookAround(deps, vault);
   const items = [...found.byItem.keys()].sort().filter((itemId) => after === null || itemId > after);
@@ -59,7 +60,7 @@ export const createSweep = (deps: ActivityDeps) => activity(async ({ dryRun, aft
     await execute(deps, plan, dryRun, result);
   }
   // Disks of restores are few: all of them with the first page.
-  if (after === null) await sweepDisks(deps, vault, dryRun, result);
+  if (after === null) await sweepDisks({ ...deps, restoreCloud }, vault, dryRun, result);
   if (result.orphans > 0 || result.unknown > 0) deps.log('The sweep found what was left behind', { orphans: result.orphans, unknown: result.unknown, failed: result.failed, dryRun });
   return { ...result, shown: result.shown.slice(0, MAX_SHOWN), next: items.length > PAGE ? page.at(-1) ?? null : null };
 });
@@ -193,7 +194,9 @@ async function execute(deps: ActivityDeps, plan: SweepPlan, dryRun: boolean, tal
   }
 }
 
-async function sweepDisks(deps: ActivityDeps, vault: VaultAccess, dryRun: boolean, tally: Tally): Promise<void> {
+type SweptDisks = Pick<RestoreCloud, 'listOwned' | 'endDiskAccess' | 'startDeleteDisk'>;
+
+async function sweepDisks(deps: Pick<ActivityDeps, 'nowMs'> & { readonly restoreCloud: SweptDisks }, vault: VaultAccess, dryRun: boolean, tally: Tally): Promise<void> {
   const plan = planDisks(await diskFacts(deps, vault, VAULT_TAG, tag), deps.nowMs());
   tally.kept += plan.keep.length;
   for (const entry of plan.unknown) { tally.unknown++; tally.shown.push({ ...entry, action: 'unknown' }); }

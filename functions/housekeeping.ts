@@ -20,7 +20,7 @@ export function registerHousekeeping(services: Services): void {
   const { deps, others } = services;
   df.app.orchestration(HOUSEKEEPING.sweepCloud, sweep);
   df.app.orchestration(HOUSEKEEPING.reconcileRuns, reconcile);
-  df.app.activity(HOUSEKEEPING.sweepItems, { handler: withinLimit(HOUSEKEEPING.sweepItems, createSweep(others.maintenance)) });
+  df.app.activity(HOUSEKEEPING.sweepItems, { handler: withinLimit(HOUSEKEEPING.sweepItems, createSweep(deps, others.restore.restoreCloud)) });
   df.app.activity(HOUSEKEEPING.reconcileItems, {
     extraInputs: [df.input.durableClient()],
     handler: (input: ReconcileInput, context: InvocationContext) => withinLimit(HOUSEKEEPING.reconcileItems, createReconcile(deps, (owner) => ownerState(df.getClient(context), owner)))(input),

@@ -185,7 +185,7 @@ async function getVm(world: World, request: ArmRequest, path: ComputePath): Prom
 }
 
 async function operations(world: World, rest: readonly string[], request: ArmRequest): Promise<ArmReply> {
-  if (rest.length !== 4 || keyOf(rest[2] ?? '') !== 'operations') throw new ArmError(404, 'NotFound', `There is nothing at ${request.path}.`);
+  if (rest.length !== 4 || !['operations', 'diskoperations'].includes(keyOf(rest[2] ?? ''))) throw new ArmError(404, 'NotFound', `There is nothing at ${request.path}.`);
   const id = rest[3] ?? '';
   return only(request, { GET: () => (request.query.get('monitor') === 'true' ? operationResult(world, id, request.apiVersion) : operationStatus(world, id)) });
 }

@@ -1,15 +1,14 @@
 import { channel } from 'node:diagnostics_channel';
-import type { IncomingHttpHeaders } from 'node:http';
 import type { JsonObject } from './wire';
 
-/** One request as it came. A body may hold what is secret: it is handed on and never kept. */
+/** One request to Resource Manager as it came. The body may hold what is secret: it is handed on and never kept. */
 export interface Traffic {
   readonly method: string;
   /** Path and query as they came over the wire. */
   readonly target: string;
-  readonly headers: IncomingHttpHeaders;
-  /** Of requests to Resource Manager; null where there is none. */
-  readonly body: JsonObject | null;
+  readonly userAgent: string | undefined;
+  /** Without members where there is none. */
+  readonly body: JsonObject;
 }
 
 /** Tells every request to whoever listens in this process: the tests hold the traffic of all of them against what Azure takes. */

@@ -31,8 +31,6 @@ export class Frontend {
     }
     if (url.pathname.startsWith('/_standin/')) return this.admin(request, response, url);
     if (await this.struck(request, response, url)) return;
-    const isData = url.pathname.startsWith('/disk/') || url.pathname.startsWith(`/${localAccount}/`);
-    if (isData) this.tell(request, null);
     if (url.pathname.startsWith('/disk/')) await this.dataPlane.handle(request, response, url);
     else if (url.pathname.startsWith(`/${localAccount}/`)) await this.account.handle(request, response, url);
     else await this.arm(request, response, url);
@@ -84,7 +82,7 @@ export class Frontend {
     let limitHeaders: Record<string, string> = {};
     try {
       body = parseJsonObject(await readBody(request, maxBodyBytes));
-      this.tell(request, body);
+      trafficChannel.publish({ method: request.method ?? 'GET', target: request.url ?? '/', userAgent: header(request, 'user-agent'), body } satisfies Traffic);
       limitHeaders = this.throttle.spend(request.method ?? 'GET');
       reply = await this.route(request, url, body);
     } catch (error) {
@@ -136,11 +134,6 @@ export class Frontend {
     const comp = url.searchParams.get('comp');
     const access = this.world.state.accesses[url.pathname.split('/')[2] ?? ''];
     return [`${decodedPath(url)}${comp === null ? '' : `?comp=${comp}`}`, ...(access === undefined ? [] : [access.resourceId])];
-  }
-
-  private tell(request: IncomingMessage, body: JsonObject | null): void {
-    const isEmpty = body === null || Object.keys(body).length === 0;
-    trafficChannel.publish({ method: request.method ?? 'GET', target: request.url ?? '/', headers: request.headers, body: isEmpty ? null : body } satisfies Traffic);
   }
 
   private record(request: IncomingMessage, url: URL, body: JsonObject | null, status: number): void {

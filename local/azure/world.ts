@@ -152,7 +152,9 @@ export class World {
 
   /** The answer that accepts an operation, with the two URLs at which clients may poll. */
   accepted(operation: OperationRecord, apiVersion: string, status: number, body?: JsonObject): ArmReply {
-    const url = `${this.baseUrl}/subscriptions/${this.state.subscriptionId}/providers/Microsoft.Compute/locations/local/operations/${operation.id}`;
+    // Disks have a service of their own, whose operations are looked up elsewhere, with a right of their own.
+    const kind = /\/(disks|snapshots|diskRestorePoints)\/[^/]+$/i.test(operation.targetId) ? 'DiskOperations' : 'operations';
+    const url = `${this.baseUrl}/subscriptions/${this.state.subscriptionId}/providers/Microsoft.Compute/locations/local/${kind}/${operation.id}`;
     return {
       status,
       ...(body === undefined ? {} : { body }),

@@ -178,7 +178,7 @@ describe('restores on Azure, by the wire', () => {
     const snapshot = (name: string, tags: object) => ({ id: `${compute}/snapshots/${name}`, name, location: 'westeurope', tags, properties: { timeCreated: '2026-01-01T00:00:00Z', diskState: 'Unattached', creationData: { createOption: 'Copy' } } });
     arm.on(`GET ${list}`, (request) => (request.query.get('page') === '2'
       ? ok({ value: [snapshot('b', { 'holdfast-run': '2' })] })
-      : ok({ value: [snapshot('a', { 'Holdfast-Run': '1' }), snapshot('theirs', {})], nextLink: `${arm.server.url}${list}?page=2&api-version=1` })));
+      : ok({ value: [snapshot('a', { 'Holdfast-Run': '1' }), snapshot('theirs', {})], nextLink: `${arm.server.url}${list}?page=2&api-version=2026-03-02` })));
     assert.deepEqual((await restores.listOwned('snapshot', 'holdfast-run')).map(({ name, createdAt, diskState }) => [name, createdAt, diskState]), [['a', '2026-01-01T00:00:00.000Z', 'Unattached'], ['b', '2026-01-01T00:00:00.000Z', 'Unattached']]);
     arm.on(`GET ${list}`, refusal(403, 'AuthorizationFailed'));
     await rejects(restores.listOwned('snapshot', 'holdfast-run'), 'CLOUD_ACCESS_DENIED');

@@ -26,7 +26,7 @@ import type { VaultAccess } from '../../vault/format/tree';
 import { drawVault, initVault } from '../../vault/vault';
 import { homeStores } from './home-transfer-factory';
 import { makeTempFolder } from './temp-folder';
-import { watchedStore } from './traffic';
+import { tellUse, watchedKey, watchedStore } from './traffic';
 
 /** A whole home in one process: disks, the stand-in for Azure, a vault, and the app in the embedded host on a virtual clock. */
 export interface Home {
@@ -105,8 +105,12 @@ export async function startHome(fill: (disksFolder: string) => Promise<void>, op
     const watched = watchedStore(store, duty);
     homeStores.set(`${temp.path} ${duty}`, watched);
     return {
-      vault: () => options.openVault?.(watched) ?? Promise.resolve({ ...vault, store: watched }),
-      keys: () => Promise.resolve([keyFileProvider(HOME_KEY)]),
+      vault: () => {
+        // Opening a vault takes its key, which in Azure is asked to unwrap.
+        tellUse(duty, 'unwrap');
+        return options.openVault?.(watched) ?? Promise.resolve({ ...vault, store: watched });
+      },
+      keys: () => Promise.resolve([watchedKey(keyFileProvider(HOME_KEY), duty)]),
       cloud: createCloud({ ...cloudSettings, duty }),
       openSnapshotSource,
       restoreCloud: createRestoreCloud({ ...cloudSettings, duty, restoreContainers: options.restoreContainers ?? [] }),

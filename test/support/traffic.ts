@@ -1,13 +1,17 @@
+import { channel } from 'node:diagnostics_channel';
 import type { Duty } from '../../activities/deps';
-import { trafficChannel } from '../../local/azure/calls';
+import type { KeyProvider } from '../../vault/keys/key-providers';
 import type { Store } from '../../vault/store/store';
 
-/** What an app did with its vault: one of the store's operations. */
-export interface StoreUse { readonly duty: Duty; readonly store: Exclude<keyof Store, 'description' | 'close' | 'retention'> | 'until' | 'extend' }
+/** What an app did with its vault: one of the store's operations, or of its key's. */
+export interface StoreUse { readonly duty: Duty; readonly operation: Exclude<keyof Store, 'description' | 'close' | 'retention'> | 'until' | 'extend' | 'wrap' | 'unwrap' }
 
-/** The store, with each of its operations told on the traffic channel as done by `duty`. */
+export const storeChannel = channel('holdfast:store-use');
+export const tellUse = (duty: Duty, operation: StoreUse['operation']): void => storeChannel.publish({ duty, operation } satisfies StoreUse);
+
+/** The store, with each of its operations told on the channel as done by `duty`. */
 export function watchedStore(store: Store, duty: Duty): Store {
-  const told = (operation: StoreUse['store']): void => trafficChannel.publish({ duty, store: operation } satisfies StoreUse);
+  const told = (operation: StoreUse['operation']): void => tellUse(duty, operation);
   const { retention } = store;
   return {
     description: store.description,
@@ -27,3 +31,10 @@ export function watchedStore(store: Store, duty: Duty): Store {
     close: () => store.close(),
   };
 }
+
+/** The same for the key that a duty tries. */
+export const watchedKey = (key: KeyProvider, duty: Duty): KeyProvider => ({
+  ...key,
+  wrap: (masterKey, context) => { tellUse(duty, 'wrap'); return key.wrap(masterKey, context); },
+  unwrap: (document, context) => { tellUse(duty, 'unwrap'); return key.unwrap(document, context); },
+});

@@ -1,6 +1,8 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Waiting } from '../../azure/disk/backoff';
+import { trafficChannel, type Traffic } from '../../local/azure/calls';
+import type { JsonObject } from '../../local/azure/wire';
 
 export interface WireRequest {
   readonly method: string;
@@ -45,6 +47,7 @@ export async function startWireServer(handler: WireHandler): Promise<WireServer>
       const url = new URL(target, 'http://wire');
       const request = { method: incoming.method ?? '', target, path: decodeURIComponent(url.pathname), query: url.searchParams, headers: incoming.headers, body: raw.toString('utf8'), raw };
       requests.push(request);
+      tellTraffic(request);
       log.push(`${request.method} ${request.path}`);
       reply(outgoing, request.method, await answerOf(handler, request));
     });
@@ -61,6 +64,11 @@ export async function startWireServer(handler: WireHandler): Promise<WireServer>
       server.closeAllConnections();
     }),
   };
+}
+
+/** What a scripted Resource Manager is sent belongs to the recorded traffic like what the stand-in is sent. */
+function tellTraffic({ method, target, headers, body }: WireRequest): void {
+  if (/^\/subscriptions\//i.test(target)) trafficChannel.publish({ method, target, userAgent: headers['user-agent'], body: body === '' ? {} : JSON.parse(body) as JsonObject } satisfies Traffic);
 }
 
 /** A mistake in a test's script must show as what it is, not as a lost connection. */
