@@ -17,7 +17,7 @@ const forbid = (rooms, packages, message) => ({
 });
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', '.holdfast/', '.bench/'] },
+  { ignores: ['dist/', 'node_modules/', '.holdfast/', '.bench/', '.bicep/'] },
   js.configs.recommended,
   ...tseslint.configs.recommended,
   {
