@@ -1,5 +1,5 @@
-import { HoldfastError, type ErrorReport } from '../errors/holdfast-error';
-import { type Manifest, type ManifestDisk, recoveryPointId } from '../vault/format/manifest';
+import { HoldfastError, type ErrorReport, isHoldfastError } from '../errors/holdfast-error';
+import { findManifest, type Manifest, type ManifestDisk, recoveryPointId } from '../vault/format/manifest';
 import { lockForCommit } from '../vault/points/lock-commit';
 import { abandonRun, commitRun, runEnd, sealRun } from '../vault/run';
 import { addStats, emptyStats } from '../vault/transfer/transfer-types';
@@ -83,6 +83,16 @@ export const createAbandonRun = (deps: ActivityDeps) => activity(async (input: A
   const vault = await deps.vault();
   const run = { itemId: input.itemId, sequence: input.sequence, stamp: input.stamp };
   const outcome = await abandonRun(vault, run, input.reason, deps.nowMs());
-  if (outcome === 'committed') return { committed: resultOf(await commitRun(vault, run, deps.nowMs())), error: null };
+  if (outcome === 'committed') {
+    const manifest = await commitRun(vault, run, deps.nowMs());
+    try {
+      await findManifest(vault, input.itemId, manifest.stamp);
+    } catch (error) {
+      // What was made and does not open is no success.
+      if (!isHoldfastError(error, 'DOCUMENT_DAMAGED')) throw error;
+      return { committed: null, error: error.toJSON() };
+    }
+    return { committed: resultOf(manifest), error: null };
+  }
   return { committed: null, error: (await runEnd(vault, run))?.error as ErrorReport | null ?? input.reason };
 });

@@ -5,7 +5,7 @@ import { parsePolicy, type PolicyDocument } from '../policy/schema';
 import { parseVmResourceId } from '../policy/resource-id';
 import type { RunInput } from './types';
 import { recordItem } from '../vault/items';
-import { latestCommitted } from '../vault/run';
+import { findParent } from '../vault/proof/damaged-points';
 import type { VaultAccess } from '../vault/format/tree';
 import { lookAtBlobDisks } from './blob-snapshots';
 import type { VmDescription, VmDisk } from './cloud';
@@ -28,10 +28,10 @@ export const createPlanBackup = (deps: ActivityDeps) => activity(async (input: P
   const policy = input.policy === null ? DEFAULT_POLICY : (await loadPolicy(vault.store, input.policy))?.document;
   if (!policy) throw new HoldfastError('POLICY_NOT_FOUND', `There is no policy "${input.policy}"`);
   const plan = await remember(vault, records.plan(input), planSchema, async () => {
-    const parent = await latestCommitted(vault, input.itemId);
+    const { point: parent, warnings } = await findParent(vault, input.itemId, { by: 'backup', nowMs: deps.nowMs() });
     const { vm, problems } = await lookAtBlobDisks(deps.cloud, await deps.cloud.getVm(input.vmId));
     const plan = planOf(vm, policy, input, vaultTagOf(vault), deps.nowMs(), problems);
-    return { ...plan, parent: parent ? { id: parent.manifest.id, stamp: parent.manifest.stamp, sequence: parent.manifest.sequence, digest: parent.digest } : null };
+    return { ...plan, warnings: [...warnings, ...plan.warnings], parent: parent ? { id: parent.manifest.id, stamp: parent.manifest.stamp, sequence: parent.manifest.sequence, digest: parent.digest } : null };
   });
   return {
     vmName: plan.vmName, driver: plan.driver, scripts: plan.scripts !== null, warnings: plan.warnings, parallel: parallelism(plan.disks.length, policy.limits.maxParallelTransfers, plan.bandwidthMiBPerSecond), maxRunHours: policy.maxRunHours,

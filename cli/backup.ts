@@ -9,10 +9,11 @@ import { backupDisk, type BackupDiskOutcome } from '../vault/transfer/backup-dis
 import type { DiskRange } from '../vault/transfer/block-source';
 import { type Champion, chooseChampions } from '../vault/transfer/champions';
 import { damagedPacks, notingDamage, recordDamage } from '../vault/proof/damage-ledger';
+import { findParent, type FoundParent } from '../vault/proof/damaged-points';
 import { healingWarnings } from '../vault/proof/healing-warnings';
 import { recordItem } from '../vault/items';
 import { prepareLanes, withLanes } from '../vault/transfer/lanes';
-import { diskTree, type LoadedManifest, type Manifest, type ManifestDisk, parseRecoveryPointId, recoveryPointId } from '../vault/format/manifest';
+import { diskTree, type Manifest, type ManifestDisk, parseRecoveryPointId, recoveryPointId } from '../vault/format/manifest';
 import { surveyParent } from '../vault/transfer/parent-survey';
 import { refToJson } from '../vault/format/ref-json';
 import { type ReferencesPlace, referencesPlace, treeHistory } from '../vault/points/references';
@@ -98,7 +99,7 @@ async function runOnce(job: Job): Promise<Manifest> {
   // Before the run begins: a setting that is wrong must not be found out at the commit.
   const keepMs = lockKeepMs(undefined);
   if (options.dryRun) {
-    return describe(job, { itemId, sequence: 1, stamp }, startedMs, await latestCommitted(vault, itemId));
+    return describe(job, { itemId, sequence: 1, stamp }, startedMs, await parentOf(job, startedMs));
   }
   const run = await openRun(vault, {
     itemId, stamp, slot: null, owner: processOwner(), policy: null, nowMs: startedMs, maxRunMs: MAX_RUN_MS,
@@ -106,7 +107,7 @@ async function runOnce(job: Job): Promise<Manifest> {
   });
   try {
     await recordItem(vault, { itemId, kind: 'image', name: itemId, resourceId: null }, startedMs);
-    const manifest = await describe(job, run, startedMs, await latestCommitted(vault, itemId));
+    const manifest = await describe(job, run, startedMs, await parentOf(job, startedMs));
     const warnings = keepMs === undefined ? [] : await lockForCommit(vault, manifest, keepMs);
     await sealRun(vault, run, { ...manifest, warnings: [...manifest.warnings, ...warnings] });
     return await commitRun(vault, run, Date.now());
@@ -122,11 +123,21 @@ async function runOnce(job: Job): Promise<Manifest> {
   }
 }
 
+async function parentOf({ opened: { vault }, itemId, out }: Job, nowMs: number): Promise<FoundParent> {
+  const found = await findParent(vault, itemId, { by: 'backup', nowMs });
+  for (const warning of found.warnings) out.warn(warning);
+  return found;
+}
+
 /** Transfers every disk and says what the recovery point is; nothing is visible yet. */
-async function describe(job: Job, run: RunRef, startedMs: number, parent: LoadedManifest | undefined): Promise<Manifest> {
-  const { disks, itemId, options, signal, opened: { vault } } = job;
+async function describe(given: Job, run: RunRef, startedMs: number, { point: parent, passedOver, warnings }: FoundParent): Promise<Manifest> {
+  const { disks, itemId, options, signal, out, opened: { vault } } = given;
+  // The list says what changed since the newest backup, and that is not the one that this goes on from.
+  const mayMiss = given.changed !== null && passedOver[0];
+  if (mayMiss) out.warn(`--changed is not used, everything is read: it may count from ${mayMiss.id}, which ${mayMiss.damage ? 'is damaged' : 'was deleted'}`);
+  const job = mayMiss ? { ...given, changed: null } : given;
   const done: ManifestDisk[] = [];
-  const healing: string[] = [];
+  const healing: string[] = [...warnings];
   const stats = emptyStats();
   const champions = new Set<string>();
   for (const [index, disk] of disks.entries()) {

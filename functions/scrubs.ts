@@ -10,6 +10,7 @@ import { scrub, type ScrubJobInput, type ScrubJobResult, type ScrubProgress } fr
 import { formatStamp } from '../policy/slot';
 import { itemIdOf, listItems, loadRecoveryPoint, requireItem } from '../vault/catalog';
 import { listDamage } from '../vault/proof/damage-ledger';
+import { listDamagedPoints } from '../vault/proof/damaged-points';
 import { ITEM_ID } from '../vault/format/manifest';
 import { roundStartMs } from '../vault/proof/scrub';
 import type { VaultAccess } from '../vault/format/tree';
@@ -117,9 +118,11 @@ const getHealth = ({ deps }: Services): HttpHandler => async () => {
   const vault = await deps.vault();
   const items = (await listItems(vault)).map(({ itemId, name, latest, damaged, proved }) => ({ id: itemId, name, latest: latest?.id ?? null, unreadable: damaged, proved }));
   const ledger = await listDamage(vault);
+  const points = await listDamagedPoints(vault);
   const isDamaged = items.some(({ proved, unreadable }) => unreadable > 0 || proved?.ok === false);
   return json({
     state: isDamaged ? 'damaged' : items.every(({ proved }) => proved !== null) && items.length > 0 ? 'proved' : 'unproved',
     items, damagedPacks: ledger.length, damage: ledger.slice(0, MAX_LISTED_DAMAGE).map(({ pack, code, message, foundAt, foundBy, recoveryPoints }) => ({ pack, code, message, foundAt, foundBy, recoveryPoints })),
+    damagedRecoveryPoints: points.slice(0, MAX_LISTED_DAMAGE).map(({ recoveryPoint, code, message, foundAt, foundBy }) => ({ recoveryPoint, code, message, foundAt, foundBy })),
   });
 };

@@ -63,7 +63,8 @@ export async function openRun(vault: VaultAccess, request: OpenRunRequest): Prom
     }
     // A deleted one keeps its slot: what was said about it would be said about the new one.
     if ((await readMarksOf(vault, recoveryPointId(itemId, stamp))).state === 'purged') throw slotTaken(itemId, stamp, 'existed, and was deleted');
-    const taken = await findManifest(vault, itemId, stamp);
+    const taken = await readManifest(vault, request);
+    if (taken === 'damaged') throw slotTaken(itemId, stamp, 'exists already, and its manifest does not open');
     if (taken) {
       // The same owner, twice at once: the other one was faster.
       const { sequence } = taken.manifest;
@@ -106,7 +107,12 @@ async function settle(vault: VaultAccess, open: RunOpen, request: Pick<OpenRunRe
   const run: RunRef = open;
   const verdict = await readVerdict(vault, run);
   if (verdict?.verdict === 'sealed') {
-    await commitRun(vault, run, request.nowMs);
+    try {
+      await commitRun(vault, run, request.nowMs);
+    } catch (error) {
+      // The next run says so, when it passes that recovery point over.
+      if (!isHoldfastError(error, 'DOCUMENT_DAMAGED') || !await runEnd(vault, run)) throw error;
+    }
     return;
   }
   const over = request.nowMs > Date.parse(open.deadline);
@@ -132,7 +138,10 @@ export async function sealRun(vault: VaultAccess, run: RunRef, manifest: Manifes
   if (verdict?.verdict !== 'sealed') throw abandonedError(run, verdict?.reason.message);
 }
 
-/** Makes a sealed run's recovery point visible: the one create-only write of its manifest. Safe to run any number of times, by anyone. */
+/**
+ * Makes a sealed run's recovery point visible: the one create-only write of its manifest. Safe to run any number of times, by anyone. Throws DOCUMENT_DAMAGED where the manifest
+ * turns out to be there and not to open; the run has ended then all the same, so that it holds nothing up.
+ */
 export async function commitRun(vault: VaultAccess, run: RunRef, nowMs: number): Promise<Manifest> {
   const verdict = await readVerdict(vault, run);
   if (verdict?.verdict !== 'sealed') throw abandonedError(run, verdict?.reason.message ?? 'it was never sealed');
@@ -142,14 +151,24 @@ export async function commitRun(vault: VaultAccess, run: RunRef, nowMs: number):
   const name = manifestName(manifest.itemId, manifest.stamp);
   // One that wakes after the recovery point was made and deleted again only writes the end down.
   const isGone = (await readMarksOf(vault, manifest.id)).state === 'purged';
-  if (!isGone && await createDocument(vault, name, manifest) === 'exists') {
-    const there = await findManifest(vault, manifest.itemId, manifest.stamp);
-    if (there?.manifest.sequence !== run.sequence) {
-      throw new HoldfastError('SLOT_TAKEN', `The recovery point ${manifest.id} was made by another run`, { data: { recoveryPoint: manifest.id } });
-    }
+  const exists = !isGone && await createDocument(vault, name, manifest) === 'exists';
+  const there = exists ? await readManifest(vault, manifest) : undefined;
+  if (exists && there !== 'damaged' && there?.manifest.sequence !== run.sequence) {
+    throw new HoldfastError('SLOT_TAKEN', `The recovery point ${manifest.id} was made by another run`, { data: { recoveryPoint: manifest.id } });
   }
   await endRun(vault, run, { outcome: 'committed', recoveryPoint: manifest.id, error: null }, nowMs);
+  if (there === 'damaged') throw new HoldfastError('DOCUMENT_DAMAGED', `The recovery point ${manifest.id} was made, and its manifest does not open`, { data: { name } });
   return manifest;
+}
+
+/** A manifest by its place. One that is damaged still shows that a run was committed there, and keeps its stamp. */
+async function readManifest(vault: VaultAccess, { itemId, stamp }: Pick<RunRef, 'itemId' | 'stamp'>): Promise<LoadedManifest | 'damaged' | undefined> {
+  try {
+    return await findManifest(vault, itemId, stamp);
+  } catch (error) {
+    if (isHoldfastError(error, 'DOCUMENT_DAMAGED')) return 'damaged';
+    throw error;
+  }
 }
 
 /**
@@ -178,20 +197,62 @@ async function endRun(vault: VaultAccess, run: RunRef, end: RunEnd, nowMs: numbe
   await createDocument(vault, `${runFolder(run.itemId, run.sequence)}/end`, { version: 1, ...end, at: new Date(nowMs).toISOString() });
 }
 
+/** A recovery point that is newer than the one a run goes on from. */
+export interface PassedOver {
+  readonly id: string;
+  /** Why it cannot be used: its manifest does not open or is not there. Null for one that was deleted. */
+  readonly damage: ErrorReport | null;
+}
+
+export interface NewestPoint {
+  readonly point: LoadedManifest | undefined;
+  /** Newest first. */
+  readonly passedOver: readonly PassedOver[];
+}
+
 /**
- * The item's newest recovery point by sequence that is not deleted: the parent of the next run. One in the bin is passed over, because it could be gone
- * before that run ends (format §10).
+ * The item's newest recovery point by sequence that is not deleted and that opens: the parent of the next run. One in the bin is passed over, because it could be gone
+ * before that run ends (format §10); one that is damaged, because a damaged recovery point is no reason to have no newer one. Both are told: what a caller knows
+ * to have changed "since the last backup" may have changed since one of those.
  */
-export async function latestCommitted(vault: VaultAccess, itemId: string): Promise<LoadedManifest | undefined> {
+export async function newestPoint(vault: VaultAccess, itemId: string): Promise<NewestPoint> {
   const sequences = [...(await runStates(vault, itemId)).entries()].filter(([, state]) => state.has('end')).map(([sequence]) => sequence);
+  const passedOver: PassedOver[] = [];
   for (const sequence of sequences.sort((a, b) => b - a)) {
-    const end = await findDocument(vault, `${runFolder(itemId, sequence)}/end`, endSchema);
-    if (end?.outcome !== 'committed' || end.recoveryPoint === null) continue;
-    if ((await readMarksOf(vault, end.recoveryPoint)).state !== 'live') continue;
-    const found = await findManifest(vault, itemId, end.recoveryPoint.slice(itemId.length + 1));
-    if (found) return found;
+    const id = await pointOfRun(vault, itemId, sequence);
+    if (id === null) continue;
+    const found = (await readMarksOf(vault, id)).state === 'live' ? await usablePoint(vault, itemId, id, sequence) : null;
+    if (found && 'manifest' in found) return { point: found, passedOver };
+    passedOver.push({ id, damage: found });
   }
-  return undefined;
+  return { point: undefined, passedOver };
+}
+
+/** The point of newestPoint, for those whom it does not concern what was passed over. */
+export const latestCommitted = async (vault: VaultAccess, itemId: string): Promise<LoadedManifest | undefined> => (await newestPoint(vault, itemId)).point;
+
+/** The recovery point that an ended run made, or null. Where its end does not open, its verdict says the same: what was sealed was committed. */
+async function pointOfRun(vault: VaultAccess, itemId: string, sequence: number): Promise<string | null> {
+  try {
+    return (await findDocument(vault, `${runFolder(itemId, sequence)}/end`, endSchema))?.recoveryPoint ?? null;
+  } catch (error) {
+    if (!isHoldfastError(error, 'DOCUMENT_DAMAGED')) throw error;
+    const verdict = await findVerdict(vault, itemId, sequence);
+    return verdict?.verdict === 'sealed' ? verdict.manifest.id : null;
+  }
+}
+
+/** A recovery point that should be there, or what is wrong with it; null when it was deleted meanwhile. A newer format is no damage: who cannot read it must not write either. */
+async function usablePoint(vault: VaultAccess, itemId: string, id: string, sequence: number): Promise<LoadedManifest | ErrorReport | null> {
+  try {
+    const found = await findManifest(vault, itemId, id.slice(itemId.length + 1));
+    if (found) return found;
+  } catch (error) {
+    if (!isHoldfastError(error, 'DOCUMENT_DAMAGED')) throw error;
+    return error.toJSON();
+  }
+  if ((await readMarksOf(vault, id)).state !== 'live') return null;
+  return new HoldfastError('HISTORY_BROKEN', `Run ${sequence} of ${itemId} made the recovery point ${id}, which is no longer in the vault`, { data: { id } }).toJSON();
 }
 
 /** How a run ended, or undefined while it has not. */

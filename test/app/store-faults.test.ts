@@ -31,6 +31,28 @@ describe('a backup when the vault misbehaves', () => {
     assert.ok((await home.restore(all.at(-1)?.id ?? '')).equals(await readImage(home, 'web01', 'os')));
   }
 
+  it('36: a newest recovery point whose manifest does not open: the next backup goes on from the one before, compared, and job, recovery point and health say so', async () => {
+    home = await startHome((folder) => addVm(folder, 'web01', { os: halfDisk(2, 1) }));
+    const [older, newer] = [await home.backUp('web01'), await home.backUp('web01')].map(({ recoveryPoint }) => recoveryPoint ?? '');
+    const name = `recovery-points/${newer?.replace('.', '/')}`;
+    const bytes = await home.vault.store.read(name);
+    await home.vault.store.delete(name);
+    await home.vault.store.create(name, Buffer.alloc(bytes.length, 1));
+    await writeDisk(home, 'web01', 'os', noise(4 * KiB, 7), 128 * KiB);
+    const job = await home.backUp('web01');
+    assert.equal(job.state, 'succeeded', JSON.stringify(job.error));
+    assert.match(job.warnings.join(), new RegExp(`${newer} is damaged and cannot be restored \\(DOCUMENT_DAMAGED: .*goes on from ${older}`));
+    const [, made] = await home.points();
+    // The base of the damaged one is there still, and is of no use: it says what changed since another state.
+    assert.deepEqual([made?.parent?.id, made?.disks[0]?.mode], [older, 'compared']);
+    assert.ok((await home.restore(made?.id ?? '')).equals(await readImage(home, 'web01', 'os')));
+    await home.assertClean(1);
+    const health = (await home.json('/api/vault/health')).body as { state: string; damagedRecoveryPoints: { recoveryPoint: string; code: string }[] };
+    assert.deepEqual([health.state, health.damagedRecoveryPoints.map(({ recoveryPoint, code }) => [recoveryPoint, code])], ['damaged', [[newer, 'DOCUMENT_DAMAGED']]]);
+    const next = await home.backUp('web01');
+    assert.deepEqual([next.state, next.warnings.filter((text) => text.includes('damaged')), (await home.points()).at(-1)?.disks[0]?.mode], ['succeeded', [], 'incremental']);
+  });
+
   for (const [what, matching] of [['packs', /^packs\//], ['a slice\'s record', /^work\/.*\/s0000$/], ['the plan', /^work\/.*\/plan$/], ['the verdict', /^runs\/.*\/verdict$/], ['the item', /^items\//]] as const) {
     it(`44: a vault that is full when ${what} should be written: the run fails with that cause, nothing is visible, and the next run is good`, async () => {
       const faulty = await faultyHome();

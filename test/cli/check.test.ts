@@ -6,7 +6,7 @@ import { loadManifest } from '../../vault/format/manifest';
 import { sealDocument } from '../../vault/format/sealed-document';
 import { openFolderStore } from '../../vault/store/folder-store';
 import { openVault } from '../../vault/vault';
-import { type BackupReport, CliHome, MIB, noise, sampleDisk } from './cli-home';
+import { type BackupReport, CliHome, fresh, MIB, noise, sampleDisk } from './cli-home';
 
 interface Report {
   readonly ok: boolean;
@@ -123,6 +123,32 @@ describe('holdfast check', () => {
     assert.equal((await home.json<Report>(['check', 'latest'])).ok, true);
     const third = await home.json<BackupReport & { readonly disks: readonly { readonly mode: string }[]; readonly warnings: readonly string[] }>(['backup', image]);
     assert.deepEqual([third.disks.map(({ mode }) => mode), third.warnings], [['compared'], []]);
+  });
+
+  it('36: a manifest that does not open is no reason to have no backup: the next one goes on from the one before, says so, and believes no list of changes', async () => {
+    const path = (await home.objects('recovery-points')).find((name) => name.endsWith(second.recoveryPoint.slice('web.'.length))) ?? '';
+    const whole = await readFile(path);
+    await flip(path, 40);
+    const disk = await readFile(image);
+    fresh(4096).copy(disk, 8192);
+    await home.image('web.img', disk);
+    await writeFile(home.file('changed.json'), '[]');
+    const { code, stdout, stderr } = await home.run(['backup', image, '--changed', home.file('changed.json'), '--json']);
+    assert.equal(code, 0, stderr);
+    const third = JSON.parse(stdout.toString()) as BackupReport;
+    assert.deepEqual([third.parent, third.disks[0]?.mode], [first.recoveryPoint, 'compared']);
+    assert.match(third.warnings.join(), new RegExp(`${second.recoveryPoint} is damaged and cannot be restored \\(DOCUMENT_DAMAGED: .*goes on from ${first.recoveryPoint}`));
+    assert.match(stderr, new RegExp(`--changed is not used, everything is read: it may count from ${second.recoveryPoint}, which is damaged`));
+    await home.json(['restore', 'latest', '--to', home.file('back.img')]);
+    await home.assertSame('back.img', disk);
+    const report = await damagedReport();
+    assert.deepEqual(report.recoveryPoints.map(({ id, ok }) => [id, ok]), [[first.recoveryPoint, true], [second.recoveryPoint, false], [third.recoveryPoint, true]]);
+    // Brought back, it is no gap in the history of the one that passed it over.
+    await chmod(path, 0o600);
+    await writeFile(path, whole);
+    assert.equal((await home.json<Report>(['check'])).ok, true);
+    const fourth = await home.json<BackupReport>(['backup', image]);
+    assert.deepEqual([fourth.parent, fourth.warnings], [third.recoveryPoint, []]);
   });
 
   it('fault 36: what a check finds damaged is in the ledger, the next backup heals it without being asked, and items say when they were proved', async () => {

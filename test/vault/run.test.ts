@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { isHoldfastError, toReport } from '../../errors/holdfast-error';
 import type { ErrorCode } from '../../errors/catalogue';
 import { findManifest } from '../../vault/format/manifest';
-import { abandonRun, commitRun, latestCommitted, openRun, runEnd, type OpenRunRequest, type RunRef, sealRun } from '../../vault/run';
+import { markDeleted } from '../../vault/points/marks';
+import { abandonRun, commitRun, latestCommitted, newestPoint, openRun, runEnd, type OpenRunRequest, type RunRef, sealRun } from '../../vault/run';
 import { createMemoryStore } from '../../vault/store/memory-store';
 import type { Store } from '../../vault/store/store';
 import type { VaultAccess } from '../../vault/format/tree';
@@ -245,5 +246,65 @@ describe('a run', () => {
     await vault.store.delete(`recovery-points/item/${STAMP_B}`);
     assert.equal((await latestCommitted(vault, 'item'))?.manifest.stamp, STAMP_A);
     assert.equal(manifests.length, 2);
+  });
+
+  describe('when the newest recovery point is damaged', () => {
+    const [olderId, newerId] = [`item.${STAMP_A}`, `item.${STAMP_B}`];
+    const damage = async (name: string): Promise<void> => {
+      const { length } = await vault.store.read(name);
+      await vault.store.delete(name);
+      await vault.store.create(name, Buffer.alloc(length, 1));
+    };
+    beforeEach(async () => {
+      for (const stamp of [STAMP_A, STAMP_B]) {
+        const run = await openRun(vault, runRequest(stamp, { stamp }));
+        await sealRun(vault, run, makeManifest(run, stamp));
+        await commitRun(vault, run, START_MS);
+      }
+    });
+
+    it('goes on from the newest that opens, and tells of the others and what is wrong with them', async () => {
+      await damage(`recovery-points/item/${STAMP_B}`);
+      const { point, passedOver } = await newestPoint(vault, 'item');
+      assert.equal(point?.manifest.id, olderId);
+      assert.deepEqual(passedOver.map(({ id, damage: found }) => [id, found?.code]), [[newerId, 'DOCUMENT_DAMAGED']]);
+      await damage(`recovery-points/item/${STAMP_A}`);
+      const none = await newestPoint(vault, 'item');
+      assert.deepEqual([none.point, none.passedOver.map(({ id }) => id)], [undefined, [newerId, olderId]]);
+      await assert.rejects(openRun(vault, runRequest('x', { stamp: STAMP_B })), code('SLOT_TAKEN'), 'a damaged one keeps its slot');
+      assert.equal((await openRun(vault, runRequest('y', { stamp: '20261125T010000Z' }))).sequence, 3);
+    });
+
+    it('tells one that is not there any more from one that was deleted', async () => {
+      await vault.store.delete(`recovery-points/item/${STAMP_B}`);
+      assert.deepEqual((await newestPoint(vault, 'item')).passedOver.map(({ damage: found }) => found?.code), ['HISTORY_BROKEN']);
+      await markDeleted(vault, olderId, { by: 'test', serverNowMs: START_MS }, { reason: 'asked', policy: null });
+      assert.deepEqual((await newestPoint(vault, 'item')).passedOver[1], { id: olderId, damage: null });
+    });
+
+    it('takes the run\'s verdict for its end where that does not open', async () => {
+      await damage('runs/item/0000000002/end');
+      assert.equal((await newestPoint(vault, 'item')).point?.manifest.id, newerId);
+    });
+
+    it('43: takes one of a newer format for no damage: who cannot read it does not write either', async () => {
+      const name = `recovery-points/item/${STAMP_B}`;
+      const bytes = Buffer.from(await vault.store.read(name));
+      bytes[4] = 2;
+      await vault.store.delete(name);
+      await vault.store.create(name, bytes);
+      await assert.rejects(newestPoint(vault, 'item'), code('VAULT_NEWER_FORMAT'));
+    });
+
+    it('is held up by no run that sealed it and did not come to its end, and never calls that run a success', async () => {
+      const run = await openRun(vault, runRequest('c', { stamp: '20261125T010000Z' }));
+      await sealRun(vault, run, makeManifest(run, 'c'));
+      await vault.store.create(`recovery-points/item/${run.stamp}`, Buffer.from('not a manifest'));
+      await assert.rejects(commitRun(vault, run, START_MS), code('DOCUMENT_DAMAGED'));
+      await vault.store.delete('runs/item/0000000003/end');
+      const next = await openRun(vault, runRequest('d', { stamp: '20261126T010000Z' }));
+      assert.equal(next.sequence, 4);
+      assert.deepEqual((await newestPoint(vault, 'item')).passedOver.map(({ id }) => id), [`item.${run.stamp}`]);
+    });
   });
 });

@@ -1,17 +1,30 @@
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { type ErrorReport, HoldfastError, isHoldfastError } from '../../errors/holdfast-error';
-import type { DamagedManifest, ListedPoint } from '../catalog';
+import type { ListedPoint, RecoveryPointList } from '../catalog';
+import { listDamagedPoints } from './damaged-points';
 import { findDocument } from '../format/documents';
 import { type LoadedManifest, type Manifest, manifestSchema } from '../format/manifest';
-import type { Marks } from '../points/marks';
+import { type Marks, readMarks } from '../points/marks';
 import type { VaultAccess } from '../format/tree';
 
 export const broken = (message: string, id: string): ErrorReport => new HoldfastError('HISTORY_BROKEN', message, { data: { id } }).toJSON();
 
 /** What is wrong with a recovery point's place in the history of its item (fault 38): its run, its parent, and what is said of it since. */
-export const historyProblems = async (vault: VaultAccess, point: ListedPoint, points: readonly ListedPoint[], damaged: readonly DamagedManifest[], marks: Marks): Promise<ErrorReport[]> =>
-  [...await checkRun(vault, point), ...checkParent(point, points, damaged, marks), ...(point.marks.damaged ? [point.marks.damaged] : [])];
+export const historyProblems = async (vault: VaultAccess, point: ListedPoint, history: History): Promise<ErrorReport[]> =>
+  [...await checkRun(vault, point), ...checkParent(point, history), ...(point.marks.damaged ? [point.marks.damaged] : [])];
+
+/** What the vault has besides recovery points, of one item or of all, for `historyProblems`. */
+export async function readHistory(vault: VaultAccess, list: RecoveryPointList, itemId?: string): Promise<History> {
+  return { ...list, marks: await readMarks(vault, { itemId }), passedOver: new Set((await listDamagedPoints(vault, itemId)).map(({ recoveryPoint }) => recoveryPoint)) };
+}
+
+/** What is known of the recovery points of one item, or of all. */
+export interface History extends RecoveryPointList {
+  readonly marks: Marks;
+  /** Ids of recovery points that a backup could not go on from, though they may open again (format §12). */
+  readonly passedOver: ReadonlySet<string>;
+}
 
 /** The run that made a recovery point sealed this very manifest. */
 async function checkRun(vault: VaultAccess, { manifest }: LoadedManifest): Promise<ErrorReport[]> {
@@ -27,13 +40,14 @@ async function checkRun(vault: VaultAccess, { manifest }: LoadedManifest): Promi
 }
 
 /**
- * A recovery point names its item's recovery point before it and the digest of that one's manifest. It may pass over those that were in the bin when it was made;
+ * A recovery point names its item's recovery point before it and the digest of that one's manifest. It may pass over those that were in the bin when it was made, or did not open;
  * of a parent that is gone for good the tombstone still has the digest.
  */
-function checkParent({ manifest }: LoadedManifest, points: readonly ListedPoint[], damaged: readonly DamagedManifest[], marks: Marks): ErrorReport[] {
+function checkParent({ manifest }: LoadedManifest, { points, damaged, marks, passedOver }: History): ErrorReport[] {
   const { id, parent, itemId, sequence } = manifest;
   const own = points.filter(({ manifest: other }) => other.itemId === itemId);
-  const before = own.filter((other) => other.manifest.sequence < sequence && (!other.marks.wasDeleted || other.manifest.id === parent?.id)).at(-1);
+  const mayPass = (other: ListedPoint): boolean => other.marks.wasDeleted || passedOver.has(other.manifest.id);
+  const before = own.filter((other) => other.manifest.sequence < sequence && (!mayPass(other) || other.manifest.id === parent?.id)).at(-1);
   const twin = own.find(({ manifest: other }) => other.sequence === sequence && other.id !== id);
   const problems = twin ? [broken(`${id} and ${twin.manifest.id} have the same sequence number ${sequence}`, id)] : [];
   // Its parent's own entry already says that it does not open.

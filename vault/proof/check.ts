@@ -1,8 +1,7 @@
 import { type ErrorReport, isHoldfastError } from '../../errors/holdfast-error';
 import { type DamagedManifest, listRecoveryPoints, requireItem } from '../catalog';
-import { broken, historyProblems, readRuns } from './check-history';
+import { broken, historyProblems, readHistory, readRuns } from './check-history';
 import { type Damage, DamageList } from './damage-list';
-import { readMarks } from '../points/marks';
 import { diskTree, loadManifest, type ManifestDisk, parseRecoveryPointId } from '../format/manifest';
 import { refToJson } from '../format/ref-json';
 import { runLanes } from '../transfer/transfer';
@@ -65,14 +64,15 @@ export async function checkVault(vault: VaultAccess, lanes: readonly Lane[], sco
   const runs = await readRuns(vault, itemId);
   // What lies in the bin may be wanted back, so it is proved like everything else.
   const { points, damaged } = await listRecoveryPoints(vault, itemId, { deleted: true });
-  const marks = await readMarks(vault, { itemId });
+  const history = await readHistory(vault, { points, damaged }, itemId);
+  const { marks } = history;
   const wanted = scope.kind === 'recovery-point' ? points.filter(({ manifest }) => manifest.id === scope.id) : points;
   const reader = new WindowProver(vault, lanes, options);
   const checked: CheckedRecoveryPoint[] = damaged.filter(({ id }) => scope.kind !== 'recovery-point' || id === scope.id).map(unreadable);
   for (const [index, point] of wanted.entries()) {
     const { manifest } = point;
     options.onRecoveryPoint?.(index, wanted.length, manifest.id);
-    const problems = await historyProblems(vault, point, points, damaged, marks);
+    const problems = await historyProblems(vault, point, history);
     const before = { ...reader.totals };
     const disks: CheckedDisk[] = [];
     for (const disk of manifest.disks) disks.push({ name: disk.name, lun: disk.lun, damage: await reader.prove(disk) });

@@ -1,11 +1,10 @@
 import type { ErrorReport } from '../../errors/holdfast-error';
 import { type DamagedManifest, listRecoveryPoints, type ListedPoint } from '../catalog';
-import { historyProblems } from './check-history';
+import { historyProblems, readHistory } from './check-history';
 import { DamageList } from './damage-list';
 import { damageOfReport, recordDamage } from './damage-ledger';
 import { recoveryPointsNeeding } from './damage-reach';
 import { type ManifestDisk, parseRecoveryPointId } from '../format/manifest';
-import { readMarks } from '../points/marks';
 import { MAX_LISTED_DAMAGE, type Proof, proofTimes, type ProofTimes, type ProvedDamage, readProof, recordProof } from './proofs';
 import { type ScrubWindow, windowsToProve } from './scrub-windows';
 import { runLanes } from '../transfer/transfer';
@@ -72,7 +71,7 @@ export async function scrubStep(vault: VaultAccess, lanes: readonly Lane[], requ
   const other = points.find(({ manifest }) => manifest.id === against)?.manifest ?? null;
   // The recovery point that the part was read against is gone meanwhile: its parts say nothing any more.
   const resumed = before && (against === null || other) ? before : null;
-  const problems = resumed ? [] : (await historyProblems(vault, point, points, damaged, await readMarks(vault, { itemId: request.itemId })));
+  const problems = resumed ? [] : await historyProblems(vault, point, await readHistory(vault, { points, damaged }, request.itemId));
   const read = await readPart(lanes, windowsToProve(vault, point.manifest, other, resumed?.cursor ?? null), request);
   const damage = mergeDamage(resumed?.damage ?? [], [...problems.map(historyDamage), ...read.damage]);
   const state = read.cursor ? 'part' : damage.length > 0 ? 'damaged' : 'whole';

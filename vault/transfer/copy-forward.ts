@@ -1,7 +1,7 @@
 import { DATA_PACK_TARGET_BYTES, PackKind } from '../format/format';
 import { diskTree } from '../format/manifest';
 import { packName } from '../format/pack-names';
-import { latestCommitted } from '../run';
+import { newestPoint } from '../run';
 import { regionsOf, type VaultAccess } from '../format/tree';
 import { isDamage } from '../proof/damage';
 
@@ -74,14 +74,15 @@ async function sparseOf(vault: VaultAccess, packs: readonly string[], live: Read
 }
 
 async function removeUsedBy(vault: VaultAccess, itemId: string, packs: Set<string>): Promise<void> {
-  const newest = await latestCommitted(vault, itemId);
-  for (const disk of newest?.manifest.disks ?? []) {
+  const { point, passedOver } = await newestPoint(vault, itemId);
+  // What the lender uses cannot be told, so nothing is copied this time.
+  if (passedOver.some(({ damage }) => damage)) packs.clear();
+  for (const disk of point?.manifest.disks ?? []) {
     if (packs.size === 0) return;
     try {
       for await (const region of regionsOf(vault, diskTree(disk))) for (const pack of region.usage.keys()) packs.delete(pack);
     } catch (error) {
       if (!isDamage(error)) throw error;
-      // What the lender uses cannot be told, so nothing is copied this time.
       packs.clear();
     }
   }

@@ -234,6 +234,30 @@ describe('collection in doubt', () => {
     await life.assertWhole();
   });
 
+  it('a damaged recovery point that a later backup passed over is needed as before; where its run does not have it either, nothing is deleted', async () => {
+    const life = await ripe();
+    const damage = async (name: string): Promise<Buffer> => {
+      const bytes = await life.store.read(name);
+      await life.store.delete(name);
+      await life.store.create(name, Buffer.alloc(bytes.length));
+      return bytes;
+    };
+    const newest = (await listRecoveryPoints(life.vault)).points.at(-1)?.manifest;
+    const name = `recovery-points/alpha/${newest?.stamp}`;
+    const bytes = await damage(name);
+    await life.backup('alpha');
+    const report = await life.collect();
+    assert.ok(report.deleted.packs > 0);
+    assert.deepEqual(report.problems.map(({ code: one }) => one), ['DOCUMENT_DAMAGED']);
+    await damage(`runs/alpha/${String(newest?.sequence).padStart(10, '0')}/verdict`);
+    const before = await namesOf(life.store, '');
+    await assert.rejects(life.collect(), (error) => code('DOCUMENT_DAMAGED', new RegExp(`runs/alpha/\\d+/verdict`))(error));
+    assert.deepEqual(await namesOf(life.store, ''), before);
+    await life.store.delete(name);
+    await life.store.create(name, bytes);
+    await life.assertWhole('all of it is there, the damaged one as well once it opens again');
+  });
+
   it('tells of packs that are needed and not there', async () => {
     const life = await ripe();
     await life.collect();
