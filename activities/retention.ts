@@ -3,6 +3,7 @@ import { type ErrorReport, HoldfastError, isHoldfastError, toReport } from '../e
 import { DAY_MS } from '../policy/periods';
 import { lastGood, planItemRetention, type PointRetention, type Retentions } from '../policy/retention-plan';
 import type { PolicyDocument } from '../policy/schema';
+import { loadRecoveryPoint } from '../vault/catalog';
 import { parseRecoveryPointId } from '../vault/format/manifest';
 import { type Decider, markDeleted, markUndeleted } from '../vault/points/marks';
 import type { VaultAccess } from '../vault/format/tree';
@@ -122,10 +123,23 @@ export async function executeRetention(vault: VaultAccess, plan: ItemRetentionPl
       stayed.push({ id, error: toReport(error) });
     }
   });
-  const left = new Set((await itemPoints(vault, itemId)).points.map(({ id }) => id));
-  if (plan.lastGood.every((id) => left.has(id))) return { itemId, kept: plan.points.length - binned.length, binned: binned.sort(), stayed, refused: null };
+  const left = await Promise.all(plan.lastGood.map((id) => isStillGood(vault, id)));
+  if (left.every((one) => one)) return { itemId, kept: plan.points.length - binned.length, binned: binned.sort(), stayed, refused: null };
   await inLanes(binned, async (id) => void await markUndeleted(vault, id, decider));
   return { ...nothing, refused: new HoldfastError('LAST_RECOVERY_POINT', `A last good recovery point of ${itemId} was deleted while retention ran; what it had deleted is back`, { data: { itemId } }).toJSON() };
+}
+
+const NOT_GOOD: readonly string[] = ['RECOVERY_POINT_DELETED', 'RECOVERY_POINT_NOT_FOUND', 'DOCUMENT_DAMAGED', 'VAULT_NEWER_FORMAT'];
+
+/** True while the recovery point is live and opens. */
+async function isStillGood(vault: VaultAccess, id: string): Promise<boolean> {
+  try {
+    await loadRecoveryPoint(vault, id);
+    return true;
+  } catch (error) {
+    if (!isHoldfastError(error) || !NOT_GOOD.includes(error.code)) throw error;
+    return false;
+  }
 }
 
 async function inLanes<T>(list: readonly T[], work: (element: T) => Promise<void>): Promise<void> {

@@ -3,6 +3,7 @@ import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { HoldfastError } from '../../errors/holdfast-error';
 import { Codec, DOCUMENT_HEADER_BYTES, DOCUMENT_LIMIT_BYTES, DOCUMENT_MAGIC, FORMAT_VERSION, NONCE_BYTES, TAG_BYTES } from './format';
 import { documentKey, type VaultKeys } from '../keys/keys';
+import { contentBytes, decompressExactly } from './zstd';
 
 const MIN_BYTES = DOCUMENT_HEADER_BYTES + NONCE_BYTES + TAG_BYTES;
 /** Below this zstd gains nothing. */
@@ -67,6 +68,15 @@ function openBytes(keys: VaultKeys, name: string, sealed: Buffer): Buffer {
   const codec = header.readUInt8(5);
   if (codec === Codec.none) return payload;
   if (codec !== Codec.zstd) throw damaged(name, `its codec is ${codec}`);
+  return decompressDocument(name, payload);
+}
+
+/** A view that the next call may overwrite. */
+function decompressDocument(name: string, payload: Buffer): Buffer {
+  // A context for each document is most of what opening it costs, and collection opens one for each recovery point.
+  const bytes = contentBytes(payload);
+  const plain = bytes === null ? null : decompressExactly(payload, bytes);
+  if (plain) return plain;
   try {
     // Most documents have a few KiB: zlib's own buffers of 64 KiB for each would be most of what reading many of them costs in memory.
     return zstdDecompressSync(payload, { maxOutputLength: DOCUMENT_LIMIT_BYTES, chunkSize: Math.min(64 * 1024, Math.max(4096, 8 * payload.length)) });

@@ -79,3 +79,17 @@ export function decompress(frame: Buffer, limitBytes: number): Buffer {
   const chunkSize = Math.min(limitBytes + 64, Math.max(MAX_CHUNK_BYTES + 64, 2 * frame.length));
   return zstdDecompressSync(frame, { chunkSize, maxOutputLength: limitBytes });
 }
+
+const FRAME_MAGIC = 0xFD2FB528;
+
+/** What a frame says that its content is, in bytes (RFC 8878, 3.1.1.1); null where it does not say it, or is no frame. */
+export function contentBytes(frame: Buffer): number | null {
+  if (frame.length < 6 || frame.readUInt32LE(0) !== FRAME_MAGIC) return null;
+  const descriptor = frame.readUInt8(4);
+  const isSingleSegment = (descriptor & 0x20) !== 0;
+  const at = 5 + (isSingleSegment ? 0 : 1) + ([0, 1, 2, 4][descriptor & 3] as number);
+  const kind = descriptor >> 6;
+  const size = kind === 0 ? Number(isSingleSegment) : 2 ** kind;
+  if (size === 0 || size > 4 || frame.length < at + size) return null;
+  return frame.readUIntLE(at, size) + (size === 2 ? 256 : 0);
+}

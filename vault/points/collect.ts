@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto';
 import { type ErrorReport, HoldfastError, isHoldfastError } from '../../errors/holdfast-error';
 import { addAlive, AliveSet, doubt } from './alive';
 import { type Candidate, CollectPlanner, type CollectPlan, type Interval, timeOfToken, writtenBefore } from './collect-plan';
 import { collectWork, type WorkRemoved } from './collect-work';
 import { type HistoryContext, type ItemHistory, readItemHistory, recordReader } from './item-history';
-import { ITEM_ID } from '../format/manifest';
 import { MARGINS } from './margins';
+import { namesDigests } from './names-digest';
 import { type RunSurvey, surveyRuns } from './run-survey';
 import { trustedNowMs } from '../server-clock';
 import type { VaultAccess } from '../format/tree';
@@ -87,7 +86,7 @@ export async function collect(vault: VaultAccess, options: CollectOptions): Prom
   const deleted: Deleted = { packs: 0, bytes: 0, immutable: 0, changed: 0, left: plan.unneeded.packs };
   if (!dryRun && candidates.length > 0) {
     if (plan.abnormal !== null && options.approve !== plan.token) throw abnormalError(plan);
-    await lookAgain(vault, survey, context, marked.fingerprints, candidates);
+    await lookAgain(vault, survey, context, marked.names, candidates);
     options.onProgress?.(`deleting ${candidates.length} packs`);
     const untilMs = startedMs + Math.min(options.timeLimitMs ?? Number.POSITIVE_INFINITY, MARGINS.planLifeMs);
     await deletePacks(vault, candidates, writtenBefore(horizonMs), deleted, () => options.signal?.aborted !== true && options.localNowMs() < untilMs);
@@ -114,7 +113,8 @@ interface Marked {
   readonly alive: AliveSet;
   readonly abandoned: Interval[];
   readonly abandonedRuns: Map<string, ItemHistory['abandoned']>;
-  readonly fingerprints: Map<string, string>;
+  /** By item: what its names come to (names-digest.ts) once it was looked at. */
+  readonly names: Map<string, string>;
   readonly counts: { items: number; live: number; binned: number };
   readonly purged: string[];
   readonly bin: ItemHistory['binned'][number][];
@@ -123,8 +123,8 @@ interface Marked {
 
 /** Goes through the items one after another, so that memory holds one item's history at a time beside the set of needed packs. */
 async function mark(vault: VaultAccess, survey: RunSurvey, context: HistoryContext, options: CollectOptions): Promise<Marked> {
-  const marked: Marked = { alive: new AliveSet(), abandoned: [], abandonedRuns: new Map(), fingerprints: await fingerprints(vault), counts: { items: 0, live: 0, binned: 0 }, purged: [], bin: [], problems: [] };
-  const items = [...new Set([...survey.items.keys(), ...marked.fingerprints.keys()])].sort();
+  const marked: Marked = { alive: new AliveSet(), abandoned: [], abandonedRuns: new Map(), names: new Map(), counts: { items: 0, live: 0, binned: 0 }, purged: [], bin: [], problems: [] };
+  const items = [...new Set([...survey.items.keys(), ...(await namesDigests(vault)).keys()])].sort();
   for (const [index, itemId] of items.entries()) {
     if (options.signal?.aborted) throw new HoldfastError('CANCELLED', 'The collection was stopped before anything was deleted');
     options.onProgress?.(`looking at item ${index + 1} of ${items.length}`);
@@ -139,39 +139,16 @@ async function mark(vault: VaultAccess, survey: RunSurvey, context: HistoryConte
     marked.problems.push(...history.problems);
     marked.abandonedRuns.set(itemId, history.abandoned);
     for (const { openedAtMs, endedAtMs } of history.abandoned) if (openedAtMs !== null) marked.abandoned.push({ fromMs: openedAtMs - MARGINS.beforeRunMs, toMs: (endedAtMs ?? openedAtMs) + MARGINS.afterRunMs });
-    // What was purged just now changed the names on purpose: that item is looked at again as it is.
-    if (history.purged.length > 0) marked.fingerprints.delete(itemId);
+    marked.names.set(itemId, history.names);
   }
   marked.bin.sort((a, b) => (a.binUntil < b.binUntil ? -1 : 1));
   return marked;
 }
 
-/** For each item a hash of the names of its manifests and marks: whether anything about its recovery points was decided since. */
-async function fingerprints(vault: VaultAccess): Promise<Map<string, string>> {
-  const hashes = new Map<string, string>();
-  for (const prefix of ['recovery-points/', 'marks/']) {
-    let itemId = '';
-    let hash = createHash('sha256');
-    const close = (): void => { if (itemId !== '') hashes.set(itemId, `${hashes.get(itemId) ?? ''}${prefix}${hash.digest('hex')}`); };
-    for await (const { name } of vault.store.list(prefix)) {
-      const item = name.slice(prefix.length).split('/', 1)[0] ?? '';
-      if (!ITEM_ID.test(item)) continue;
-      if (item !== itemId) {
-        close();
-        itemId = item;
-        hash = createHash('sha256');
-      }
-      hash.update(`${name}\n`);
-    }
-    close();
-  }
-  return hashes;
-}
-
 /** The fresh look before anything is deleted: items in which something was decided since are walked once more, and no pack of the plan may be needed by them. */
 async function lookAgain(vault: VaultAccess, survey: RunSurvey, context: HistoryContext, before: ReadonlyMap<string, string>, candidates: readonly Candidate[]): Promise<void> {
   const alive = new AliveSet();
-  for (const [itemId, now] of await fingerprints(vault)) {
+  for (const [itemId, now] of await namesDigests(vault)) {
     if (before.get(itemId) === now) continue;
     const history = await readItemHistory(vault, itemId, survey.items.get(itemId) ?? [], { ...context, dryRun: true });
     await addAlive(alive, itemId, history.points, recordReader(vault, itemId));

@@ -3,7 +3,8 @@ import { doubt, type HistoryPoint, type ReadRecord } from './alive';
 import { findDocument } from '../format/documents';
 import { findManifest, type Manifest, manifestName, recoveryPointId, STAMP } from '../format/manifest';
 import { MARGINS } from './margins';
-import { isPurgeDue, type Marks, type MarkState, markPurged, readMarks, type Tombstone } from './marks';
+import { namesDigest } from './names-digest';
+import { isPurgeDue, markName, type Marks, type MarkState, markPurged, readMarks, type Tombstone } from './marks';
 import { recordSchema, referencesFolder, type TreeHistory } from './references';
 import { findVerdict, runEnd } from '../run';
 import type { SurveyedRun } from './run-survey';
@@ -31,6 +32,8 @@ export interface ItemHistory {
   /** Runs that ended without a recovery point. */
   readonly abandoned: readonly SurveyedRun[];
   readonly problems: readonly ErrorReport[];
+  /** What the names of its manifests and marks come to after this, so that a later look can tell whether anything else was decided: see NameDigest. */
+  readonly names: string;
 }
 
 /** Manifests that are fetched at once, as in catalog.ts. */
@@ -55,8 +58,9 @@ interface Point {
  */
 export async function readItemHistory(vault: VaultAccess, itemId: string, runs: readonly SurveyedRun[], context: HistoryContext): Promise<ItemHistory> {
   // Manifests before marks: one that is purged in between then has its tombstone.
-  const { points, damaged } = await readManifests(vault, itemId);
-  const marks = await readMarks(vault, { itemId });
+  const names = { manifests: new Set<string>(), marks: new Set<string>() };
+  const { points, damaged } = await readManifests(vault, itemId, names.manifests);
+  const marks = await readMarks(vault, { itemId, onName: (name) => void names.marks.add(name) });
   const tombs = [...marks.marked].flatMap(([id, { tombstone }]) => (tombstone ? [{ id, tombstone }] : []));
   const known = new Set([...points.map(({ sequence }) => sequence), ...tombs.map(({ tombstone }) => tombstone.sequence)]);
   const { abandoned, found } = await explainRuns(vault, itemId, runs.filter(({ sequence, endedAtMs }) => endedAtMs !== null && !known.has(sequence)), new Set(damaged.map(({ id }) => id)));
@@ -64,13 +68,23 @@ export async function readItemHistory(vault: VaultAccess, itemId: string, runs: 
   const all = [...points, ...found];
   await assertRunsKnown(vault, itemId, runs, all, context.serverNowMs);
   assertChain(all, tombs);
-  return { ...await settlePoints(vault, all, tombs, marks, context), tombs: tombs.map(({ id }) => id), abandoned, problems: [...damaged.map(({ error }) => error), ...[...marks.marked.values()].flatMap((state) => state.damaged ?? [])] };
+  const settled = await settlePoints(vault, all, tombs, marks, context, names);
+  return {
+    ...settled, tombs: tombs.map(({ id }) => id), abandoned, problems: [...damaged.map(({ error }) => error), ...[...marks.marked.values()].flatMap((state) => state.damaged ?? [])],
+    names: namesDigest(names.manifests, names.marks),
+  };
 }
 
-async function readManifests(vault: VaultAccess, itemId: string): Promise<{ points: Point[]; damaged: { id: string; error: ErrorReport }[] }> {
+/** Names of an item's manifests and marks. */
+interface Names { readonly manifests: Set<string>; readonly marks: Set<string> }
+
+async function readManifests(vault: VaultAccess, itemId: string, names: Set<string>): Promise<{ points: Point[]; damaged: { id: string; error: ErrorReport }[] }> {
   const prefix = `recovery-points/${itemId}/`;
   const stamps: string[] = [];
-  for await (const { name } of vault.store.list(prefix)) if (STAMP.test(name.slice(prefix.length))) stamps.push(name.slice(prefix.length));
+  for await (const { name } of vault.store.list(prefix)) {
+    names.add(name);
+    if (STAMP.test(name.slice(prefix.length))) stamps.push(name.slice(prefix.length));
+  }
   const points: Point[] = [];
   const damaged: { id: string; error: ErrorReport }[] = [];
   const queue = stamps.values();
@@ -137,7 +151,7 @@ function assertChain(points: readonly Point[], tombs: readonly { readonly tombst
 
 type Settled = Pick<ItemHistory, 'points' | 'live' | 'binned' | 'purged'>;
 
-async function settlePoints(vault: VaultAccess, points: readonly Point[], tombs: readonly { readonly id: string; readonly tombstone: Tombstone & { readonly at: string } }[], marks: Marks, context: HistoryContext): Promise<Settled> {
+async function settlePoints(vault: VaultAccess, points: readonly Point[], tombs: readonly { readonly id: string; readonly tombstone: Tombstone & { readonly at: string } }[], marks: Marks, context: HistoryContext, names: Names): Promise<Settled> {
   const history = tombs.map(({ tombstone }): HistoryPoint => ({ ...tombstone, rootPacks: null, needed: Date.parse(tombstone.at) >= context.horizonMs }));
   const binned: ItemHistory['binned'][number][] = [];
   const purged: string[] = [];
@@ -146,20 +160,20 @@ async function settlePoints(vault: VaultAccess, points: readonly Point[], tombs:
     const state = marks.of(point.id);
     if (state.state === 'purged') {
       // Who purged it was cut off before the manifest went.
-      if (!context.dryRun) await deleteManifest(vault, point);
+      if (!context.dryRun) await deleteManifest(vault, point, names);
       continue;
     }
     // One that is purged only now is needed all the same: a run that began before may have taken it over.
     history.push({ sequence: point.sequence, parentSequence: point.parent?.sequence ?? null, trees: point.trees, rootPacks: point.rootPacks, needed: true });
     if (state.state === 'live') live++;
-    else if (isPurgeDue(state, context.serverNowMs) && (context.dryRun || await purge(vault, point, context))) purged.push(point.id);
+    else if (isPurgeDue(state, context.serverNowMs) && (context.dryRun || await purge(vault, point, context, names))) purged.push(point.id);
     else binned.push({ id: point.id, binUntil: state.binUntil ?? '', held: state.held });
   }
   return { points: history, live, binned: binned.sort((a, b) => (a.binUntil < b.binUntil ? -1 : 1)), purged };
 }
 
 /** The mark decides: an undelete or a hold that comes first wins, and then nothing happens. */
-async function purge(vault: VaultAccess, point: Point, { by, serverNowMs }: HistoryContext): Promise<boolean> {
+async function purge(vault: VaultAccess, point: Point, { by, serverNowMs }: HistoryContext, names: Names): Promise<boolean> {
   let state: MarkState;
   try {
     state = await markPurged(vault, point.id, { by, serverNowMs }, { sequence: point.sequence, parentSequence: point.parent?.sequence ?? null, digest: point.digest, trees: point.trees });
@@ -168,14 +182,17 @@ async function purge(vault: VaultAccess, point: Point, { by, serverNowMs }: Hist
     throw error;
   }
   if (state.state !== 'purged') throw new HoldfastError('INTERNAL', `${point.id} was purged and is ${state.state}`);
-  await deleteManifest(vault, point);
+  names.marks.add(markName(point.id, state.count));
+  await deleteManifest(vault, point, names);
   return true;
 }
 
 /** What a WORM policy holds goes with a later collection; the mark says already that the recovery point is gone. */
-async function deleteManifest(vault: VaultAccess, { id, stamp }: Point): Promise<void> {
+async function deleteManifest(vault: VaultAccess, { id, stamp }: Point, names: Names): Promise<void> {
+  const name = manifestName(id.slice(0, -stamp.length - 1), stamp);
   try {
-    await vault.store.delete(manifestName(id.slice(0, -stamp.length - 1), stamp));
+    await vault.store.delete(name);
+    names.manifests.delete(name);
   } catch (error) {
     if (!isHoldfastError(error, 'STORE_IMMUTABLE')) throw error;
   }

@@ -13,7 +13,7 @@ const MAX_MARKS = 9999;
 /** Marks that are fetched at once: enough to hide the time of a round trip, few enough not to be throttled. */
 const PARALLEL_READS = 16;
 
-const markName = (id: string, number: number): string => {
+export const markName = (id: string, number: number): string => {
   const { itemId, stamp } = parseRecoveryPointId(id);
   return `${PREFIX}${itemId}/${stamp}/${String(number).padStart(4, '0')}`;
 };
@@ -31,15 +31,18 @@ export interface ReadMarksOptions {
   readonly itemId?: string | undefined;
   /** Whose marks are read. The marks of others are only listed: those that were purged long ago cost no reads. */
   readonly wanted?: (id: string) => boolean;
+  /** Told every name below marks/ (of the item) as it is listed. */
+  readonly onName?: (name: string) => void;
 }
 
 /**
  * The marks of a vault or an item: one list, and one read for each mark of a wanted recovery point. A mark that does not open
  * makes its recovery point live and held, with the report in `damaged`; what the store itself throws is thrown.
  */
-export async function readMarks(vault: VaultAccess, { itemId, wanted = () => true }: ReadMarksOptions = {}): Promise<Marks> {
+export async function readMarks(vault: VaultAccess, { itemId, wanted = () => true, onName }: ReadMarksOptions = {}): Promise<Marks> {
   const names = new Map<string, string[]>();
   for await (const { name } of vault.store.list(itemId === undefined ? PREFIX : `${PREFIX}${itemId}/`)) {
+    onName?.(name);
     const [item = '', stamp = '', ...rest] = name.slice(PREFIX.length).split('/');
     if (!ITEM_ID.test(item) || !STAMP.test(stamp)) continue;
     const id = recoveryPointId(item, stamp);

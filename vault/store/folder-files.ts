@@ -23,11 +23,11 @@ export const statFile = promisify(fs.fstat);
 export const closeFile = promisify(fs.close);
 export const statLink = promisify(fs.lstat);
 
+/** O_NONBLOCK keeps the open of a named pipe from waiting for a writer; it means nothing for a file. */
+const READ_FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+
 /** Opens a file for reading and never through a symbolic link (ELOOP); where the system has no such flag, nothing is lost but that. */
-export function openToRead(path: string): Promise<number> {
-  // O_NONBLOCK keeps the open of a named pipe from waiting for a writer; it means nothing for a file.
-  return openFile(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
-}
+export const openToRead = (path: string): Promise<number> => openFile(path, READ_FLAGS);
 
 /** Fills a buffer of `length` bytes from `offset`, or as much of it as the file has; one system call where the system allows. */
 export async function readInto(file: number, offset: number, length: number): Promise<Buffer> {
@@ -39,6 +39,22 @@ export async function readInto(file: number, offset: number, length: number): Pr
     filled += bytesRead;
   }
   return buffer.subarray(0, filled);
+}
+
+/** Objects up to this size are read in one go by `readSmall`. */
+const SMALL_BYTES = 64 * 1024;
+
+/** A whole file, with blocking calls: null when it is no plain file or not small, and then somebody else reads it. Throws what openToRead does. */
+export function readSmall(path: string): Buffer | null {
+  const file = fs.openSync(path, READ_FLAGS);
+  try {
+    const found = fs.fstatSync(file);
+    if (!found.isFile() || found.size > SMALL_BYTES) return null;
+    const buffer = Buffer.allocUnsafeSlow(found.size);
+    return fs.readSync(file, buffer, 0, found.size, 0) === found.size ? buffer : null;
+  } finally {
+    fs.closeSync(file);
+  }
 }
 
 /** Writes a whole new file under a name that no one else uses, and does not return before the bytes are on the disk. */
@@ -152,6 +168,8 @@ export async function syncFolder(path: string): Promise<void> {
 export class KnownFolders {
   readonly #root: string;
   readonly #plain = new Set<string>();
+  /** The same by what `exist` is asked for, which is asked for every object. */
+  readonly #known = new Set<string>();
   readonly #durable = new Map<string, Promise<void>>();
 
   constructor(root: string) {
@@ -160,6 +178,8 @@ export class KnownFolders {
 
   /** Answers false when one of the folders is definitely not there; throws when one is a link. */
   async exist(parts: readonly string[]): Promise<boolean> {
+    const folder = parts.join('/');
+    if (this.#known.has(folder)) return true;
     for (let depth = 1; depth <= parts.length; depth += 1) {
       const path = join(this.#root, ...parts.slice(0, depth));
       if (this.#plain.has(path)) continue;
@@ -171,6 +191,7 @@ export class KnownFolders {
       }
       this.#plain.add(path);
     }
+    this.#known.add(folder);
     return true;
   }
 
@@ -191,6 +212,7 @@ export class KnownFolders {
   /** After a folder turned out to be gone. */
   forget(): void {
     this.#plain.clear();
+    this.#known.clear();
     this.#durable.clear();
   }
 }

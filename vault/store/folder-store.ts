@@ -1,10 +1,11 @@
-import type { Dirent } from 'node:fs';
+import { type Dirent, lstatSync, readdirSync, type Stats } from 'node:fs';
 import { lstat, mkdir, readdir, realpath, stat, unlink } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, resolve, sep } from 'node:path';
 import { HoldfastError } from '../../errors/holdfast-error';
 import { folderError, isMissing, systemCode } from './folder-errors';
-import { closeFile, folderMode, KnownFolders, linkInVault, openToRead, publish, readInto, removeLeftovers, removeTemporary, statFile, statLink, syncFolder, writeTemporary } from './folder-files';
-import { assertByteRange, assertNamePrefix, assertObjectName, compareNames, isObjectName, temporaryFolderName } from './object-names';
+import { closeFile, folderMode, KnownFolders, linkInVault, openToRead, publish, readInto, readSmall, removeLeftovers, removeTemporary, statFile, statLink, syncFolder, writeTemporary } from './folder-files';
+import { LocalCalls } from './local-calls';
+import { assertByteRange, assertNamePrefix, assertObjectName, compareNames, isNameIn, temporaryFolderName } from './object-names';
 import type { ByteRange, ObjectInfo, Store } from './store';
 import { objectNotFound, rangePastEnd } from './store-errors';
 
@@ -15,6 +16,8 @@ export interface FolderStoreOptions {
   readonly readOnly?: boolean;
   /** Milliseconds since 1970; decides which leftovers of crashed writers are old enough to remove. */
   readonly clock?: () => number;
+  /** Whether small calls may block (local-calls.ts); by default where the folder lies on a disk of this machine. */
+  readonly blocking?: boolean;
 }
 
 /**
@@ -33,11 +36,13 @@ export async function openFolderStore(path: string, options: FolderStoreOptions 
       throw new HoldfastError('STORE_UNREACHABLE', `${description} is bare: it was never a vault, or its disk is not mounted`);
     }
     if (writable) await removeLeftovers(temporaryFolder, (options.clock ?? Date.now)());
-    return new FolderStore(description, root, dev, writable);
+    return new FolderStore(description, root, dev, writable, options.blocking === undefined ? await LocalCalls.of(root) : new LocalCalls(options.blocking));
   } catch (error) {
     throw folderError(error, 'open the vault', description);
   }
 }
+
+const NOTHING_THERE = { throwIfNoEntry: false } as const;
 
 /** Files that a list asks after at once. */
 const PARALLEL_STATS = 16;
@@ -45,15 +50,20 @@ const PARALLEL_STATS = 16;
 class FolderStore implements Store {
   readonly description: string;
   readonly #root: string;
+  /** The root with one separator behind it. */
+  readonly #prefix: string;
   readonly #device: number;
   readonly #writable: boolean;
+  readonly #local: LocalCalls;
   readonly #folders: KnownFolders;
 
-  constructor(description: string, root: string, device: number, writable: boolean) {
+  constructor(description: string, root: string, device: number, writable: boolean, local: LocalCalls) {
     this.description = description;
     this.#root = root;
+    this.#prefix = join(root, sep);
     this.#device = device;
     this.#writable = writable;
+    this.#local = local;
     this.#folders = new KnownFolders(root);
   }
 
@@ -178,6 +188,8 @@ class FolderStore implements Store {
     const path = this.#path(name);
     let file;
     try {
+      const small = range === undefined ? await this.#local.run(() => readSmall(path), () => Promise.resolve(null)) : null;
+      if (small !== null) return small;
       file = await openToRead(path);
     } catch (error) {
       if (isMissing(error)) return undefined;
@@ -198,33 +210,46 @@ class FolderStore implements Store {
 
   /** Depth first, one folder's entries in memory at a time and level. `folder` is '' or ends in a slash. */
   async *#walk(folder: string, prefix: string): AsyncGenerator<ObjectInfo> {
-    let entries: Dirent[];
-    try {
-      entries = await readdir(join(this.#root, folder), { withFileTypes: true });
-    } catch (error) {
-      // Gone since the folder above was read; the end of the list checks that the vault itself is still there.
-      if (isMissing(error)) return;
-      throw error;
-    }
-    const wanted = listed(entries, folder, prefix);
-    for (let next = 0; next < wanted.length;) {
-      const { name, isFolder } = wanted[next] as ListedEntry;
-      if (isFolder) {
-        yield* this.#walk(name, prefix);
-        next++;
-        continue;
+    const levels = [{ entries: await this.#entries(folder, prefix), next: 0 }];
+    for (let level = levels.at(-1); level; level = levels.at(-1)) {
+      const { entries, next } = level;
+      const entry = entries[next];
+      if (entry === undefined) {
+        levels.pop();
+      } else if (entry.isFolder) {
+        level.next++;
+        levels.push({ entries: await this.#entries(entry.name, prefix), next: 0 });
+      } else {
+        // Up to the next folder, a few files at once: the time of a list is that of its many small questions.
+        let end = next + 1;
+        while (end < entries.length && end < next + PARALLEL_STATS && !(entries[end] as ListedEntry).isFolder) end++;
+        level.next = end;
+        for (const info of await this.#infos(entries.slice(next, end))) if (info !== undefined) yield info;
       }
-      // Up to the next folder, a few files at once: the time of a list is that of its many small questions.
-      let end = next + 1;
-      while (end < wanted.length && end < next + PARALLEL_STATS && !(wanted[end] as ListedEntry).isFolder) end++;
-      const found = await Promise.all(wanted.slice(next, end).map(({ name: file }) => fileInfo(file, join(this.#root, file))));
-      for (const info of found) if (info !== undefined) yield info;
-      next = end;
     }
   }
 
+  /** What of a folder belongs into a list, in its order; nothing when it is gone since the folder above was read: the end of the list checks that the vault itself is still there. */
+  async #entries(folder: string, prefix: string): Promise<ListedEntry[]> {
+    const path = join(this.#root, folder);
+    try {
+      return listed(await this.#local.run(() => readdirSync(path, { withFileTypes: true }), () => readdir(path, { withFileTypes: true })), folder, prefix);
+    } catch (error) {
+      if (isMissing(error)) return [];
+      throw error;
+    }
+  }
+
+  #infos(files: readonly ListedEntry[]): Promise<(ObjectInfo | undefined)[]> {
+    return this.#local.run(
+      () => files.map(({ name }) => infoOf(name, lstatSync(this.#path(name), NOTHING_THERE))),
+      () => Promise.all(files.map(({ name }) => fileInfo(name, this.#path(name)))),
+    );
+  }
+
+  /** Names are checked, so there is nothing that `join` would have to clear up. */
   #path(name: string): string {
-    return join(this.#root, name);
+    return `${this.#prefix}${name}`;
   }
 
   #assertWritable(action: string): void {
@@ -261,7 +286,7 @@ function listed(entries: readonly Dirent[], folder: string, prefix: string): Lis
   const kept: ListedEntry[] = [];
   for (const entry of entries) {
     const name = folder + entry.name;
-    if (!isObjectName(name)) continue;
+    if (!isNameIn(folder, entry.name)) continue;
     const isFolder = entry.isDirectory();
     const whole = isFolder ? `${name}/` : name;
     if (!(whole.startsWith(prefix) || (isFolder && prefix.startsWith(whole)))) continue;
@@ -272,11 +297,15 @@ function listed(entries: readonly Dirent[], folder: string, prefix: string): Lis
   return kept.sort((a, b) => compareNames(a.name, b.name));
 }
 
+/** undefined for what is no file, or is not there. A link throws. */
+function infoOf(name: string, found: Stats | undefined): ObjectInfo | undefined {
+  if (found?.isSymbolicLink()) throw linkInVault(name);
+  return found?.isFile() ? { name, sizeBytes: found.size, modifiedAtMs: Math.floor(found.mtimeMs) } : undefined;
+}
+
 async function fileInfo(name: string, path: string): Promise<ObjectInfo | undefined> {
   try {
-    const found = await statLink(path);
-    if (found.isSymbolicLink()) throw linkInVault(path);
-    return found.isFile() ? { name, sizeBytes: found.size, modifiedAtMs: Math.floor(found.mtimeMs) } : undefined;
+    return infoOf(name, await statLink(path));
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;

@@ -16,6 +16,11 @@ export function isObjectName(name: string): boolean {
   return parts[0] !== temporaryFolderName && parts.every(isPart);
 }
 
+/** The same for what lies in a folder of objects, '' or a name with a slash behind it: nothing of the folder is looked at again. */
+export function isNameIn(folder: string, name: string): boolean {
+  return isPart(name) && folder.length + name.length <= maxNameLength && (folder !== '' || name !== temporaryFolderName);
+}
+
 /** Throws STORE_NAME unless `name` may be an object's. */
 export function assertObjectName(name: string): void {
   if (!isObjectName(name)) throw refused('An object cannot be named', name);

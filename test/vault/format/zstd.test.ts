@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { buffer } from 'node:stream/consumers';
 import zlib from 'node:zlib';
 import fc from 'fast-check';
 import { BLOCK_BYTES, MAX_CHUNK_BYTES } from '../../../vault/format/format';
-import { compressChunk, decompress, decompressExactly } from '../../../vault/format/zstd';
+import { compressChunk, contentBytes, decompress, decompressExactly } from '../../../vault/format/zstd';
 
 const KINDS = ['random', 'mixed', 'flat'] as const;
 
@@ -45,6 +46,19 @@ describe('zstd contexts', () => {
     assert.ok(decompressExactly(frame, plain.length)?.equals(plain));
     assert.throws(() => decompress(Buffer.from('garbage'), 100));
     assert.throws(() => decompress(frame, plain.length - 1));
+  });
+
+  it('know the size of a frame\'s content from its header, whichever of its forms it has, and say nothing where it does not', async () => {
+    for (const bytes of [1, 255, 256, 257, 65_535, 65_791, 65_792, 300_000]) {
+      for (const kind of KINDS) assert.equal(contentBytes(zlib.zstdCompressSync(contentOf(bytes, kind))), bytes, `${bytes} bytes, ${kind}`);
+    }
+    const stream = zlib.createZstdCompress();
+    stream.write('a stream does not know');
+    stream.end('what is to come');
+    const [frame, plain] = [await buffer(stream), 'a stream does not knowwhat is to come'];
+    assert.equal(zlib.zstdDecompressSync(frame).toString(), plain);
+    assert.equal(contentBytes(frame), null);
+    for (const none of [Buffer.alloc(0), Buffer.from('garbage'), zlib.zstdCompressSync(contentOf(300_000, 'random')).subarray(0, 6)]) assert.equal(contentBytes(none), null);
   });
 
   it('leave what is larger than a chunk to node:zlib', () => {

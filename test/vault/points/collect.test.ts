@@ -182,6 +182,45 @@ describe('collection', () => {
   });
 });
 
+describe('collection, by what it reads', () => {
+  const readsOf = (calls: readonly { operation: string; name: string }[]): string[] => calls.filter(({ operation, name }) => operation === 'read' && name.startsWith('recovery-points/')).map(({ name }) => name);
+
+  /** A recovery point whose packs may go, and another whose time in the bin is over. */
+  async function due(): Promise<VaultLife> {
+    const life = await lived(6);
+    const [first = '', second = ''] = await ids(life);
+    await life.delete(first);
+    life.nowMs += BIN_MS;
+    await life.collect();
+    await life.delete(second);
+    life.nowMs += BIN_MS;
+    return life;
+  }
+
+  it('opens each manifest once, though it purges and deletes', async () => {
+    const life = await due();
+    const manifests = await namesOf(life.store, 'recovery-points/');
+    const store = createFaultStore(life.store);
+    const report = await life.collect({}, { store, keys: life.vault.keys });
+    assert.ok(report.purged.length === 1 && report.deleted.packs > 0);
+    assert.deepEqual(readsOf(store.calls).sort(), manifests);
+  });
+
+  it('looks at an item again about which something was decided while the plan was made', async () => {
+    const life = await due();
+    const manifests = await namesOf(life.store, 'recovery-points/');
+    const third = (await ids(life)).at(-1) as string;
+    const meddled = withStore(life.store, { async *list(prefix) {
+      if (prefix === 'packs/data/') await markHeld(life.vault, third, { by: 'test', serverNowMs: life.nowMs }, 'case 8');
+      yield* life.store.list(prefix);
+    } });
+    const store = createFaultStore(meddled);
+    const report = await life.collect({}, { store, keys: life.vault.keys });
+    assert.ok(report.purged.length === 1 && report.deleted.packs > 0);
+    assert.equal(readsOf(store.calls).length, manifests.length + manifests.length - 1, 'the one that was purged is gone');
+  });
+});
+
 describe('collection in doubt', () => {
   /** A vault in which a recovery point was purged and its packs may go. */
   async function ripe(): Promise<VaultLife> {

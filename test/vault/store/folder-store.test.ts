@@ -10,11 +10,14 @@ import type { Store } from '../../../vault/store/store';
 import { collect, storeContract } from '../../support/store-contract';
 import { makeTempFolder, type TempFolder } from '../../support/temp-folder';
 
-storeContract('folder', async () => {
-  const folder = await makeTempFolder();
-  const store = await openFolderStore(folder.path, { create: true });
-  return { store, reopen: () => openFolderStore(folder.path), dispose: folder.remove };
-}, { manyNames: 1500 });
+// As on a disk of this machine, and as on a network share.
+for (const [where, blocking] of [['', true], [' whose calls may not block', false]] as const) {
+  storeContract(`folder${where}`, async () => {
+    const folder = await makeTempFolder();
+    const store = await openFolderStore(folder.path, { create: true, blocking });
+    return { store, reopen: () => openFolderStore(folder.path, { blocking }), dispose: folder.remove };
+  }, { manyNames: blocking ? 1500 : 100 });
+}
 
 const some = Buffer.from('some');
 const hasCode = (code: ErrorCode) => (error: unknown) => isHoldfastError(error, code);
