@@ -29,6 +29,8 @@ export interface StandInLimits {
   /** A long-running operation ends no sooner than after this many polls and milliseconds. */
   readonly operationPolls: number;
   readonly operationMs: number;
+  /** How long an answer waits for the work behind its operation, in milliseconds of real time. */
+  readonly answerWaitMs: number;
 }
 
 /**
@@ -51,6 +53,7 @@ export const quickLimits: StandInLimits = {
   arm: null,
   operationPolls: 0,
   operationMs: 0,
+  answerWaitMs: 100,
 };
 
 /** As documented for Azure: managed-disk snapshot restrictions, restore point limits, Resource Manager throttling (2025). */

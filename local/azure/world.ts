@@ -8,7 +8,6 @@ import type { DiskRestorePointRecord, OperationKind, OperationRecord, RestorePoi
 import { localResourceGroup, type LocalDisk, type LocalVm, type SubscriptionFolder } from './subscription-folder';
 import { ArmError, type ArmReply, type JsonObject } from './wire';
 
-const briefMs = 100;
 const guestWaitMs = 10_000;
 
 export interface Snapshotlike {
@@ -122,7 +121,7 @@ export class World {
    * Waits a moment for the work behind an operation, so that a small copy is over when its acceptance is answered and
    * no client has to be sent away for a whole second (Retry-After knows nothing shorter).
    */
-  async briefly(operation: OperationRecord, waitMs = briefMs): Promise<OperationRecord> {
+  async briefly(operation: OperationRecord, waitMs = this.limits.answerWaitMs): Promise<OperationRecord> {
     const running = this.work.get(operation.id);
     if (running === undefined) return operation;
     const stop = new AbortController();

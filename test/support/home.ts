@@ -23,7 +23,7 @@ import { createMemoryStore } from '../../vault/store/memory-store';
 import type { StoreSpec } from '../../vault/store/store-spec';
 import type { ObjectInfo, Store } from '../../vault/store/store';
 import type { VaultAccess } from '../../vault/format/tree';
-import { drawVault, initVault } from '../../vault/vault';
+import { drawVault, initVault, type NewVault } from '../../vault/vault';
 import { homeStores } from './home-transfer-factory';
 import { makeTempFolder } from './temp-folder';
 import { tellUse, watchedKey, watchedStore } from './traffic';
@@ -73,6 +73,8 @@ export interface HomeOptions {
   readonly schedulerCron?: string;
   readonly lockKeepMs?: number;
   readonly telemetry?: Telemetry;
+  /** Id and key of the vault, for runs that are to be the same each time; drawn when not given. */
+  readonly newVault?: NewVault;
   /** Containers, of Azurite for instance, that restores may write page blobs to. */
   readonly restoreContainers?: readonly string[];
   readonly housekeeping?: Partial<Services['housekeeping']>;
@@ -94,7 +96,7 @@ export async function startHome(fill: (disksFolder: string) => Promise<void>, op
   await standIn.start();
   const storeSpec: StoreSpec | null = options.store === 'folder' ? { kind: 'folder', path: path.join(temp.path, 'vault') } : options.store ?? null;
   const plain = storeSpec ? timedStore(await openStore(storeSpec, process.env, { create: true }), clock) : createMemoryStore({ clock: () => clock.now() });
-  const vault = await initVault(plain, drawVault(), keyFileProvider(HOME_KEY), 'test', clock.now());
+  const vault = await initVault(plain, options.newVault ?? drawVault(), keyFileProvider(HOME_KEY), 'test', clock.now());
   const store = options.wrapStore?.(plain) ?? plain;
   const logs: string[] = [];
   const cloudSettings = {
