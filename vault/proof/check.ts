@@ -3,7 +3,7 @@ import { type DamagedManifest, listRecoveryPoints, requireItem } from '../catalo
 import { broken, historyProblems, readHistory, readRuns } from './check-history';
 import { type Damage, DamageList } from './damage-list';
 import { diskTree, loadManifest, type ManifestDisk, parseRecoveryPointId } from '../format/manifest';
-import { refToJson } from '../format/ref-json';
+import { type BlobRefJson, refToJson } from '../format/ref-json';
 import { runLanes } from '../transfer/transfer';
 import type { Lane, LaneReadJob, LaneReadResult } from '../transfer/transfer-lane';
 import { leafRefs, loadRegion, loadRoot, type VaultAccess } from '../format/tree';
@@ -75,7 +75,7 @@ export async function checkVault(vault: VaultAccess, lanes: readonly Lane[], sco
     const problems = await historyProblems(vault, point, history);
     const before = { ...reader.totals };
     const disks: CheckedDisk[] = [];
-    for (const disk of manifest.disks) disks.push({ name: disk.name, lun: disk.lun, damage: await reader.prove(disk) });
+    for (const disk of manifest.disks) disks.push({ name: disk.name, lun: disk.lun, damage: await reader.prove(manifest.itemId, disk) });
     const ok = problems.length === 0 && disks.every(({ damage }) => damage.length === 0);
     const { chunks, plainBytes, storedBytes } = reader.totals;
     const read = { chunks: chunks - before.chunks, plainBytes: plainBytes - before.plainBytes, storedBytes: storedBytes - before.storedBytes };
@@ -108,22 +108,29 @@ class WindowProver {
   readonly totals = { chunks: 0, plainBytes: 0, storedBytes: 0 };
   /** Where a window that was looked at lies, to what is wrong with it; undefined when nothing is. */
   private readonly seen = new Map<string, readonly ErrorReport[] | undefined>();
+  /** Windows of the item's disks, to a leaf of theirs that was proved: what the next recovery point shares with it is not read again. */
+  private readonly proved = new Map<string, BlobRefJson>();
+  private item = '';
 
   constructor(private readonly vault: VaultAccess, private readonly lanes: readonly Lane[], private readonly options: CheckOptions) {}
 
-  async prove(disk: ManifestDisk): Promise<Damage[]> {
+  async prove(itemId: string, disk: ManifestDisk): Promise<Damage[]> {
+    if (itemId !== this.item) this.proved.clear();
+    this.item = itemId;
+    const slotOf = (job: LaneReadJob): string => `${job.window}.${disk.sizeBytes}.${disk.lun}.${disk.name}`;
     const list = new DamageList();
     const jobs = new Map<number, LaneReadJob>();
     for (const job of await this.plan(disk, list)) {
       const place = placeOf(job);
       if (this.seen.has(place)) list.addWindow(this.seen.get(place) ?? []);
-      else jobs.set(job.window, job);
+      else jobs.set(job.window, { ...job, provedLeaf: this.proved.get(slotOf(job)) });
     }
     await runLanes(this.lanes, jobs.values(), (lane, job) => lane.read(job), {
       signal: this.options.signal,
       onResult: (result) => {
         const job = jobs.get(result.window) as LaneReadJob;
         this.seen.set(placeOf(job), result.damage.length > 0 ? result.damage : undefined);
+        if (result.damage.length === 0) this.proved.set(slotOf(job), job.leaf);
         list.addWindow(result.damage);
         this.totals.chunks += result.chunks;
         this.totals.plainBytes += result.plainBytes;

@@ -17,7 +17,7 @@ export interface ScrubCursor { readonly disk: number; readonly window: number }
 
 /**
  * The windows of a recovery point that are to be read, in order, from the cursor on. With `other`, a recovery point of the same item that was proved, only those where the two
- * trees refer to different places.
+ * trees refer to different places, and of these only the chunks that `other` does not have there.
  */
 export async function* windowsToProve(vault: VaultAccess, manifest: Manifest, other: Manifest | null, cursor: ScrubCursor | null): AsyncGenerator<ScrubWindow> {
   for (const [diskNumber, disk] of manifest.disks.entries()) {
@@ -56,8 +56,9 @@ async function* windowsOfDisk(vault: VaultAccess, disk: ManifestDisk, diskNumber
 
 function* windowsOfRegion(disk: ManifestDisk, diskNumber: number, region: InnerNode, twin: InnerNode | null, from: number): Generator<ScrubWindow> {
   for (const [window, leaf] of leafRefs(region)) {
-    if (window < from || samePlace(leaf, twin?.children.get(window % REGION_WINDOWS))) continue;
-    yield { disk, diskNumber, job: { window, leaf: refToJson(leaf), diskBytes: disk.sizeBytes } };
+    const twinLeaf = twin?.children.get(window % REGION_WINDOWS);
+    if (window < from || samePlace(leaf, twinLeaf)) continue;
+    yield { disk, diskNumber, job: { window, leaf: refToJson(leaf), diskBytes: disk.sizeBytes, provedLeaf: twinLeaf && refToJson(twinLeaf) } };
   }
 }
 

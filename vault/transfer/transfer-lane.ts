@@ -35,6 +35,8 @@ export interface LaneReadJob {
   readonly window: number;
   readonly leaf: BlobRefJson;
   readonly diskBytes: number;
+  /** Another leaf of this window, all of whose chunks were proved: a chunk that both refer to is not read again. Without meaning where there is a sink: it gets everything. */
+  readonly provedLeaf?: BlobRefJson | undefined;
 }
 
 export interface LaneReadResult {

@@ -7,7 +7,7 @@ import type { BlockSink } from './block-sink';
 import { BLOCK_BYTES, BlobKind, PackKind, WINDOW_BYTES } from '../format/format';
 import { packKey, type VaultKeys } from '../keys/keys';
 import { openBlob, readPackRange } from '../format/pack-reader';
-import { refFromJson } from '../format/ref-json';
+import { type BlobRefJson, refFromJson } from '../format/ref-json';
 import type { LaneReadJob, LaneReadResult } from './transfer-lane';
 import { loadLeaf, type VaultAccess } from '../format/tree';
 
@@ -36,7 +36,7 @@ export async function readWindow(vault: VaultAccess, job: LaneReadJob, sink: Blo
   const totals = { chunks: 0, plainBytes: 0, storedBytes: 0 };
   let wanted: Wanted[] = [];
   try {
-    wanted = await chunksOf(vault, job, only);
+    wanted = await chunksOf(vault, sink ? { ...job, provedLeaf: undefined } : job, only);
   } catch (error) {
     note(error);
   }
@@ -87,13 +87,28 @@ function fetchRun(vault: VaultAccess, run: Run): Promise<Buffer> {
 
 async function chunksOf(vault: VaultAccess, job: LaneReadJob, only: ReadonlySet<number> | undefined): Promise<Wanted[]> {
   const leaf = await loadLeaf(vault, refFromJson(job.leaf), job.window, job.diskBytes);
+  const proved = job.provedLeaf ? await placesIn(vault, job, job.provedLeaf) : null;
   const wanted: Wanted[] = [];
   let block = 0;
   for (const entry of leaf.entries) {
-    if (entry.chunk && (!only || only.has(block))) wanted.push({ chunk: entry.chunk, offset: job.window * WINDOW_BYTES + block * BLOCK_BYTES, bytes: entry.blocks * BLOCK_BYTES });
+    if (entry.chunk && (!only || only.has(block)) && !proved?.has(placeOf(entry.blocks, entry.chunk))) wanted.push({ chunk: entry.chunk, offset: job.window * WINDOW_BYTES + block * BLOCK_BYTES, bytes: entry.blocks * BLOCK_BYTES });
     block += entry.blocks;
   }
   return wanted;
+}
+
+/** All that a chunk is proved by: where it lies, what its id is, how much it holds. A reference that differs in any of it has to be proved itself. */
+const placeOf = (blocks: number, { pack, offset, length, id }: BlobRef): string => `${pack}.${offset}.${length}.${blocks}.${id.toString('latin1')}`;
+
+async function placesIn(vault: VaultAccess, { window, diskBytes }: LaneReadJob, leaf: BlobRefJson): Promise<ReadonlySet<string> | null> {
+  try {
+    const { entries } = await loadLeaf(vault, refFromJson(leaf), window, diskBytes);
+    return new Set(entries.flatMap(({ blocks, chunk }) => (chunk ? [placeOf(blocks, chunk)] : [])));
+  } catch (error) {
+    // It was whole when it was proved. Now nothing that it says counts, and everything is read.
+    if (!isDamage(error)) throw error;
+    return null;
+  }
 }
 
 /** Groups chunks by pack and nearness, so that a window costs a few requests rather than a thousand. */

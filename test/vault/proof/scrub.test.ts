@@ -65,10 +65,11 @@ async function scrubAll(vault: VaultAccess, itemId: string, more: Partial<ScrubR
   }
 }
 
-async function spoil({ store }: VaultAccess, name: string): Promise<void> {
+/** Spoils one byte of an object, or many. */
+async function spoil({ store }: VaultAccess, name: string, only?: number): Promise<void> {
   const bytes = await store.read(name);
   await store.delete(name);
-  await store.create(name, Buffer.from(bytes.map((byte, at) => (at % 300 === 299 ? byte ^ 1 : byte))));
+  await store.create(name, Buffer.from(bytes.map((byte, at) => ((only === undefined ? at % 300 === 299 : at === only) ? byte ^ 1 : byte))));
 }
 
 describe('a scrub', () => {
@@ -114,6 +115,20 @@ describe('a scrub', () => {
     assert.equal((await listItems(vault))[0]?.proved?.ok, false);
     const healed = await backUp(vault, item.disk, { parent: item.trees[2] as DiskTree, changed: [], lookOver: {} });
     assert.ok(healed.stats.healedWindows > 0);
+  });
+
+  it('reads of a window that differs only the chunks that the proved neighbour does not have, and finds damage in them', async () => {
+    const vault = makeVault();
+    const item = await Item.make(vault, 'web');
+    // The last backup changed the first chunk of the window 2: this is the one before it, which the newest recovery point does not need.
+    const own = (await windowEntries(vault, item.trees[1] as DiskTree)).get(2)?.[0];
+    const [newest, middle] = await scrubAll(vault, 'web');
+    assert.deepEqual([newest?.plainBytes, middle?.plainBytes], [WINDOWS * 20 * BLOCK_BYTES, (own?.blocks ?? 0) * BLOCK_BYTES]);
+    await spoil(vault, packName(PackKind.data, own?.chunk?.pack as string), (own?.chunk?.offset ?? 0) + 20);
+    clock += DAY_MS;
+    const steps = await scrubAll(vault, 'web', { sinceMs: clock });
+    assert.deepEqual(steps.map(({ recoveryPoint, state, windows }) => [recoveryPoint, state, windows]), [[item.ids[2], 'whole', WINDOWS], [item.ids[1], 'damaged', 1], [item.ids[0], 'damaged', WINDOWS]]);
+    assert.deepEqual((await listDamage(vault))[0]?.recoveryPoints, item.ids, 'the pack is named, and all that need it');
   });
 
   it('fault 36: a damaged node above the windows is damage too, and found again by each step that meets it', async () => {
