@@ -4,7 +4,7 @@ import { ITEM_ID } from '../vault/format/manifest';
 import { itemIdOf, resolveRecoveryPoint } from '../vault/catalog';
 import { type CheckReport, type CheckScope, checkVault } from '../vault/proof/check';
 import { recordCheck } from '../vault/proof/check-proofs';
-import { prepareLanes, withLanes } from '../vault/transfer/lanes';
+import { withLanes } from '../vault/transfer/lanes';
 import type { VaultAccess } from '../vault/format/tree';
 import type { CommonOptions } from './command-options';
 import { interruptible, untilAborted } from './interrupt';
@@ -21,7 +21,6 @@ export interface CheckOptions extends CommonOptions {
 /** Reads back and proves what recovery points need. 0 when all is whole, 4 when anything is damaged or lost. */
 export async function runCheck(what: string, options: CheckOptions, out: Output): Promise<number> {
   const startedMs = Date.now();
-  prepareLanes(options.threads);
   const report = await interruptible((signal) => withVault(options, 'read', async ({ vault, spec }) => {
     const scope = await scopeOf(vault, what, options.item);
     const progress = startProgress('check', 0, out.quiet);

@@ -101,7 +101,10 @@ function addBackup(program: Command, run: Run): void {
     .option('--take-over', 'give up a run of this item that another process began and that you know is dead')
     .option('--threads <n>', 'worker threads; 0 works without', threadCount)
     .option('--dry-run', 'read and compare, store nothing')
-    .action((images: string[], _options: unknown, command: Command) => run<BackupOptions>(command, async (options, out) => (await import('./backup.js')).runBackup(images, options, out)));
+    .action((images: string[], _options: unknown, command: Command) => run<BackupOptions>(command, async (options, out) => {
+      (await import('./ahead.js')).startThreadsFor(images, options.threads);
+      return (await import('./backup.js')).runBackup(images, options, out);
+    }));
 }
 
 function addLists(program: Command, run: Run): void {
@@ -126,7 +129,11 @@ function addRestore(program: Command, run: Run): void {
     .option('--force', 'replace the file when it exists')
     .option('--differential', 'write only where the existing file, or page blob, differs')
     .option('--threads <n>', 'worker threads; 0 works without', threadCount))
-    .action((point: string, _options: unknown, command: Command) => run<RestoreOptions>(command, async (options, out) => (await import('./restore.js')).runRestore(point, options, out)));
+    .action((point: string, _options: unknown, command: Command) => run<RestoreOptions>(command, async (options, out) => {
+      // A restore into Azure is done by the app.
+      if (options.to !== undefined) (await import('./ahead.js')).startThreads(options.threads);
+      return (await import('./restore.js')).runRestore(point, options, out);
+    }));
   program.command('export').description('write a disk as a raw image or a fixed VHD, into a file or to stdout, or all disks as a tar archive')
     .argument('<recovery-point>', 'its id, or latest')
     .requiredOption('--format <format>', 'raw, vhd or tar')
@@ -145,7 +152,10 @@ function addCheck(program: Command, run: Run): void {
     .argument('[what]', 'a recovery point, latest, an item, or all', 'all')
     .option('--item <name>', 'the item that latest is of')
     .option('--threads <n>', 'worker threads; 0 works without', threadCount)
-    .action((what: string, _options: unknown, command: Command) => run<CheckOptions>(command, async (options, out) => (await import('./check.js')).runCheck(what, options, out)));
+    .action((what: string, _options: unknown, command: Command) => run<CheckOptions>(command, async (options, out) => {
+      (await import('./ahead.js')).startThreads(options.threads);
+      return (await import('./check.js')).runCheck(what, options, out);
+    }));
 }
 
 function addScrub(program: Command, run: Run): void {
@@ -153,7 +163,10 @@ function addScrub(program: Command, run: Run): void {
     .option('--days <n>', 'days of one round through the whole vault: a run reads one part in so many', roundDays, DEFAULT_ROUND_DAYS)
     .option('--all', 'read all that is left of this round')
     .option('--threads <n>', 'worker threads; 0 works without', threadCount)
-    .action((_options: unknown, command: Command) => run<ScrubOptions>(command, async (options, out) => (await import('./scrub.js')).runScrub(options, out)));
+    .action((_options: unknown, command: Command) => run<ScrubOptions>(command, async (options, out) => {
+      (await import('./ahead.js')).startThreads(options.threads);
+      return (await import('./scrub.js')).runScrub(options, out);
+    }));
 }
 
 function addCollect(program: Command, run: Run): void {

@@ -29,6 +29,7 @@ export async function withVault<T>(options: CommonOptions, mode: 'read' | 'write
 /**
  * Garbage is mostly the memory of chunks, which V8 sees too little of: with its own rule it marks the whole heap a hundred times during a backup of 4 GiB, for a
  * tenth of all processor time. With this one it does so sixty times, and some 15 MiB more pile up. Not with a container, whose client holds memory enough.
+ * No sooner than here, when threads have begun to start: under other flags than it was built with, Node compiles all that is its own anew.
  */
 function collectGarbageLessOften(): void {
   setFlagsFromString('--heap-growing-percent=200');

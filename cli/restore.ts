@@ -1,6 +1,5 @@
 import { HoldfastError } from '../errors/holdfast-error';
 import { findDisk, resolveRecoveryPoint } from '../vault/catalog';
-import { prepareLanes } from '../vault/transfer/lanes';
 import { diskTree } from '../vault/format/manifest';
 import { proveRestorable } from '../vault/transfer/restore-plan';
 import { interruptible } from './interrupt';
@@ -31,7 +30,6 @@ export async function runRestore(recoveryPoint: string, options: RestoreOptions,
   if (options.dryRun) throw new HoldfastError('USAGE', '--dry-run belongs to a restore into Azure');
   if (options.differential && options.force) throw new HoldfastError('USAGE', '--force replaces the file and --differential keeps what is right of it: give one of them');
   const startedMs = Date.now();
-  prepareLanes(options.threads);
   const { manifest, disk, written } = await interruptible((signal) => withVault(options, 'read', async (opened) => {
     const found = await resolveRecoveryPoint(opened.vault, recoveryPoint, options.item);
     const wanted = findDisk(found.manifest, options.disk);

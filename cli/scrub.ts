@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { prepareLanes, withLanes } from '../vault/transfer/lanes';
+import { withLanes } from '../vault/transfer/lanes';
 import type { Proof, ProvedDamage } from '../vault/proof/proofs';
 import { dailyShareBytes, itemsToScrub, roundStartMs, scrubStep } from '../vault/proof/scrub';
 import type { CommonOptions } from './command-options';
@@ -32,8 +32,6 @@ interface ScrubReport {
 /** Proves a share of the vault. 0 when all that was read is whole, 4 when anything is damaged. */
 export async function runScrub(options: ScrubOptions, out: Output): Promise<number> {
   const startedMs = Date.now();
-  // The threads load their code while the vault is opened.
-  prepareLanes(options.threads);
   const report = await interruptible((signal) => withVault(options, 'write', (opened) => scrub(opened, options, out, signal)));
   const seconds = (Date.now() - startedMs) / 1000;
   (report.ok ? out.result : out.answer).call(out, { ...report, seconds }, () => lines(report, seconds));

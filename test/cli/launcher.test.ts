@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { copyFile, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { bin, CliHome, MIB, noise, Running } from './cli-home';
 
 /** Loaded in front of the launcher: it then takes this Node for an old one. */
@@ -54,6 +56,18 @@ describe('bin/holdfast.js', () => {
     const old = run('-r', home.file('old.js'));
     assert.equal(old.status, 1);
     assert.match(String(old.stderr), /it needs Node 22\.15 or later; this is 20\.11\.1\nWhat to do: Install a newer Node/);
+  });
+
+  it('keeps compiled code in the cache folder, and does without where that cannot be', async () => {
+    await home.init();
+    await writeFile(home.file('plain-file'), '');
+    for (const [cache, kept] of [[home.file('cache'), true], [home.file('plain-file'), false]] as const) {
+      const { status, stderr } = spawnSync(process.execPath, [bin, 'check', '--threads', '1', '--quiet'], { env: home.env({ XDG_CACHE_HOME: cache }), encoding: 'utf8' });
+      assert.deepEqual([status, stderr], [0, '']);
+      assert.equal(existsSync(join(cache, 'holdfast')), kept);
+    }
+    const off = spawnSync(process.execPath, [bin, 'check', '--threads', '1', '--quiet'], { env: home.env({ XDG_CACHE_HOME: home.file('unused'), NODE_DISABLE_COMPILE_CACHE: '1' }), encoding: 'utf8' });
+    assert.deepEqual([off.status, existsSync(home.file('unused'))], [0, false]);
   });
 
   it('works through a link, as npm installs it', async () => {

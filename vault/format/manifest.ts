@@ -3,14 +3,15 @@ import { z } from 'zod';
 import { HoldfastError } from '../../errors/holdfast-error';
 import { parseDocument, readObject } from './documents';
 import { MAX_DISK_BYTES } from './format';
-import { blobRefSchema, refFromJson } from './ref-json';
+import { refFromJson } from './ref-json';
+import { blobRefSchema } from './ref-schema';
 import { treeSchema } from '../points/references';
 import type { DiskTree, VaultAccess } from './tree';
 
 export const ITEM_ID = /^[a-z0-9][a-z0-9-]{0,47}$/;
 export const STAMP = /^\d{8}T\d{6}(\d{3})?Z$/;
 
-export { blobRefSchema } from './ref-json';
+export { blobRefSchema } from './ref-schema';
 
 export const statsSchema = z.object({
   windows: z.number(), readBytes: z.number(), changedBytes: z.number(), newChunks: z.number(), newBytes: z.number(),

@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import type { BlobRef } from './blob';
 
 /** A reference as it stands in manifests and records. */
@@ -8,13 +7,6 @@ export interface BlobRefJson {
   readonly offset: number;
   readonly length: number;
 }
-
-export const blobRefSchema = z.strictObject({
-  id: z.string().regex(/^[0-9a-f]{64}$/),
-  pack: z.string().regex(/^[0-9a-f]{32}$/),
-  offset: z.int().min(0),
-  length: z.int().min(1),
-});
 
 export const refToJson = (ref: BlobRef): BlobRefJson => ({ id: ref.id.toString('hex'), pack: ref.pack, offset: ref.offset, length: ref.length });
 export const refFromJson = (json: BlobRefJson): BlobRef => ({ ...json, id: Buffer.from(json.id, 'hex') });

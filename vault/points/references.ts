@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { HoldfastError } from '../../errors/holdfast-error';
 import { createDocument, findDocument } from '../format/documents';
-import { blobRefSchema, refFromJson, refToJson } from '../format/ref-json';
+import { refFromJson, refToJson } from '../format/ref-json';
+import { blobRefSchema } from '../format/ref-schema';
 import type { BuiltNode, References } from '../format/tree-builder';
 import type { VaultAccess } from '../format/tree';
 

@@ -1,5 +1,6 @@
 import type { CheckedRecoveryPoint, CheckReport } from './check';
-import { damageOfReport, recordDamage } from './damage-ledger';
+import { damageOfReport } from './damage';
+import { recordDamage } from './damage-ledger';
 import { recoveryPointsNeeding } from './damage-reach';
 import { MAX_LISTED_DAMAGE, type ProvedDamage, recordProof } from './proofs';
 import type { VaultAccess } from '../format/tree';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { type ErrorReport, isHoldfastError } from '../../errors/holdfast-error';
-import { isDamage } from './damage';
+import { isHoldfastError } from '../../errors/holdfast-error';
+import { type FoundDamage, foundDamage } from './damage';
 import { createDocument, findDocument } from '../format/documents';
 import type { VaultAccess } from '../format/tree';
 
@@ -14,10 +14,6 @@ const damageSchema = z.object({
   recoveryPoints: z.array(z.string()),
 });
 export type DamageEntry = z.infer<typeof damageSchema>;
-
-export interface FoundDamage extends Pick<ErrorReport, 'code' | 'message'> {
-  readonly pack: string;
-}
 
 export interface DamageFinder {
   readonly by: DamageEntry['foundBy'];
@@ -73,13 +69,4 @@ export async function notingDamage<T>(vault: VaultAccess, nowMs: () => number, s
     if (found) await recordDamage(vault, [found], { by: 'backup', nowMs: nowMs() });
     throw error;
   }
-}
-
-/** The damaged pack that an error speaks of, or undefined when it is no damage or names no pack. */
-export function foundDamage(error: unknown): FoundDamage | undefined {
-  return isDamage(error) ? damageOfReport(error.toJSON()) : undefined;
-}
-
-export function damageOfReport({ code, message, data }: ErrorReport): FoundDamage | undefined {
-  return typeof data.pack === 'string' ? { pack: data.pack, code, message } : undefined;
 }

@@ -30,6 +30,15 @@ export function alignedBuffer(bytes: number): Buffer {
   }
 }
 
+/**
+ * Memory for reads that go through the page cache, which for what is cached is the fastest way. Where a copy's target lies some bytes behind a page and its source at the beginning of one, as
+ * with the memory that malloc gives and the pages of a file, AMD's processors with fast short moves copy at a quarter of their speed. So this begins on another cache line of a page, which
+ * also keeps it from being taken for memory for direct transfers.
+ */
+export const cachedReadBuffer = (bytes: number): Buffer => alignedBuffer(CACHE_LINE_BYTES + bytes).subarray(CACHE_LINE_BYTES);
+
+const CACHE_LINE_BYTES = 64;
+
 /** True when a transfer of `data` at this place of a file can be direct. */
 export const isAligned = (data: Uint8Array, offset: number, length = data.length): boolean =>
   alignedMemory.has(data.buffer) && data.byteOffset % ALIGNMENT_BYTES === 0 && offset % ALIGNMENT_BYTES === 0 && length % ALIGNMENT_BYTES === 0;

@@ -3,7 +3,7 @@ import type { BlockSink } from './block-sink';
 import type { BlockSource } from './block-source';
 import { openChampions } from './champion-index';
 import { ChunkMover } from './chunk-mover';
-import { type FoundDamage, foundDamage } from '../proof/damage-ledger';
+import { type FoundDamage, foundDamage } from '../proof/damage';
 import { PackKind } from '../format/format';
 import { deriveVaultKeys } from '../keys/keys';
 import { PackWriter } from '../format/pack-writer';
@@ -14,13 +14,14 @@ import { throttledSource } from './throttled-source';
 import type { TransferFactory } from './transfer-factory';
 import type { Lane, LaneCompareJob, LaneCompareResult, LaneFlush, LaneJob, LaneOptions, LaneReadJob, LaneReadResult, LaneResult, RenewAccess } from './transfer-lane';
 import { loadLeaf, type VaultAccess } from '../format/tree';
-import { compareWindow } from './window-compare';
+import { compareWindow, ReadBuffers } from './window-compare';
 import { readWindow } from './window-restore';
 import { type WindowResult, WindowWriter } from './window-writer';
 
 /** The work of a lane, whichever thread it runs in. */
 export class LaneWork implements Lane {
   private closed = false;
+  private readonly readBuffers = new ReadBuffers();
 
   private constructor(
     private readonly vault: VaultAccess, private readonly source: BlockSource | null, private readonly sink: BlockSink | null,
@@ -103,7 +104,7 @@ export class LaneWork implements Lane {
     const source = this.source ?? (this.sink && isSource(this.sink) ? this.sink : null);
     if (!source) throw new Error('This lane has nothing to compare');
     if (job.patch && !this.sink) throw new Error('This lane has no sink to write what differs to');
-    return compareWindow(this.vault, source, job.patch ? this.sink : null, job);
+    return compareWindow(this.vault, source, job.patch ? this.sink : null, job, this.readBuffers);
   }
 
   async flush(): Promise<LaneFlush> {

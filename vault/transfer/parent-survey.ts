@@ -1,4 +1,4 @@
-import { damageOfReport, type FoundDamage, foundDamage } from '../proof/damage-ledger';
+import { damageOfReport, type FoundDamage, foundDamage } from '../proof/damage';
 import { chooseSparse, regionsOfTurn, type SparsePack } from './copy-forward';
 import type { BlobRef } from '../format/blob';
 import type { InnerNode } from '../format/nodes';

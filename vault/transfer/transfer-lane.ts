@@ -1,3 +1,4 @@
+import { getCompileCacheDir } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import path from 'node:path';
 import { type ErrorReport, fromReport, toReport } from '../../errors/holdfast-error';
@@ -122,7 +123,13 @@ export type FromLane =
 /** Asks the main thread for new access to what the lane reads from or writes to. */
 export type RenewAccess = (what: 'source' | 'sink') => Promise<Spec>;
 
-const startThread = (): Worker => new Worker(path.join(__dirname, 'transfer-worker.js'), { resourceLimits: { maxYoungGenerationSizeMb: 8 } });
+/** A thread keeps and finds compiled code where this process does: Node tells its threads only through the environment. */
+const threadEnvironment = (): NodeJS.ProcessEnv => {
+  const folder = getCompileCacheDir?.();
+  return folder === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: path.dirname(folder) };
+};
+
+const startThread = (): Worker => new Worker(path.join(__dirname, 'transfer-worker.js'), { env: threadEnvironment(), resourceLimits: { maxYoungGenerationSizeMb: 8 } });
 
 /** Threads that were started ahead and have no lane yet. */
 const spareThreads: Worker[] = [];

@@ -2,6 +2,7 @@ import { HoldfastError } from '../../errors/holdfast-error';
 import { type BlobRef, verifyId } from '../format/blob';
 import type { BlockSink } from './block-sink';
 import type { BlockSource } from './block-source';
+import { cachedReadBuffer } from './direct-io';
 import { BLOCK_BYTES, WINDOW_BYTES } from '../format/format';
 import type { LeafEntry } from '../format/nodes';
 import { refFromJson } from '../format/ref-json';
@@ -18,18 +19,25 @@ const ZERO_PIECE_BLOCKS = 16;
 const READ_BLOCKS = 512;
 const ZEROS = Buffer.alloc(ZERO_PIECE_BLOCKS * BLOCK_BYTES);
 
+/** Memory that a lane reads into, window after window: new memory for each is a page fault for every block, and garbage that V8 cannot wait to collect. */
+export class ReadBuffers {
+  private readonly free: Buffer[] = [];
+  take(): Buffer { return this.free.pop() ?? cachedReadBuffer(READ_BLOCKS * BLOCK_BYTES); }
+  giveBack(buffer: Buffer): void { this.free.push(buffer); }
+}
+
 /**
  * Compares what a target holds in a window with what the recovery point says: every chunk by its id, and zeros where zeros belong. With a
  * sink, only what differs is written, and then read back and compared again. A window without a leaf is all zeros.
  * Throws TARGET_NOT_VERIFIED where the target is still another after that.
  */
-export async function compareWindow(vault: VaultAccess, source: BlockSource, sink: BlockSink | null, job: LaneCompareJob): Promise<LaneCompareResult> {
+export async function compareWindow(vault: VaultAccess, source: BlockSource, sink: BlockSink | null, job: LaneCompareJob, buffers: ReadBuffers): Promise<LaneCompareResult> {
   const pieces = await piecesOf(vault, job);
-  const differing = await findDiffering(vault, source, job, pieces);
+  const differing = await findDiffering(vault, source, job, pieces, buffers);
   const differingBytes = bytesOf(differing, job);
   if (differing.length === 0 || !sink) return { window: job.window, comparedBytes: bytesOf(pieces, job), differingBytes, writtenBytes: 0 };
   await write(vault, sink, job, differing);
-  const still = await findDiffering(vault, source, job, differing);
+  const still = await findDiffering(vault, source, job, differing, buffers);
   if (still[0]) throw notVerified(job, still[0]);
   return { window: job.window, comparedBytes: bytesOf(pieces, job), differingBytes, writtenBytes: differingBytes };
 }
@@ -60,9 +68,9 @@ async function piecesOf(vault: VaultAccess, job: LaneCompareJob): Promise<Piece[
 }
 
 /** Reads the pieces, neighbours together and the next ones ahead, and answers those that are not as they should be. */
-async function findDiffering(vault: VaultAccess, source: BlockSource, job: LaneCompareJob, pieces: readonly Piece[]): Promise<Piece[]> {
+async function findDiffering(vault: VaultAccess, source: BlockSource, job: LaneCompareJob, pieces: readonly Piece[], memory: ReadBuffers): Promise<Piece[]> {
   const groups = groupsOf(pieces);
-  const buffers = [0, 1].map(() => Buffer.allocUnsafeSlow(Math.min(READ_BLOCKS * BLOCK_BYTES, Math.max(...groups.map(blocksOf), 1) * BLOCK_BYTES)));
+  const buffers = [memory.take(), memory.take()];
   const differing: Piece[] = [];
   const fetch = (index: number): Promise<Buffer> | undefined => {
     const group = groups[index];
@@ -73,15 +81,20 @@ async function findDiffering(vault: VaultAccess, source: BlockSource, job: LaneC
     return bytes;
   };
   let ahead = fetch(0);
-  for (const [index, group] of groups.entries()) {
-    const present = await ahead as Buffer;
-    ahead = fetch(index + 1);
-    const first = group[0] as Piece;
-    for (const piece of group) {
-      const from = (piece.start - first.start) * BLOCK_BYTES;
-      const bytes = present.subarray(from, from + piece.blocks * BLOCK_BYTES);
-      if (piece.chunk ? !verifyId(vault.keys, piece.chunk.id, bytes) : !bytes.equals(ZEROS.subarray(0, bytes.length))) differing.push(piece);
+  try {
+    for (const [index, group] of groups.entries()) {
+      const present = await ahead as Buffer;
+      ahead = fetch(index + 1);
+      const first = group[0] as Piece;
+      for (const piece of group) {
+        const from = (piece.start - first.start) * BLOCK_BYTES;
+        const bytes = present.subarray(from, from + piece.blocks * BLOCK_BYTES);
+        if (piece.chunk ? !verifyId(vault.keys, piece.chunk.id, bytes) : !bytes.equals(ZEROS.subarray(0, bytes.length))) differing.push(piece);
+      }
     }
+  } finally {
+    // What ends this early is a read that failed, and no other one is under way then: nobody gets memory that is still being filled.
+    for (const buffer of buffers) memory.giveBack(buffer);
   }
   return differing;
 }

@@ -5,7 +5,7 @@ import { mkdir, open, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openFileSink } from '../../../cli/file-sink';
 import { ImageFile } from '../../../local/images/image-file';
-import { alignedBuffer, alignedPart, isAligned, isDirectRefused, openDirect } from '../../../vault/transfer/direct-io';
+import { alignedBuffer, alignedPart, cachedReadBuffer, isAligned, isDirectRefused, openDirect } from '../../../vault/transfer/direct-io';
 import { openFolderStore } from '../../../vault/store/folder-store';
 import { makeTempFolder, type TempFolder } from '../../support/temp-folder';
 
@@ -35,6 +35,12 @@ describe('transfers past the page cache', () => {
     assert.ok(!isAligned(buffer.subarray(0, 5000), 0), 'length off the grid');
     assert.ok(isAligned(buffer.subarray(0, 5000), 0, alignedPart(5000)));
     assert.ok(!isAligned(Buffer.alloc(4096), 0), 'ordinary memory');
+  });
+
+  it('leaves memory for cached reads to the page cache, on a cache line of its own', () => {
+    const buffer = cachedReadBuffer(2 * MIB);
+    assert.deepEqual([buffer.length, buffer.byteOffset, buffer.every((byte) => byte === 0)], [2 * MIB, 64, true]);
+    assert.ok(!isAligned(buffer, 0));
   });
 
   it('reads what was written, where the file system offers it', async function () {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { open, readFile, truncate, writeFile } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { open, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { isHoldfastError } from '../../../errors/holdfast-error';
 import { backupDisk, type BackupDiskOutcome } from '../../../vault/transfer/backup-disk';
@@ -49,6 +50,27 @@ describe('transfer threads', function () {
   const plan = (source: Spec, threads = 2) => ({ factory, store: { path: storePath }, source: { path: image, ...source }, keys: vault.keys, threads });
   const backUp = (lanes: readonly Lane[]): Promise<BackupDiskOutcome> =>
     backupDisk(vault, lanes, { sizeBytes: SIZE, parent: null, changed: null, references: { folder: `references/item/${++folders}/0-0`, lineage: '1.0', parentSequence: null } });
+
+  it('keep compiled code where the process keeps it, and load nothing that they do not use', async () => {
+    const cache = path.join(folder.path, 'compiled');
+    const told = path.join(folder.path, 'told.json');
+    const asking = path.join(folder.path, 'asking.cjs');
+    // Asked from within a thread, by the module that every lane loads.
+    await writeFile(asking, `const told = { folder: require('node:module').getCompileCacheDir() ?? null, modules: Object.keys(require.cache) };
+      exports.transferFactory = { openStore: async () => { require('node:fs').writeFileSync(${JSON.stringify(told)}, JSON.stringify(told)); return { close: async () => undefined }; } };`);
+    const script = `const { withLanes } = require(${JSON.stringify(path.resolve(__dirname, '../../../vault/transfer/lanes.js'))});
+      if (process.argv[1]) require('node:module').enableCompileCache(process.argv[1]);
+      const keys = { vaultId: Buffer.alloc(16), masterKey: Buffer.alloc(32) };
+      withLanes({ factory: ${JSON.stringify(asking)}, store: {}, keys, threads: 1 }, async () => undefined).then(() => process.exit(0));`;
+    for (const [argument, kept] of [[cache, true], ['', false]] as const) {
+      const { status, stderr } = spawnSync(process.execPath, ['-e', script, '--', argument], { env: { PATH: process.env['PATH'] }, encoding: 'utf8' });
+      assert.equal(status, 0, stderr);
+      const { folder: found, modules } = JSON.parse(await readFile(told, 'utf8')) as { folder: string | null; modules: string[] };
+      assert.equal(found?.startsWith(`${cache}${path.sep}`) ?? false, kept, String(found));
+      assert.ok(modules.some((name) => name.endsWith('window-writer.js')) && !modules.some((name) => name.includes('/zod/')), 'schemas are for the thread that reads records');
+    }
+    assert.ok((await readdir(cache)).length > 0);
+  });
 
   it('back up and restore a disk byte for byte', async () => {
     const { root } = await withLanes(plan({}), backUp);
