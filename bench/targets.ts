@@ -56,7 +56,7 @@ export function judge({ cases, activity }: BenchOutcome): readonly Target[] {
     ratio('second backup, ranges known: wall', 'second-known', 'wallSeconds', { atLeast: 12 }),
     ratio('second backup, ranges known: bytes stored', 'second-known', 'addedBytes', { atMost: 0.25 }),
     ratio('second backup, compared: wall', 'second-compared', 'wallSeconds', { atLeast: 3.5 }, 'second-known'),
-    ratio('restore to a file: wall', 'restore', 'wallSeconds', { atLeast: 1 }),
+    ratio('restore to a file: wall', 'restore', 'wallSeconds', { atLeast: 1.5 }),
     differential(cases),
     ratio('scrub of all that is stored: wall', 'scrub', 'wallSeconds', { atLeast: 1 }),
     ratio('scrub of all that is stored: CPU', 'scrub', 'cpuSeconds', { atMost: 1 }),
