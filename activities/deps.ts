@@ -16,8 +16,8 @@ export type Duty = (typeof DUTIES)[number];
 export interface ActivityDeps {
   /** Opens the vault once and keeps it open. Throws KEY_REFUSED and its like before anything is written. */
   readonly vault: () => Promise<VaultAccess>;
-  /** The keys that this app opens the vault with, made ready anew: what the scheduled test of keys tries. */
-  readonly keys: () => Promise<readonly KeyProvider[]>;
+  /** What this app opens the vault with, made ready anew, once for each of its identities: each has to open it, and may lose the right to. What the scheduled test of keys tries. */
+  readonly keys: () => Promise<readonly { readonly provider: KeyProvider; readonly identityOf: readonly Duty[] }[]>;
   readonly cloud: Cloud;
   readonly openSnapshotSource: OpenSnapshotSource;
   readonly restoreCloud: RestoreCloud;

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import path from 'node:path';
-import type { ActivityDeps, Duty } from '../activities/deps';
+import { type ActivityDeps, DUTIES, type Duty } from '../activities/deps';
 import { createCredential } from '../azure/credential';
 import { createCloud, createRestoreCloud } from '../azure/compute/cloud';
 import { parseKeyId } from '../azure/keyvault/key-id';
@@ -29,13 +29,14 @@ export function compose(env: NodeJS.ProcessEnv): Services {
     schedulerCron: settings.schedulerCron,
     housekeeping: { reconcileCron: settings.reconcileCron, sweepCron: settings.sweepCron, maintainCron: settings.maintainCron },
     scrubs: { cron: settings.scrubCron, days: settings.scrubDays },
-    deps: depsOf('backup', settings.credential, settings, env),
-    others: { maintenance: depsOf('maintenance', settings.maintenanceCredential, settings, env), restore: depsOf('restore', settings.restoreCredential, settings, env) },
+    deps: depsOf('backup', settings, env),
+    others: { maintenance: depsOf('maintenance', settings, env), restore: depsOf('restore', settings, env) },
   };
 }
 
 /** Each duty opens the vault and reaches Azure with its own identity, in its transfer threads as well. */
-function depsOf(duty: Duty, identity: string, settings: Settings, env: NodeJS.ProcessEnv): ActivityDeps {
+function depsOf(duty: Duty, settings: Settings, env: NodeJS.ProcessEnv): ActivityDeps {
+  const identity = identitiesOf(settings)[duty];
   const spec = parseVaultAddress(settings.vault);
   const credential = createCredential(identity);
   const cloudSettings = { subscriptionIds: settings.subscriptionIds, credential, duty, ...(settings.armEndpoint ? { armEndpoint: settings.armEndpoint } : {}) };
@@ -45,7 +46,7 @@ function depsOf(duty: Duty, identity: string, settings: Settings, env: NodeJS.Pr
       return openVault(store, await keyProvider(settings, credential, duty));
     }),
     cloud: createCloud(cloudSettings),
-    keys: async () => [await keyProvider(settings, credential, duty)],
+    keys: () => keysOf(settings),
     openSnapshotSource,
     restoreCloud: createRestoreCloud({ ...cloudSettings, restoreContainers: settings.restoreContainers, env }),
     openPageTarget,
@@ -56,6 +57,18 @@ function depsOf(duty: Duty, identity: string, settings: Settings, env: NodeJS.Pr
     nowMs: () => Date.now(),
     log: (message, fields) => console.warn(JSON.stringify({ message, ...fields })),
   };
+}
+
+const identitiesOf = (settings: Settings): Readonly<Record<Duty, string>> => ({ backup: settings.credential, maintenance: settings.maintenanceCredential, restore: settings.restoreCredential });
+
+/** One for each identity; a key that is no service's is the same for all of them. */
+async function keysOf(settings: Settings): Promise<Awaited<ReturnType<ActivityDeps['keys']>>> {
+  if (settings.keyVault === '') return [{ provider: await keyProvider(settings, createCredential(settings.credential), 'backup'), identityOf: DUTIES }];
+  const identities = identitiesOf(settings);
+  const distinct = DUTIES.filter((duty, index) => DUTIES.findIndex((other) => identities[other] === identities[duty]) === index);
+  return Promise.all(distinct.map(async (duty) => ({
+    provider: await keyProvider(settings, createCredential(identities[duty]), duty), identityOf: DUTIES.filter((other) => identities[other] === identities[duty]),
+  })));
 }
 
 async function keyProvider(settings: Settings, credential: ReturnType<typeof createCredential>, duty: Duty): Promise<KeyProvider> {

@@ -112,7 +112,7 @@ export async function startHome(fill: (disksFolder: string) => Promise<void>, op
         tellUse(duty, 'unwrap');
         return options.openVault?.(watched) ?? Promise.resolve({ ...vault, store: watched });
       },
-      keys: () => Promise.resolve([watchedKey(keyFileProvider(HOME_KEY), duty)]),
+      keys: () => Promise.resolve([{ provider: watchedKey(keyFileProvider(HOME_KEY), duty), identityOf: [duty] }]),
       cloud: createCloud({ ...cloudSettings, duty }),
       openSnapshotSource,
       restoreCloud: createRestoreCloud({ ...cloudSettings, duty, restoreContainers: options.restoreContainers ?? [] }),

@@ -105,13 +105,25 @@ describe('several keys of one vault', () => {
 
   it('the scheduled test unwraps anew, names the keys, and fails with what is wrong', async () => {
     const { vault, second } = await ring();
-    const run = (...keys: KeyProvider[]) => createTestKeys({ vault: () => Promise.resolve(vault), keys: () => Promise.resolve(keys) })({});
+    const run = (...keys: KeyProvider[]) => createTestKeys({ vault: () => Promise.resolve(vault), keys: () => Promise.resolve(keys.map((provider) => ({ provider, identityOf: ['backup' as const] }))) })({});
     assert.deepEqual(await run(file(2)), { ok: true, value: { opened: [second], notTried: 0 } });
     const lost = await run(file(9));
     assert.ok(!lost.ok && lost.error.code === 'KEY_TEST_FAILED');
     const gone: KeyProvider = { ...file(2), type: 'key-vault', provesOrigin: false, unwrap: () => Promise.reject(new HoldfastError('KEY_VAULT_KEY_GONE', 'no such key')) };
     const none = await run(gone);
     assert.ok(!none.ok && none.error.code === 'KEY_TEST_FAILED' && /none of its type/.test(none.error.message));
+  });
+
+  it('the scheduled test fails when one of the identities can no longer use the key that the others still can, and says which', async () => {
+    const { vault, second } = await ring();
+    const denied: KeyProvider = { ...file(2), unwrap: () => Promise.reject(new HoldfastError('KEY_VAULT_DENIED', 'no right to unwrap')) };
+    const run = (restore: KeyProvider) => createTestKeys({
+      vault: () => Promise.resolve(vault), keys: () => Promise.resolve([{ provider: file(2), identityOf: ['backup', 'maintenance'] }, { provider: restore, identityOf: ['restore'] }]),
+    })({});
+    assert.deepEqual(await run(file(2)), { ok: true, value: { opened: [second], notTried: 0 } });
+    const lost = await run(denied);
+    assert.ok(!lost.ok && lost.error.code === 'KEY_TEST_FAILED');
+    assert.match(lost.error.message, /used for restore, opens none .* no right to unwrap/);
   });
 });
 
