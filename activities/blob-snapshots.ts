@@ -43,8 +43,8 @@ export async function lookAtBlobDisks(cloud: BlobDiskCloud, vm: VmDescription): 
 const identityOf = (url: string, createdAt: string): string => `${url}#${createdAt}`;
 
 /** Metadata by which the run's own snapshots are found again: the service, and not the app, chooses their names. */
-const tagsOfItem = (vault: VaultAccess, run: RunInput): BlobTags => ({ holdfastvault: vault.keys.vaultId.toString('hex'), holdfastitem: run.itemId });
-const RUN_TAG = 'holdfastrun';
+export const tagsOfItem = (vault: VaultAccess, run: Pick<RunInput, 'itemId'>): BlobTags => ({ holdfastvault: vault.keys.vaultId.toString('hex'), holdfastitem: run.itemId });
+export const RUN_TAG = 'holdfastrun';
 const tagsOfRun = (vault: VaultAccess, run: RunInput, by: 'guest' | 'app'): BlobTags => ({ ...tagsOfItem(vault, run), [RUN_TAG]: String(run.sequence), holdfastby: by });
 
 const blobsOf = (plan: RunPlan): readonly string[] => (plan.makes.kind === 'blobSnapshots' ? plan.makes.blobs : []);

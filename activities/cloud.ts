@@ -27,6 +27,8 @@ export interface Cloud extends BlobDiskCloud, ScriptCloud {
   /** The restore points of a collection; none when the collection is gone. `createdAt` is ISO 8601, null while the service tells none. */
   listRestorePoints(collection: Omit<RestorePointRef, 'name'>): Promise<readonly { readonly name: string; readonly createdAt: string | null }[]>;
   startDeleteRestorePoint(ref: RestorePointRef): Promise<'started' | 'absent'>;
+  /** Deletes a collection that holds nothing. The service would delete what is in it too, so it is looked into first: 'in use' when there is anything. */
+  startDeleteEmptyCollection(collection: Omit<RestorePointRef, 'name'>): Promise<'started' | 'absent' | 'in use'>;
 
   startSnapshot(request: SnapshotRequest): Promise<'started' | 'exists'>;
   getSnapshot(snapshotId: string): Promise<SnapshotStatus | undefined>;

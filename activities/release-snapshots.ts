@@ -12,7 +12,7 @@ import type { ReleaseResult, RunInput } from './types';
 import { type MadeSnapshot, planSchema, records, releasedSchema, type RunPlan, snapshotSchema } from './work';
 
 /** Runs that are looked back at for what they could not delete; a run before them was followed by as many that did not either. */
-const MAX_LOOK_BACK = 16;
+export const MAX_LOOK_BACK = 16;
 
 /**
  * Step 6: ends access and deletes every snapshot that is not to be kept (I5): after a commit the base before, and this run's own where the

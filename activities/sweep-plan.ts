@@ -3,10 +3,10 @@ import type { MadeSnapshot } from './work';
 /** How long a run must be over, and a thing in the cloud be old, before a sweep touches it: a run's own clean-up goes on for up to two hours. */
 export const SWEEP_MARGIN_MS = 4 * 3_600_000;
 
-/** A snapshot or restore point that carries this vault's tag, and what the vault's ledger says of it. */
+/** A snapshot, restore point, snapshot of a page blob or collection without restore points that carries this vault's tag, and what the vault's ledger says of it. */
 export interface Tagged {
-  readonly kind: 'snapshot' | 'restorePoint';
-  /** Full resource id, as the cloud spells it. */
+  readonly kind: 'snapshot' | 'restorePoint' | 'blobSnapshot' | 'emptyCollection';
+  /** Full resource id, as the cloud spells it; of a blob snapshot its address with `?snapshot=TIME`. */
   readonly id: string;
   readonly made: MadeSnapshot;
   readonly itemId: string;
@@ -23,11 +23,13 @@ export interface ItemFacts {
   readonly base: readonly string[];
   /** Why a base is needed no more (the policy keeps none, the policy is gone, the machine is gone); null while it is. */
   readonly baseIsIdleBecause: string | null;
+  /** False when there certainly is no such machine any more. */
+  readonly hasMachine: boolean;
   /** A run of the item is open: what it may read is left alone. */
   readonly hasOpenRun: boolean;
 }
 
-export interface SweepEntry { readonly kind: 'snapshot' | 'restorePoint'; readonly id: string; readonly itemId: string; readonly why: string }
+export interface SweepEntry { readonly kind: Tagged['kind']; readonly id: string; readonly itemId: string; readonly why: string }
 
 export interface SweepPlan {
   readonly remove: readonly (SweepEntry & { readonly made: MadeSnapshot })[];
@@ -52,6 +54,8 @@ export function planSweep(item: ItemFacts, tagged: readonly Tagged[], nowMs: num
     if (!one.run) plan.unknown.push(told('no run in the vault has this name for it'));
     else if (one.run.endedAtMs === null) keep(`run ${one.run.sequence} has not ended`);
     else if (item.hasOpenRun) keep('a run of the item is under way, and cleans up after itself');
+    // Deleting a collection deletes what is in it: so only one that nobody can put anything into any more.
+    else if (one.kind === 'emptyCollection' && item.hasMachine) keep('the machine is there, and its next run may use it');
     else if (isBase && item.baseIsIdleBecause === null) {
       keep('base of the next comparison');
       if (one.isOpen) plan.endAccess.push(told('open for reading, and no run reads it'));

@@ -3,7 +3,7 @@ import { itemIdOfResource } from '../policy/item-id';
 import type { PolicyDocument } from '../policy/schema';
 import { selectItems } from '../policy/select';
 import { findDocument } from '../vault/format/documents';
-import { findManifest, ITEM_ID, type Manifest } from '../vault/format/manifest';
+import { findManifest, ITEM_ID, type Manifest, type ManifestDisk } from '../vault/format/manifest';
 import { findRunOpen, latestCommitted, listRuns, runEnd } from '../vault/run';
 import type { VaultAccess } from '../vault/format/tree';
 import type { VmSummary } from './cloud';
@@ -21,7 +21,7 @@ import { type MadeSnapshot, records, releasedSchema } from './work';
 /** Items of one call: with a few requests for each, a call stays far below the limit of a step. */
 const PAGE = 100;
 /** What a result shows by name; the counts tell the rest. Durable history keeps it. */
-const MAX_SHOWN = 40;
+export const MAX_SHOWN = 40;
 
 export interface SweepInput { readonly dryRun: boolean; readonly after: string | null }
 
@@ -52,10 +52,10 @@ export const createSweep = (deps: ActivityDeps, restoreCloud: SweptDisks) => act
   const found = await lookAround(deps, vault);
   const items = [...found.byItem.keys()].sort().filter((itemId) => after === null || itemId > after);
   const page = items.slice(0, PAGE);
-  const result = { orphans: 0, accessEnded: 0, kept: 0, unknown: 0, failed: 0, pending: 0, shown: [] as SweepResult['shown'][number][] };
+  const result = newTally();
   for (const itemId of page) {
     const facts = await factsOf(vault, itemId, found);
-    const plan = planSweep(facts.item, await taggedOf(deps, vault, itemId, found.byItem.get(itemId) ?? []), deps.nowMs());
+    const plan = planSweep(facts.item, await taggedOf(deps, vault, facts, found.byItem.get(itemId) ?? []), deps.nowMs());
     if (!dryRun) await releaseLast(deps, vault, facts, result);
     await execute(deps, plan, dryRun, result);
   }
@@ -65,12 +65,16 @@ export const createSweep = (deps: ActivityDeps, restoreCloud: SweptDisks) => act
   return { ...result, shown: result.shown.slice(0, MAX_SHOWN), next: items.length > PAGE ? page.at(-1) ?? null : null };
 });
 
-interface Around {
-  readonly byItem: ReadonlyMap<string, readonly OwnedResource[]>;
+/** What says whether a base is needed: the machines that there are, and the policies. */
+interface Machines {
   readonly vms: ReadonlyMap<string, VmSummary>;
   readonly policies: readonly PolicyDocument[];
   /** A policy that cannot be read may be one that keeps bases. */
   readonly policiesInDoubt: boolean;
+}
+
+interface Around extends Machines {
+  readonly byItem: ReadonlyMap<string, readonly OwnedResource[]>;
 }
 
 async function lookAround(deps: ActivityDeps, vault: VaultAccess): Promise<Around> {
@@ -82,9 +86,13 @@ async function lookAround(deps: ActivityDeps, vault: VaultAccess): Promise<Aroun
       if (tag(resource, VAULT_TAG) === ours && ITEM_ID.test(itemId)) byItem.set(itemId, [...byItem.get(itemId) ?? [], resource]);
     }
   }
+  return { byItem, ...await lookAtMachines(deps, vault) };
+}
+
+export async function lookAtMachines(deps: ActivityDeps, vault: VaultAccess): Promise<Machines> {
   let policiesInDoubt = false;
   const policies = (await listPolicies(vault.store, () => { policiesInDoubt = true; })).map(({ document }) => document);
-  return { byItem, vms: new Map((await deps.cloud.listVms()).map((vm) => [itemIdOfResource(vm.id), vm])), policies, policiesInDoubt };
+  return { vms: new Map((await deps.cloud.listVms()).map((vm) => [itemIdOfResource(vm.id), vm])), policies, policiesInDoubt };
 }
 
 /** Azure keeps the case of a tag's name as it was written first, and compares without it. */
@@ -92,7 +100,7 @@ const tag = ({ tags }: OwnedResource, wanted: string): string => Object.entries(
 
 interface Facts { readonly item: ItemFacts; readonly lastEnded: { readonly sequence: number; readonly stamp: string; readonly endedAtMs: number } | null }
 
-async function factsOf(vault: VaultAccess, itemId: string, around: Around): Promise<Facts> {
+export async function factsOf(vault: VaultAccess, itemId: string, around: Machines): Promise<Facts> {
   const runs = await listRuns(vault, itemId);
   const newest = await latestCommitted(vault, itemId);
   const last = Math.max(0, ...runs.keys());
@@ -101,7 +109,8 @@ async function factsOf(vault: VaultAccess, itemId: string, around: Around): Prom
   return {
     item: {
       itemId, hasOpenRun: [...runs.values()].some(({ ended }) => !ended),
-      base: (newest?.manifest.disks ?? []).flatMap(({ source }) => idsOf(source.made as MadeSnapshot | undefined)),
+      base: (newest?.manifest.disks ?? []).flatMap(({ source }) => idsOf(source)),
+      hasMachine: around.vms.has(itemId),
       baseIsIdleBecause: newest ? whyIdle(newest.manifest, around.vms.get(itemId), around) : null,
     },
     lastEnded: end && open ? { sequence: last, stamp: open.stamp, endedAtMs: Date.parse(end.at) } : null,
@@ -109,7 +118,7 @@ async function factsOf(vault: VaultAccess, itemId: string, around: Around): Prom
 }
 
 /** keepBase as it is now, not as it was when the base was made: a policy may have been changed or deleted since. Null while the base is needed. */
-function whyIdle(newest: Manifest, vm: VmSummary | undefined, { policies, policiesInDoubt }: Around): string | null {
+function whyIdle(newest: Manifest, vm: VmSummary | undefined, { policies, policiesInDoubt }: Machines): string | null {
   if (!vm) return 'the machine is gone';
   if (policiesInDoubt) return null;
   const covering = policies.filter((policy) => policy.name === newest.policy || selectItems(policy, [vm]).length > 0);
@@ -121,10 +130,17 @@ function whyIdle(newest: Manifest, vm: VmSummary | undefined, { policies, polici
 
 const pointId = ({ subscriptionId, resourceGroup, collection, name }: Extract<MadeSnapshot, { kind: 'restorePoint' }>['ref']): string =>
   `/subscriptions/${subscriptionId}/resourceGroups/${resourceGroup}/providers/Microsoft.Compute/restorePointCollections/${collection}/restorePoints/${name}`;
-const idsOf = (made: MadeSnapshot | undefined): readonly string[] => (made === undefined || made.kind === 'blobSnapshots' ? [] : made.kind === 'snapshots' ? made.ids : [pointId(made.ref)]);
+
+/** What a disk of a recovery point was read from. Of a page blob it is the snapshot itself that the recovery point names. */
+function idsOf({ made: recorded, snapshotId }: ManifestDisk['source']): readonly string[] {
+  const made = recorded as MadeSnapshot | undefined;
+  if (made === undefined) return [];
+  if (made.kind === 'blobSnapshots') return typeof snapshotId === 'string' ? [snapshotId] : [];
+  return made.kind === 'snapshots' ? made.ids : [pointId(made.ref)];
+}
 
 /** Snapshots, and the restore points of collections, each with the run that made it. A name counts only where a run of that name is in the vault. */
-async function taggedOf(deps: ActivityDeps, vault: VaultAccess, itemId: string, resources: readonly OwnedResource[]): Promise<Tagged[]> {
+async function taggedOf(deps: ActivityDeps, vault: VaultAccess, { item: { itemId }, lastEnded }: Facts, resources: readonly OwnedResource[]): Promise<Tagged[]> {
   const vaultTag = vaultTagOf(vault);
   const tagged: Tagged[] = [];
   for (const resource of resources) {
@@ -139,9 +155,14 @@ async function taggedOf(deps: ActivityDeps, vault: VaultAccess, itemId: string, 
       continue;
     }
     const [, , subscriptionId = '', , resourceGroup = ''] = resource.id.split('/');
-    for (const { name, createdAt } of await deps.cloud.listRestorePoints({ subscriptionId, resourceGroup, collection: resource.name })) {
-      const ref = { subscriptionId, resourceGroup, collection: resource.name, name };
-      const isOurs = resource.name.toLowerCase() === madeNames(itemId, '', vaultTag).collection.toLowerCase();
+    const collection = { subscriptionId, resourceGroup, collection: resource.name };
+    const isOurs = resource.name.toLowerCase() === madeNames(itemId, '', vaultTag).collection.toLowerCase();
+    const points = await deps.cloud.listRestorePoints(collection);
+    if (points.length === 0) {
+      tagged.push({ kind: 'emptyCollection', id: resource.id, itemId, made: { kind: 'restorePoint', ref: { ...collection, name: '' } }, createdAtMs: null, isOpen: false, run: isOurs ? lastEnded : null });
+    }
+    for (const { name, createdAt } of points) {
+      const ref = { ...collection, name };
       const sequence = isOurs ? await runOfPoint(vault, itemId, name, vaultTag) : null;
       tagged.push({ kind: 'restorePoint', id: pointId(ref), itemId, made: { kind: 'restorePoint', ref }, createdAtMs: timeOf(createdAt), isOpen: false, run: sequence === null ? null : await ended(vault, itemId, sequence) });
     }
@@ -151,7 +172,7 @@ async function taggedOf(deps: ActivityDeps, vault: VaultAccess, itemId: string, 
 
 const timeOf = (text: string | null): number | null => (text === null ? null : Date.parse(text));
 
-async function ended(vault: VaultAccess, itemId: string, sequence: number): Promise<Tagged['run']> {
+export async function ended(vault: VaultAccess, itemId: string, sequence: number): Promise<Tagged['run']> {
   const end = await runEnd(vault, { itemId, sequence, stamp: '' });
   return { sequence, endedAtMs: end ? Date.parse(end.at) : null };
 }
@@ -168,17 +189,18 @@ async function runOfPoint(vault: VaultAccess, itemId: string, name: string, vaul
   return null;
 }
 
-type Tally = { -readonly [key in keyof SweepCounts]: number } & { pending: number; shown: SweepResult['shown'][number][] };
+export type Tally = { -readonly [key in keyof SweepCounts]: number } & { pending: number; shown: SweepResult['shown'][number][] };
+export const newTally = (): Tally => ({ orphans: 0, accessEnded: 0, kept: 0, unknown: 0, failed: 0, pending: 0, shown: [] });
 
 /** What the item's last run could not do itself, access that it left open included: its own clean-up, once more. */
-async function releaseLast(deps: ActivityDeps, vault: VaultAccess, { item, lastEnded }: Facts, tally: Tally): Promise<void> {
+export async function releaseLast(deps: ActivityDeps, vault: VaultAccess, { item, lastEnded }: Facts, tally: Tally): Promise<void> {
   if (item.hasOpenRun || !lastEnded || deps.nowMs() - lastEnded.endedAtMs < SWEEP_MARGIN_MS) return;
   const run = { itemId: item.itemId, sequence: lastEnded.sequence, stamp: lastEnded.stamp };
   if (await findDocument(vault, records.released(run), releasedSchema)) return;
   await attempt(tally, { id: item.itemId, itemId: item.itemId, why: 'clean-up of its last run' }, async () => { tally.pending += (await releaseRun(deps, vault, run)).pending; });
 }
 
-async function execute(deps: ActivityDeps, plan: SweepPlan, dryRun: boolean, tally: Tally): Promise<void> {
+export async function execute(deps: ActivityDeps, plan: SweepPlan, dryRun: boolean, tally: Tally): Promise<void> {
   const show = ({ id, itemId, why }: SweepEntry, action: SweepResult['shown'][number]['action']): void => { tally.shown.push({ id, itemId, why, action }); };
   tally.kept += plan.keep.length;
   for (const entry of plan.unknown) { tally.unknown++; show(entry, 'unknown'); }
@@ -213,6 +235,11 @@ async function sweepDisks(deps: Pick<ActivityDeps, 'nowMs'> & { readonly restore
 
 /** Access first: what is open may refuse to be deleted. */
 async function removeOne(deps: ActivityDeps, { kind, id, made }: SweepPlan['remove'][number]): Promise<number> {
+  if (kind === 'blobSnapshot') {
+    await deps.cloud.deleteBlobSnapshot(id);
+    return 0;
+  }
+  if (kind === 'emptyCollection' && made.kind === 'restorePoint') return await deps.cloud.startDeleteEmptyCollection(made.ref) === 'started' ? 1 : 0;
   if (kind === 'snapshot') await deps.cloud.endAccess({ kind: 'snapshot', id });
   else if (made.kind === 'restorePoint') {
     const disks = (await deps.cloud.getRestorePoint(made.ref))?.disks ?? [];
@@ -222,7 +249,7 @@ async function removeOne(deps: ActivityDeps, { kind, id, made }: SweepPlan['remo
 }
 
 /** One that cannot be deleted does not keep the others from it. What may be gone in a minute is tried again with the next call. */
-async function attempt(tally: Tally, entry: Pick<SweepEntry, 'id' | 'itemId' | 'why'>, work: () => Promise<void>): Promise<void> {
+export async function attempt(tally: Tally, entry: Pick<SweepEntry, 'id' | 'itemId' | 'why'>, work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {

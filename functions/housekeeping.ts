@@ -6,6 +6,7 @@ import { createReconcileRestores } from '../activities/reconcile-restores';
 import { createReconcile, type ReconcileInput } from '../activities/reconcile';
 import { withinLimit } from '../activities/step-limit';
 import { createSweep } from '../activities/sweep';
+import { createSweepBlobs } from '../activities/sweep-blobs';
 import { HoldfastError } from '../errors/holdfast-error';
 import { HOUSEKEEPING, isSweepInstanceId, RECONCILE_INSTANCE_ID, sweepInstanceId } from '../orchestrations/names';
 import { reconcile } from '../orchestrations/reconcile';
@@ -21,6 +22,7 @@ export function registerHousekeeping(services: Services): void {
   df.app.orchestration(HOUSEKEEPING.sweepCloud, sweep);
   df.app.orchestration(HOUSEKEEPING.reconcileRuns, reconcile);
   df.app.activity(HOUSEKEEPING.sweepItems, { handler: withinLimit(HOUSEKEEPING.sweepItems, createSweep(deps, others.restore.restoreCloud)) });
+  df.app.activity(HOUSEKEEPING.sweepBlobs, { handler: withinLimit(HOUSEKEEPING.sweepBlobs, createSweepBlobs(deps)) });
   df.app.activity(HOUSEKEEPING.reconcileItems, {
     extraInputs: [df.input.durableClient()],
     handler: (input: ReconcileInput, context: InvocationContext) => withinLimit(HOUSEKEEPING.reconcileItems, createReconcile(deps, (owner) => ownerState(df.getClient(context), owner)))(input),

@@ -41,7 +41,7 @@ export const ACTIVITIES = {
 } as const;
 
 /** Housekeeping: what is done for the vault and the cloud as a whole. */
-export const HOUSEKEEPING = { sweepCloud: 'sweepCloud', sweepItems: 'sweepItems', reconcileRuns: 'reconcileRuns', reconcileItems: 'reconcileItems', reconcileRestores: 'reconcileRestores' } as const;
+export const HOUSEKEEPING = { sweepCloud: 'sweepCloud', sweepItems: 'sweepItems', sweepBlobs: 'sweepBlobs', reconcileRuns: 'reconcileRuns', reconcileItems: 'reconcileItems', reconcileRestores: 'reconcileRestores' } as const;
 
 /** The maintenance of the vault: locks and keys, retention, then collection. */
 export const MAINTENANCE = { maintain: 'maintain', retainItems: 'retainItems', collectVault: 'collectVault', lockVault: 'lockVault', testKeys: 'testKeys', recordMaintenance: 'recordMaintenance' } as const;

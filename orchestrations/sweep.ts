@@ -30,16 +30,30 @@ export function* sweep(context: OrchestrationContext): Steps<SweepJobResult> {
 
 /**
  * Finds and deletes what Holdfast left behind in the cloud.
- * 1. a page of items: look, plan, and unless it is a dry run execute
- * 2. the same page again until its deletions are through: each time on what is there then
+ * 1. what carries the vault's tag in the subscriptions, and what restores made
+ * 2. snapshots of page blobs, which are found through the vault's records alone
  */
 function* sweepAll(context: OrchestrationContext): Steps<SweepJobResult> {
   const { dryRun } = context.df.getInput() as SweepJobInput;
   let total: SweepJobResult = { dryRun, orphans: 0, accessEnded: 0, kept: 0, unknown: 0, failed: 0, shown: [], error: null };
+  for (const activity of [HOUSEKEEPING.sweepItems, HOUSEKEEPING.sweepBlobs]) {
+    total = yield* sweepPages(context, activity, total);
+    if (total.error) break;
+  }
+  return total;
+}
+
+/**
+ * 1. a page of items: look, plan, and unless it is a dry run execute
+ * 2. the same page again until its deletions are through: each time on what is there then
+ */
+function* sweepPages(context: OrchestrationContext, activity: string, before: SweepJobResult): Steps<SweepJobResult> {
+  const { dryRun } = before;
+  let total = before;
   let after: string | null = null;
   for (let page = 0; page < MAX_PAGES; page++) {
     // 1
-    const first: Outcome<SweepResult> = yield* step<SweepResult>(context, HOUSEKEEPING.sweepItems, { dryRun, after });
+    const first: Outcome<SweepResult> = yield* step<SweepResult>(context, activity, { dryRun, after });
     if (!first.ok) return { ...total, error: first.error };
     const value: SweepResult = first.value;
     total = {
@@ -48,7 +62,7 @@ function* sweepAll(context: OrchestrationContext): Steps<SweepJobResult> {
     };
     context.df.setCustomStatus({ ...total, shown: [] });
     // 2
-    if (value.pending > 0) yield* persist<SweepResult>(context, HOUSEKEEPING.sweepItems, { dryRun, after }, DELETING, ({ pending }) => pending === 0);
+    if (value.pending > 0) yield* persist<SweepResult>(context, activity, { dryRun, after }, DELETING, ({ pending }) => pending === 0);
     if (value.next === null) break;
     after = value.next;
   }

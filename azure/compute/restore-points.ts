@@ -1,4 +1,4 @@
-import type { RestorePoint } from '@azure/arm-compute';
+import type { RestorePoint, RestorePointCollection } from '@azure/arm-compute';
 import type { RestorePointDisk, RestorePointRef, RestorePointRequest, RestorePointStatus, SnapshotFailure } from '../../activities/cloud';
 import { HoldfastError } from '../../errors/holdfast-error';
 import { redact } from '../disk/redact';
@@ -16,6 +16,11 @@ export function restorePointOperations(context: ArmContext) {
     context.ids.check(ref, [ref.collection, ref.name]);
     return askingIfThere(`to read the restore point ${shown(ref)}`, () =>
       context.clientFor(ref.subscriptionId).restorePoints.get(ref.resourceGroup, ref.collection, ref.name, { expand: 'instanceView' }));
+  };
+  const findCollection = (ref: Omit<RestorePointRef, 'name'>): Promise<RestorePointCollection | undefined> => {
+    context.ids.check(ref, [ref.collection]);
+    return askingIfThere(`to list the restore points of ${ref.resourceGroup}/${ref.collection}`, () =>
+      context.clientFor(ref.subscriptionId).restorePointCollections.get(ref.resourceGroup, ref.collection, { expand: 'restorePoints' }));
   };
   return {
     async startRestorePoint(request: RestorePointRequest): Promise<'started' | 'exists'> {
@@ -40,10 +45,22 @@ export function restorePointOperations(context: ArmContext) {
       return point === undefined ? undefined : statusOfPoint(context, point);
     },
     async listRestorePoints(ref: Omit<RestorePointRef, 'name'>): Promise<{ name: string; createdAt: string | null }[]> {
-      context.ids.check(ref, [ref.collection]);
-      const collection = await askingIfThere(`to list the restore points of ${ref.resourceGroup}/${ref.collection}`, () =>
-        context.clientFor(ref.subscriptionId).restorePointCollections.get(ref.resourceGroup, ref.collection, { expand: 'restorePoints' }));
+      const collection = await findCollection(ref);
       return (collection?.restorePoints ?? []).map(({ name, timeCreated }) => ({ name: name ?? '', createdAt: timeCreated?.toISOString() ?? null }));
+    },
+    async startDeleteEmptyCollection(ref: Omit<RestorePointRef, 'name'>): Promise<'started' | 'absent' | 'in use'> {
+      const collection = await findCollection(ref);
+      if (collection === undefined) return 'absent';
+      // No word of what is in it is no word that nothing is.
+      if (collection.restorePoints?.length !== 0) return 'in use';
+      return beginDelete(
+        `to delete the empty restore point collection ${ref.resourceGroup}/${ref.collection}`,
+        (onResponse) => context.clientFor(ref.subscriptionId).restorePointCollections.delete(ref.resourceGroup, ref.collection, { onResponse }),
+        async () => {
+          const left = await findCollection(ref);
+          return left !== undefined && !/^delet/i.test(left.provisioningState ?? '');
+        },
+      );
     },
     async startDeleteRestorePoint(ref: RestorePointRef): Promise<'started' | 'absent'> {
       context.ids.check(ref, [ref.collection, ref.name]);

@@ -34,6 +34,7 @@ var snapshotActions = [
   'Microsoft.Compute/snapshots/endGetAccess/action'
   'Microsoft.Compute/restorePointCollections/read'
   'Microsoft.Compute/restorePointCollections/write'
+  'Microsoft.Compute/restorePointCollections/delete' // the sweep: of a machine that is gone, when it is empty
   'Microsoft.Compute/restorePointCollections/restorePoints/read'
   'Microsoft.Compute/restorePointCollections/restorePoints/write'
   'Microsoft.Compute/restorePointCollections/restorePoints/delete'

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { type ItemFacts, planSweep, SWEEP_MARGIN_MS, type Tagged } from '../../activities/sweep-plan';
 
 const NOW = Date.UTC(2026, 10, 25);
-const item: ItemFacts = { itemId: 'web01', base: ['/s/Base'], baseIsIdleBecause: null, hasOpenRun: false };
+const item: ItemFacts = { itemId: 'web01', base: ['/s/Base'], baseIsIdleBecause: null, hasMachine: true, hasOpenRun: false };
 const old = NOW - SWEEP_MARGIN_MS - 1;
 const snapshot = (id: string, changes: Partial<Tagged> = {}): Tagged =>
   ({ kind: 'snapshot', id, made: { kind: 'snapshots', ids: [id] }, itemId: 'web01', createdAtMs: old, isOpen: false, run: { sequence: 3, endedAtMs: old }, ...changes });
@@ -38,6 +38,13 @@ describe('the plan of a sweep', () => {
   it('removes a base that nobody needs, with the reason', () => {
     const plan = planSweep({ ...item, baseIsIdleBecause: 'the policy keeps none' }, [snapshot('/s/base')], NOW);
     assert.match(plan.remove[0]?.why ?? '', /the policy keeps none/);
+  });
+
+  it('removes an empty collection only when the machine is gone: deleting one deletes what is in it', () => {
+    const empty = snapshot('/c/a', { kind: 'emptyCollection' });
+    assert.deepEqual(planSweep(item, [empty], NOW).keep.map(({ why }) => why), ['the machine is there, and its next run may use it']);
+    assert.deepEqual(planSweep({ ...item, hasMachine: false }, [empty], NOW).remove.map(({ id }) => id), ['/c/a']);
+    assert.deepEqual(planSweep({ ...item, hasMachine: false, hasOpenRun: true }, [empty], NOW).remove, []);
   });
 
   it('whatever the facts: each thing is in exactly one place, and removed is only what has a run that ended long ago', () => {

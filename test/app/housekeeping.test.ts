@@ -173,6 +173,8 @@ describe('the sweep', () => {
     const result = await sweep(home, false);
     assert.equal(result.orphans, 1, JSON.stringify(result));
     await home.assertClean(0);
+    assert.deepEqual(await home.deps.restoreCloud.listOwned('restorePointCollection', 'holdfast-vault'), [], 'what held its restore points goes when it is empty');
+    assert.equal((await sweep(home, false)).orphans, 0);
     assert.ok((await home.restore((await home.points())[0]?.id ?? '', 'web01_os')).equals(image));
   });
 

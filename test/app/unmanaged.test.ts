@@ -3,6 +3,7 @@ import { rename, rm, writeFile } from 'node:fs/promises';
 import { VirtualClock } from '../../local/host/clock';
 import type { ChaosOptions } from '../../local/host/chaos';
 import type { Fault } from '../../local/azure/faults';
+import type { SweepJobResult } from '../../orchestrations/sweep';
 import { assertBlobsClean, assertNoSignature, blobSnapshots, deeds } from '../support/guest';
 import { addVm, halfDisk, type Home, HOME_START_MS, imagePath, noise, readImage, startHome, writeDisk } from '../support/home';
 
@@ -212,6 +213,44 @@ describe('a machine with unmanaged disks', () => {
     await home.backUp('old01');
     assert.deepEqual((await blobSnapshots(home)).map(({ tags }) => [tags['holdfastvault'] === base?.tags['holdfastvault'], tags['holdfastrun'] ?? tags['backup']]).sort(),
       [[false, '1'], [false, 'someone else'], [true, '2'], [true, '2']]);
+  });
+
+  it('28: the sweep finds what was left on the blobs of a machine that is never backed up again, and leaves the base, others\' snapshots and young ones alone', async () => {
+    home = await startHome(twoDisks({}));
+    await home.backUp('old01');
+    const [base] = await blobSnapshots(home);
+    const take = (tags: Readonly<Record<string, string>>): Promise<Response> =>
+      fetch(`${home.standIn.url}/localvhds/vhds/old01_os.vhd?comp=snapshot`, { method: 'PUT', headers: Object.fromEntries(Object.entries(tags).map(([name, value]) => [`x-ms-meta-${name}`, value])) });
+    await take(base?.tags ?? {});
+    await take({ backup: 'someone else' });
+    await take({ ...base?.tags, holdfastvault: 'another vault' });
+    await take({ ...base?.tags, holdfastrun: '99' });
+    const sweep = async (dryRun: boolean): Promise<SweepJobResult> => {
+      const { id, location } = (await home.json('/api/vault/sweeps', { method: 'POST', body: JSON.stringify({ dryRun }) })).body as { id: string; location: string };
+      await home.host.waitFor(id, { until: 'finished' });
+      await home.host.advanceTo(home.clock.now() + 1000);
+      return (await home.json(location)).body as SweepJobResult;
+    };
+    assert.deepEqual([(await sweep(false)).orphans, (await blobSnapshots(home)).length], [0, 6], 'too young');
+    await home.host.advanceTo(home.clock.now() + 5 * 3_600_000);
+    const dry = await sweep(true);
+    assert.deepEqual([dry.orphans, dry.kept, dry.unknown, dry.error, (await blobSnapshots(home)).length], [1, 2, 1, null, 6], JSON.stringify(dry));
+    for (const [path, orphans] of [['vhds/?([?]|$)', 0], ['old01_os.vhd([?]|$)', 1]] as const) {
+      plan(home, { kind: 'respond', status: 403, times: 1, path });
+      const refused = await sweep(false);
+      assert.deepEqual([refused.orphans, refused.failed, refused.error], [orphans, 1, null], `what is refused keeps nothing else from it: ${JSON.stringify(refused)}`);
+      assertAllFired(home);
+    }
+    assert.equal((await sweep(false)).orphans, 1);
+    assert.deepEqual((await blobSnapshots(home)).map(({ tags }) => tags['holdfastrun'] ?? tags['backup']).sort(), ['1', '1', '1', '99', 'someone else']);
+    assert.equal((await home.backUp('old01')).state, 'succeeded');
+    assert.deepEqual((await home.points()).at(-1)?.disks.map(({ mode }) => mode), ['incremental', 'incremental'], 'the base was kept');
+
+    await home.host.advanceTo(home.clock.now() + 5 * 3_600_000);
+    await home.json('/api/policies/p', { method: 'PUT', body: JSON.stringify({ schedule: { daily: { at: ['02:00'] } }, items: { all: true }, keepBase: 'none' }) });
+    const idle = await sweep(false);
+    assert.equal(idle.orphans, 2, JSON.stringify(idle));
+    assert.deepEqual((await blobSnapshots(home)).filter(({ tags }) => tags['holdfastvault'] === base?.tags['holdfastvault'] && tags['holdfastrun'] !== '99'), []);
   });
 
   it('20: the machine is deleted while the guest is at work: the run fails cleanly and the old recovery point stays', async () => {

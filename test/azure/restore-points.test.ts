@@ -193,6 +193,15 @@ describe('restore points', () => {
       assert.equal(sent('GET', '/operations/1').length, 0);
     });
 
+    it('takes a collection away only when it is told that nothing is in it', async () => {
+      arm.on(`GET ${collection}`, refusal(404, 'ResourceNotFound'), ok(collectionBody), ok({ ...collectionBody, properties: { restorePoints: [pointBody({})] } }), ok({ ...collectionBody, properties: { restorePoints: [] } }));
+      arm.on(`DELETE ${collection}`, { status: 202, headers: { location: `${arm.server.url}/operations/1` } });
+      const answers = [];
+      for (let turn = 0; turn < 4; turn++) answers.push(await arm.cloud.startDeleteEmptyCollection(ref));
+      assert.deepEqual(answers, ['absent', 'in use', 'in use', 'started']);
+      assert.equal(sent('DELETE', collection).length, 1);
+    });
+
     it('reads back when its answer is lost for good', async () => {
       arm.on(`DELETE ${point}`, 'reset');
       assert.equal(await arm.cloud.startDeleteRestorePoint(ref), 'started', 'nothing of that name is there');
