@@ -42,10 +42,23 @@ export async function openBlobStore(options: BlobStoreOptions): Promise<Store> {
   const pipeline = newPipeline(credentialOf(options), { retryOptions: { maxTries: 1 }, userAgentOptions: { userAgentPrefix: options.userAgent ?? 'holdfast' } });
   const client = new ContainerClient(options.containerUrl, pipeline);
   const timeoutMs = options.tryTimeoutMs ?? 60_000;
-  if (options.createContainer === true) {
+  if (options.createContainer === true && !await isThere(client, policy, publicUrl, timeoutMs)) {
     await retrying(policy, 'create the container', publicUrl, () => client.createIfNotExists({ abortSignal: AbortSignal.timeout(timeoutMs) }));
   }
   return new BlobStore(client, publicUrl, policy, options.pageSize ?? 5000, timeoutMs);
+}
+
+/** Looks into the container: whoever makes a vault in one that a deployment has made need not have the right to make containers, nor to read their properties. */
+async function isThere(client: ContainerClient, policy: RetryPolicy, publicUrl: string, timeoutMs: number): Promise<boolean> {
+  return retrying(policy, 'look for the container', publicUrl, async () => {
+    try {
+      await client.listBlobsFlat({ abortSignal: AbortSignal.timeout(timeoutMs) }).byPage({ maxPageSize: 1 }).next();
+      return true;
+    } catch (error) {
+      if (failureOf(error, policy.clock()).code === 'ContainerNotFound') return false;
+      throw error;
+    }
+  });
 }
 
 function credentialOf(options: BlobStoreOptions): StorageSharedKeyCredential | AnonymousCredential | TokenCredential {

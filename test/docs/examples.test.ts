@@ -71,3 +71,28 @@ describe('the table of terms in docs/migration-from-azure-backup.md', () => {
     }
   });
 });
+
+describe('docs/getting-started.md', () => {
+  const page = readText('docs/getting-started.md');
+
+  it('stores a policy that is taken as it stands', () => {
+    const body = /<<'POLICY'\n(.*?)\nPOLICY/s.exec(page)?.[1];
+    assert.ok(body);
+    assert.doesNotThrow(() => parsePolicy({ name: 'nightly', ...JSON.parse(body) as object }));
+  });
+
+  it('takes from the deployment only what the deployment gives', () => {
+    const outputs = [...readText('infra/main.bicep').matchAll(/^output ([A-Z_]+) /gm)].map((match) => match[1]);
+    const taken = [...page.matchAll(/\$(HOLDFAST_(?!APP_KEY)[A-Z_]+|AZURE_[A-Z_]+)/g)].map((match) => match[1]);
+    assert.ok(taken.length >= 3);
+    for (const name of [...taken, 'HOLDFAST_VAULT', 'HOLDFAST_KEY_VAULT', 'HOLDFAST_URL']) assert.ok(outputs.includes(name), `${name} is no output of infra/main.bicep`);
+  });
+
+  it('uses only commands and options that holdfast has', () => {
+    const grammar = ['cli/main.ts', 'cli/key-grammar.ts', 'cli/restore-options.ts'].map(readText).join('\n');
+    for (const [, command = '', rest = ''] of page.matchAll(/^npx holdfast ([a-z]+)([^#\n]*)/gm)) {
+      assert.match(grammar, new RegExp(`command\\('${command}['\\s]`), command);
+      for (const [option] of rest.matchAll(/--[a-z-]+/g)) assert.ok(grammar.includes(`'${option}`), `${command} ${option}`);
+    }
+  });
+});

@@ -57,6 +57,9 @@ describe('open store', () => {
     assert.deepEqual(await store.read('a'), some);
     assert.equal((await collect(store.list(''))).length, 1);
     assert.equal(store.description, containerUrl);
+    // A signature of a container can never make one: a new vault is made in what the deployment has made.
+    const made = await openStore(parseVaultAddress(`${containerUrl}?${sign(ContainerSASPermissions.parse('rcl'))}`), {}, { create: true });
+    assert.equal(await made.create('b', some), 'created');
 
     const reader = await openStore(parseVaultAddress(`${containerUrl}?${sign(ContainerSASPermissions.parse('rl'))}`), {});
     assert.deepEqual(await reader.read('a'), some);
