@@ -17,7 +17,7 @@ const forbid = (rooms, packages, message) => ({
 });
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', '.holdfast/', '.bench/', '.bicep/'] },
+  { ignores: ['dist/', 'node_modules/', '.holdfast/', '.bench/', '.bicep/', '.package/'] },
   js.configs.recommended,
   ...tseslint.configs.recommended,
   {

@@ -5,7 +5,7 @@ import { join, relative } from 'node:path';
 export const root = join(__dirname, '../../..');
 
 /** What is made and not written, and never committed. */
-const MADE = new Set(['.git', 'node_modules', 'dist', '.holdfast', '.bench', '.azurite', 'package-lock.json', 'local.settings.json']);
+const MADE = new Set(['.git', 'node_modules', 'dist', '.holdfast', '.bench', '.bicep', '.package', '.azurite', 'package-lock.json', 'local.settings.json']);
 const TEXT = /(\.(ts|js|mjs|json|md|txt|yml|yaml|sh|bicep|html|css)|\/run|\/\.[a-z]+ignore|\/LICENSE)$/;
 const MAX_TEXT_BYTES = 2 * 1024 * 1024;
 

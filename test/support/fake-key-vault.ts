@@ -32,6 +32,8 @@ export interface FakeKeyVault {
   readonly tenants: readonly (string | undefined)[];
   /** What the SDK finds as the machine's managed identity, and the certificate: the environment of a process that uses this vault. */
   readonly env: NodeJS.ProcessEnv;
+  /** The client ids that the managed identity was asked for, in order; null where none was named. */
+  readonly identities: readonly (string | null)[];
   /** Makes a key, or a newer version of it; answers its full id. */
   rotate(name: string): string;
   privateKeyOf(id: string): KeyObject;
@@ -50,7 +52,7 @@ export async function startFakeKeyVault(): Promise<FakeKeyVault> {
   const keys = new Map<string, Map<string, Version>>();
   let used = 0;
   const nextPair = (): Pair => (pairs[used++] ??= generateKeyPairSync('rsa', { modulusLength: 2048 }));
-  const state = { log: [] as string[], bodies: [] as string[], tenants: [] as (string | undefined)[], planned: [] as FakeAnswer[], wantedToken: /^token-/, deny: false };
+  const state = { log: [] as string[], bodies: [] as string[], tenants: [] as (string | undefined)[], identities: [] as (string | null)[], planned: [] as FakeAnswer[], wantedToken: /^token-/, deny: false };
   const server = https.createServer({ key: readFileSync(join(tls, 'localhost.key')), cert: readFileSync(join(tls, 'localhost.crt')) }, (incoming, outgoing) => {
     void readAll(incoming).then((body) => {
       const answer = state.planned.shift() ?? answerTo(incoming, body);
@@ -60,7 +62,9 @@ export async function startFakeKeyVault(): Promise<FakeKeyVault> {
     });
   });
   const identity = http.createServer((incoming, outgoing) => {
-    const resource = new URL(incoming.url ?? '', 'http://x').searchParams.get('resource');
+    const { searchParams } = new URL(incoming.url ?? '', 'http://x');
+    const resource = searchParams.get('resource');
+    state.identities.push(searchParams.get('client_id'));
     const isGood = incoming.headers['x-identity-header'] === 'secret' && resource === RESOURCE;
     send(outgoing, isGood ? json(200, { access_token: 'token-of-managed-identity', expires_on: String(Math.floor(Date.now() / 1000) + 3600), resource, token_type: 'Bearer' }) : json(400, {}));
   });
@@ -89,7 +93,7 @@ export async function startFakeKeyVault(): Promise<FakeKeyVault> {
     return found;
   };
   return {
-    origin, caFile, ca: readFileSync(caFile, 'utf8'), log: state.log, bodies: state.bodies, tenants: state.tenants,
+    origin, caFile, ca: readFileSync(caFile, 'utf8'), log: state.log, bodies: state.bodies, tenants: state.tenants, identities: state.identities,
     credential: {
       getToken: (_scopes, options) => {
         state.tenants.push(options?.tenantId);
