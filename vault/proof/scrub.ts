@@ -132,34 +132,37 @@ async function readPart(lanes: readonly Lane[], windows: AsyncGenerator<ScrubWin
     return list;
   };
   const totals = { windows: 0, chunks: 0, plainBytes: 0, storedBytes: 0 };
-  for (;;) {
-    // Some windows for each lane: few enough that the end of the step is never far away, and enough that lanes seldom wait for each other.
-    const batch: Extract<ScrubWindow, { job: object }>[] = [];
-    while (batch.length < lanes.length * WINDOWS_PER_LANE && totals.windows + batch.length < request.maxWindows) {
+  let handed = 0;
+  let last: ReadableWindow | undefined;
+  /** One window after another, until the step should end. At least one, so that every step gets on. */
+  async function* jobs(): AsyncGenerator<ReadableWindow> {
+    while (handed < request.maxWindows && !(last && request.isOver?.())) {
       const next = await windows.next();
-      if (next.done) break;
+      if (next.done) return;
       if ('damage' in next.value) listOf(next.value.disk).addWindow([next.value.damage], 0);
-      else batch.push(next.value);
+      else {
+        handed++;
+        yield last = next.value;
+      }
     }
-    if (batch.length === 0) break;
-    const results = await runLanes(lanes, batch, async (lane, { job, disk }) => ({ disk, result: await lane.read(job) }), { ...(request.signal ? { signal: request.signal } : {}), onResult: ({ result }) => request.onWindow?.(result) });
-    for (const { disk, result } of results) {
+  }
+  await runLanes(lanes, jobs(), async (lane, { job, disk }) => ({ disk, result: await lane.read(job) }), {
+    ...(request.signal ? { signal: request.signal } : {}),
+    onResult: ({ disk, result }) => {
       listOf(disk).addWindow(result.damage);
       totals.windows++;
       totals.chunks += result.chunks;
       totals.plainBytes += result.plainBytes;
       totals.storedBytes += result.storedBytes;
-    }
-    const last = batch[batch.length - 1] as (typeof batch)[number];
-    if (totals.windows >= request.maxWindows || request.isOver?.()) {
-      const more = await windows.next();
-      await windows.return(undefined);
-      if (!more.done) return { ...totals, damage: damageOf(lists), cursor: { disk: last.diskNumber, window: last.job.window + 1 } };
-      break;
-    }
-  }
-  return { ...totals, damage: damageOf(lists), cursor: null };
+      request.onWindow?.(result);
+    },
+  });
+  const isDone = (await windows.next()).done === true;
+  await windows.return(undefined);
+  return { ...totals, damage: damageOf(lists), cursor: isDone || !last ? null : { disk: last.diskNumber, window: last.job.window + 1 } };
 }
+
+type ReadableWindow = Extract<ScrubWindow, { job: object }>;
 
 const damageOf = (lists: ReadonlyMap<ManifestDisk, DamageList>): ProvedDamage[] =>
   [...lists].flatMap(([disk, list]) => list.damage.map(({ code, message, pack, windows }) => ({ code, message, pack, windows, disk: disk.name })));
@@ -208,4 +211,3 @@ export async function dailyShareBytes(vault: VaultAccess, days: number): Promise
 }
 
 const DAY_MS = 86_400_000;
-const WINDOWS_PER_LANE = 8;

@@ -24,17 +24,17 @@ export interface RunLanesOptions<R> {
   readonly signal?: AbortSignal;
 }
 
-/** Feeds jobs to lanes, each of which works on one at a time. The first failure stops the rest. */
-export async function runLanes<J, R>(lanes: readonly Lane[], jobs: Iterable<J>, work: (lane: Lane, job: J) => Promise<R>, options: RunLanesOptions<R> = {}): Promise<R[]> {
+/** Feeds jobs to lanes, each of which takes the next one as soon as it is done with one. The first failure stops the rest; what was begun is waited for. */
+export async function runLanes<J, R>(lanes: readonly Lane[], jobs: Iterable<J> | AsyncIterable<J>, work: (lane: Lane, job: J) => Promise<R>, options: RunLanesOptions<R> = {}): Promise<R[]> {
   // Without a lane no job would be done, and a disk that nobody read would look like one of zeros.
   if (lanes.length === 0) throw new HoldfastError('INTERNAL', 'There is no lane to work on the windows');
-  const queue = jobs[Symbol.iterator]();
+  const queue = Symbol.asyncIterator in jobs ? jobs[Symbol.asyncIterator]() : jobs[Symbol.iterator]();
   const results: R[] = [];
   let stopped = false;
   const failures: unknown[] = [];
   await Promise.all(lanes.map(async (lane) => {
     try {
-      for (let next = queue.next(); !next.done && !stopped; next = queue.next()) {
+      for (let next = await queue.next(); !next.done && !stopped; next = await queue.next()) {
         if (options.signal?.aborted) throw new HoldfastError('CANCELLED', 'The run was cancelled');
         const result = await work(lane, next.value);
         results.push(result);

@@ -9,6 +9,7 @@ import { referencesFolder } from '../../../vault/points/references';
 import { commitRun, latestCommitted, openRun, sealRun } from '../../../vault/run';
 import { itemsToScrub, roundStartMs, type ScrubRequest, type ScrubStep, scrubStep } from '../../../vault/proof/scrub';
 import { type DiskTree, loadRoot, type VaultAccess } from '../../../vault/format/tree';
+import type { Lane } from '../../../vault/transfer/transfer-lane';
 import { createFaultStore } from '../../support/fault-store';
 import { makeManifest, runRequest } from '../../support/vault-manifests';
 import { windowEntries } from '../../support/vault-recount';
@@ -64,6 +65,10 @@ async function scrubAll(vault: VaultAccess, itemId: string, more: Partial<ScrubR
     assert.ok(steps.length < 60, 'the round comes to an end');
   }
 }
+
+const bound = (lane: Lane): Lane => ({
+  write: (job) => lane.write(job), read: (job) => lane.read(job), compare: (job) => lane.compare(job), flush: () => lane.flush(), close: () => lane.close(),
+});
 
 /** Spoils one byte of an object, or many. */
 async function spoil({ store }: VaultAccess, name: string, only?: number): Promise<void> {
@@ -129,6 +134,31 @@ describe('a scrub', () => {
     const steps = await scrubAll(vault, 'web', { sinceMs: clock });
     assert.deepEqual(steps.map(({ recoveryPoint, state, windows }) => [recoveryPoint, state, windows]), [[item.ids[2], 'whole', WINDOWS], [item.ids[1], 'damaged', 1], [item.ids[0], 'damaged', WINDOWS]]);
     assert.deepEqual((await listDamage(vault))[0]?.recoveryPoints, item.ids, 'the pack is named, and all that need it');
+  });
+
+  it('gives a lane that is done the next window, however long another one takes, and ends when it should', async () => {
+    const vault = makeVault();
+    const many = 20;
+    const item = await Item.make(vault, 'web', 0);
+    item.disk.resize(many * WINDOW_BYTES);
+    for (let window = WINDOWS; window < many; window++) await item.disk.write(noise(BLOCK_BYTES, window), window * WINDOW_BYTES);
+    await item.backUp(0);
+    let read = 0;
+    let release = (): void => undefined;
+    const enough = new Promise<void>((resolve) => { release = resolve; });
+    const lanesOf = (lane: Lane, wanted: number): Lane[] => {
+      /** The first window is not done before so many others are. */
+      const slow: Lane = { ...bound(lane), read: async (job) => { const result = await lane.read(job); await enough; return result; } };
+      const quick: Lane = { ...bound(lane), read: async (job) => { const result = await lane.read(job); if (++read === wanted) release(); return result; } };
+      return [slow, quick];
+    };
+    const request = { itemId: 'web', recoveryPoint: null, sinceMs: NOW_MS, by: 'scrub', nowMs: () => ++clock } as const;
+    const whole = await withLane(vault, { collectDamage: true }, ([lane]) => scrubStep(vault, lanesOf(lane as Lane, many - 1), { ...request, maxWindows: 100 }));
+    assert.deepEqual([whole.recoveryPoint, whole.state, whole.windows], [item.ids[0], 'whole', many]);
+    clock += DAY_MS;
+    let asked = 0;
+    const part = await withLane(vault, { collectDamage: true }, (lanes) => scrubStep(vault, lanes, { ...request, sinceMs: clock, maxWindows: 100, isOver: () => ++asked === 3 }));
+    assert.deepEqual([part.state, part.windows], ['part', 3]);
   });
 
   it('fault 36: a damaged node above the windows is damage too, and found again by each step that meets it', async () => {
