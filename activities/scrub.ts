@@ -2,8 +2,9 @@ import { withLanes } from '../vault/transfer/lanes';
 import { findManifest, parseRecoveryPointId } from '../vault/format/manifest';
 import { requireItem } from '../vault/catalog';
 import { HoldfastError, isHoldfastError } from '../errors/holdfast-error';
-import type { Proof, ProvedDamage } from '../vault/proof/proofs';
-import { dailyShareBytes, itemsToScrub, scrubStep } from '../vault/proof/scrub';
+import { MARGINS } from '../vault/points/margins';
+import { proofsSince, type ProvedDamage } from '../vault/proof/proofs';
+import { dailyShareBytes, itemsToScrub, scrubStep, type ScrubStep } from '../vault/proof/scrub';
 import type { VaultAccess } from '../vault/format/tree';
 import type { ActivityDeps } from './deps';
 import { activity } from './outcome';
@@ -33,14 +34,8 @@ export interface ScrubItemInput {
   readonly sinceMs: number;
 }
 
-export interface ScrubItemResult {
-  readonly done: boolean;
-  readonly recoveryPoint: string | null;
-  readonly state: Proof['state'] | null;
-  readonly windows: number;
-  readonly plainBytes: number;
-  readonly storedBytes: number;
-  /** The first few. */
+/** A step of a scrub as it travels through the history: of damage the first few. */
+export interface ScrubItemResult extends Omit<ScrubStep, 'damage'> {
   readonly damage: readonly Pick<ProvedDamage, 'code' | 'message' | 'pack'>[];
 }
 
@@ -50,6 +45,8 @@ const MAX_ITEMS = 400;
 const STEP_WINDOWS = 64;
 const STEP_MS = 4 * 60_000;
 const MAX_SHOWN_DAMAGE = 5;
+/** Recovery points that are named in the result; the proofs in the vault have all. */
+export const MAX_SHOWN_POINTS = 50;
 
 /** Step 1 of a scrub: which items, those that wait longest first, and how much of them. */
 export const createPlanScrub = (deps: ActivityDeps) => activity(async ({ scope, sinceMs }: PlanScrubInput): Promise<PlanScrubResult> => {
@@ -74,9 +71,35 @@ export const createScrubItem = (deps: ActivityDeps) => activity(async (input: Sc
   const step = await withLanes({ factory, store, keys: vault.keys, collectDamage: true, ...(threads === undefined ? {} : { threads }) }, (lanes) =>
     scrubStep(vault, lanes, { ...input, maxWindows: STEP_WINDOWS, isOver: () => deps.nowMs() >= overMs, by: 'scrub', nowMs: deps.nowMs }));
   if (step.damage.length > 0) deps.log('A scrub found damage', { recoveryPoint: step.recoveryPoint, message: step.damage[0]?.message ?? '' });
-  const damage = step.damage.slice(0, MAX_SHOWN_DAMAGE).map(({ code, message, pack }) => ({ code, message: message.slice(0, 300), pack }));
-  return { done: step.done, recoveryPoint: step.recoveryPoint, state: step.state, windows: step.windows, plainBytes: step.plainBytes, storedBytes: step.storedBytes, damage };
+  return { ...step, damage: shown(step.damage) };
 });
+
+export interface ConcludeScrubInput {
+  readonly scope: ScrubScope;
+  /** When the job began, however often it continued as new. */
+  readonly startedAtMs: number;
+}
+
+export interface ConcludeScrubResult {
+  readonly damaged: readonly { readonly recoveryPoint: string; readonly damage: ScrubItemResult['damage'] }[];
+}
+
+/**
+ * Step 3: what the proofs say that were made since. A step that crashed after it had written its proof down, and ran again, found nothing left to do: its answer alone would make a scrub
+ * that found damage look as if it had found none.
+ */
+export const createConcludeScrub = (deps: ActivityDeps) => activity(async ({ scope, startedAtMs }: ConcludeScrubInput): Promise<ConcludeScrubResult> => {
+  const vault = await deps.vault();
+  const itemId = scope.kind === 'item' ? scope.itemId : scope.kind === 'recovery-point' ? parseRecoveryPointId(scope.id).itemId : undefined;
+  const damaged: { recoveryPoint: string; damage: ScrubItemResult['damage'] }[] = [];
+  // The clocks of two machines of the app need not agree to the second.
+  for await (const { recoveryPoint, ok, damage } of proofsSince(vault, startedAtMs - MARGINS.clockToleranceMs, itemId)) {
+    if (!ok && damaged.length < MAX_SHOWN_POINTS && (scope.kind !== 'recovery-point' || recoveryPoint === scope.id)) damaged.push({ recoveryPoint, damage: shown(damage) });
+  }
+  return { damaged };
+});
+
+const shown = (damage: readonly ProvedDamage[]): ScrubItemResult['damage'] => damage.slice(0, MAX_SHOWN_DAMAGE).map(({ code, message, pack }) => ({ code, message: message.slice(0, 300), pack }));
 
 /** A manifest that is damaged is there: the scrub says what is wrong with it. */
 async function requireManifest(vault: VaultAccess, id: string): Promise<void> {

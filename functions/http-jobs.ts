@@ -4,13 +4,17 @@ import type { ActivityDeps } from '../activities/deps';
 import { decideRestore } from '../activities/restore-records';
 import { HoldfastError } from '../errors/holdfast-error';
 import type { BackupVmStatus } from '../orchestrations/backup-vm';
-import { parseBackupInstanceId, parseRestoreInstanceId } from '../orchestrations/names';
+import { isScrubInstanceId, parseBackupInstanceId, parseRestoreInstanceId } from '../orchestrations/names';
 import { abandonRun } from '../vault/run';
 import { findStatus, isActive } from './durable-status';
 import { type JobView, viewJob } from './job-view';
 import { json } from './problem';
 import { type RestoreJobView, viewRestore } from './restore-view';
+import { type ScrubJobView, viewScrub } from './scrub-view';
+import { cancelScrub } from './scrubs';
 import type { Services } from './services';
+
+export type AnyJobView = JobView | RestoreJobView | ScrubJobView;
 
 const LISTED_DAYS = 7;
 const MAX_LISTED = 200;
@@ -20,22 +24,27 @@ const notFound = (id: string): HoldfastError => new HoldfastError('JOB_NOT_FOUND
 export const getJob = ({ deps }: Services): HttpHandler => async (request, context) => {
   const client = df.getClient(context);
   const id = request.params.id ?? '';
-  const isRestore = parseRestoreInstanceId(id) !== null;
-  const status = isRestore || parseBackupInstanceId(id) ? await findStatus(client, id) : undefined;
+  const status = isJob(id) ? await findStatus(client, id) : undefined;
   if (!status) throw notFound(id);
-  return json(isRestore ? await viewRestore(client, status, deps.nowMs(), true) : await viewJob(client, await deps.vault(), status, deps.nowMs(), true));
+  return json(await view(client, deps, status, true));
 };
+
+const isJob = (id: string): boolean => parseBackupInstanceId(id) !== null || parseRestoreInstanceId(id) !== null || isScrubInstanceId(id);
+
+/** With `deep`, what runs is asked how far its parts are. */
+async function view(client: df.DurableClient, deps: ActivityDeps, status: df.DurableOrchestrationStatus, deep: boolean): Promise<AnyJobView> {
+  if (isScrubInstanceId(status.instanceId)) return viewScrub(status, deps.nowMs());
+  if (parseRestoreInstanceId(status.instanceId) !== null) return viewRestore(client, status, deps.nowMs(), deep);
+  return viewJob(client, await deps.vault(), status, deps.nowMs(), deep);
+}
 
 /** The jobs of the last week, newest first. */
 export const listJobs = ({ deps }: Services): HttpHandler => async (_request, context) => {
   const client = df.getClient(context);
   const now = new Date(deps.nowMs());
   const all = await client.getStatusBy({ createdTimeFrom: new Date(now.getTime() - LISTED_DAYS * 86_400_000), createdTimeTo: now, runtimeStatus: [] });
-  const isJob = (instanceId: string): boolean => parseBackupInstanceId(instanceId) !== null || parseRestoreInstanceId(instanceId) !== null;
   const jobs = all.filter(({ instanceId }) => isJob(instanceId)).sort((a, b) => new Date(b.createdTime).getTime() - new Date(a.createdTime).getTime());
-  const vault = await deps.vault();
-  return json(await Promise.all(jobs.slice(0, MAX_LISTED).map((status): Promise<JobView | RestoreJobView> =>
-    (parseRestoreInstanceId(status.instanceId) === null ? viewJob(client, vault, status, now.getTime(), false) : viewRestore(client, status, now.getTime(), false)))));
+  return json(await Promise.all(jobs.slice(0, MAX_LISTED).map((status) => view(client, deps, status, false))));
 };
 
 /**
@@ -45,6 +54,7 @@ export const listJobs = ({ deps }: Services): HttpHandler => async (_request, co
 export const cancelJob = ({ deps }: Services): HttpHandler => async (request, context) => {
   const client = df.getClient(context);
   const id = request.params.id ?? '';
+  if (isScrubInstanceId(id)) return cancelScrub(client, id);
   const restoreId = parseRestoreInstanceId(id);
   if (restoreId !== null) return cancelRestore(deps, client, id, restoreId);
   const parsed = parseBackupInstanceId(id);

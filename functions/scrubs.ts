@@ -1,12 +1,12 @@
-import { app, type HttpHandler } from '@azure/functions';
+import { app, type HttpHandler, type HttpResponseInit } from '@azure/functions';
 import * as df from 'durable-functions';
 import type { DurableClient } from 'durable-functions';
 import { z } from 'zod';
-import { createPlanScrub, createScrubItem, type ScrubScope } from '../activities/scrub';
+import { createConcludeScrub, createPlanScrub, createScrubItem, type ScrubScope } from '../activities/scrub';
 import { withinLimit } from '../activities/step-limit';
 import { HoldfastError } from '../errors/holdfast-error';
 import { DAILY_SCRUB_ID, isScrubInstanceId, scrubInstanceId, SCRUBS } from '../orchestrations/names';
-import { scrub, type ScrubJobInput, type ScrubJobResult, type ScrubProgress } from '../orchestrations/scrub';
+import { scrub, type ScrubJobInput } from '../orchestrations/scrub';
 import { formatStamp } from '../policy/slot';
 import { itemIdOf, listItems, loadRecoveryPoint, requireItem } from '../vault/catalog';
 import { listDamage } from '../vault/proof/damage-ledger';
@@ -16,6 +16,7 @@ import { roundStartMs } from '../vault/proof/scrub';
 import type { VaultAccess } from '../vault/format/tree';
 import { findStatus, isActive } from './durable-status';
 import { guarded, json, readJson } from './problem';
+import { progressOf, viewScrub } from './scrub-view';
 import type { Services } from './services';
 
 const MAX_LISTED_DAMAGE = 500;
@@ -26,6 +27,7 @@ export function registerScrubs(services: Services): void {
   df.app.orchestration(SCRUBS.scrub, scrub);
   df.app.activity(SCRUBS.planScrub, { handler: withinLimit(SCRUBS.planScrub, createPlanScrub(others.maintenance)) });
   df.app.activity(SCRUBS.scrubItem, { handler: withinLimit(SCRUBS.scrubItem, createScrubItem(others.maintenance)) });
+  df.app.activity(SCRUBS.concludeScrub, { handler: withinLimit(SCRUBS.concludeScrub, createConcludeScrub(others.maintenance)) });
   app.timer('scrubber', {
     schedule: scrubs.cron, extraInputs: [df.input.durableClient()],
     handler: async (_timer, context) => { await startShare(df.getClient(context), scrubs.days, deps.nowMs()); },
@@ -33,8 +35,8 @@ export function registerScrubs(services: Services): void {
   const route = (name: string, method: 'GET' | 'POST', path: string, handler: HttpHandler): void =>
     app.http(name, { methods: [method], route: path, authLevel: services.http.httpAuthLevel, extraInputs: [df.input.durableClient()], handler: guarded(handler) });
   route('startScrub', 'POST', 'vault/scrubs', postScrub(services));
-  route('getScrub', 'GET', 'vault/scrubs/{id}', getScrub);
-  route('cancelScrub', 'POST', 'vault/scrubs/{id}/cancel', cancelScrub);
+  route('getScrub', 'GET', 'vault/scrubs/{id}', getScrub(services));
+  route('cancelScrub', 'POST', 'vault/scrubs/{id}/cancel', postCancel);
   route('getHealth', 'GET', 'vault/health', getHealth(services));
 }
 
@@ -83,35 +85,25 @@ async function scopeOf(vault: VaultAccess, { item, recoveryPoint }: z.infer<type
 
 const notFound = (id: string): HoldfastError => new HoldfastError('JOB_NOT_FOUND', `There is no scrub "${id.slice(0, 120)}"`);
 
-const getScrub: HttpHandler = async (request, context) => {
+/** What GET /api/jobs/ID says, with the figures of the scrub at the top. */
+const getScrub = ({ deps }: Services): HttpHandler => async (request, context) => {
   const id = request.params.id ?? '';
   const status = isScrubInstanceId(id) ? await findStatus(df.getClient(context), id) : undefined;
   if (!status) throw notFound(id);
-  const result = (status.runtimeStatus === 'Completed' ? status.output : null) as unknown as ScrubJobResult | null;
-  const progress = result ?? status.customStatus as ScrubProgress | null;
-  const input = status.input as unknown as ScrubJobInput | null;
-  const state = result ? (result.error ? 'failed' : 'succeeded') : status.runtimeStatus === 'Terminated' ? 'cancelled' : isActive(status) ? 'running' : 'failed';
-  return json({ id, scope: input?.scope ?? null, state, percent: percentOf(state, progress), ok: result && !result.error ? result.damaged.length === 0 : null, ...(progress ?? {}) });
+  const view = viewScrub(status, deps.nowMs());
+  return json({ ...progressOf(status), ...view, percent: view.progress.percent });
 };
 
-function percentOf(state: string, progress: ScrubProgress | null): number {
-  if (state === 'succeeded') return 100;
-  if (!progress || progress.items === 0) return 0;
-  const ofItems = progress.itemsDone / progress.items;
-  const ofBytes = progress.budgetBytes ? progress.storedBytes / progress.budgetBytes : 0;
-  return Math.min(99, Math.floor(100 * Math.max(ofItems, ofBytes)));
-}
+const postCancel: HttpHandler = async (request, context) => cancelScrub(df.getClient(context), request.params.id ?? '');
 
 /** Stops a scrub. What its steps have read stays proved; a step that runs is finished and writes down what it read. */
-const cancelScrub: HttpHandler = async (request, context) => {
-  const client = df.getClient(context);
-  const id = request.params.id ?? '';
+export async function cancelScrub(client: DurableClient, id: string): Promise<HttpResponseInit> {
   const status = isScrubInstanceId(id) ? await findStatus(client, id) : undefined;
   if (!status) throw notFound(id);
   if (!isActive(status)) throw new HoldfastError('REQUEST_INVALID', `The scrub ${id} has ended already: it is ${status.runtimeStatus}`);
   await client.terminate(id, 'cancelled by a person');
-  return json({ id, state: 'cancelling' }, { status: 202, headers: { location: `/api/vault/scrubs/${id}` } });
-};
+  return json({ id, state: 'cancelling' }, { status: 202, headers: { location: `/api/jobs/${id}` } });
+}
 
 /** What is known of the vault: when each item was last proved, and the ledger of damage. `proved` is said only where everything was. */
 const getHealth = ({ deps }: Services): HttpHandler => async () => {

@@ -1,4 +1,4 @@
-import type { JobView } from '../functions/job-view';
+import type { AnyJobView } from '../functions/http-jobs';
 import { showBytes, showSeconds } from '../cli/sizes';
 
 const POLL_MS = 500;
@@ -13,7 +13,7 @@ export function watchJobs(ask: (path: string) => Promise<unknown>, print: (line:
   let first = true;
   let busy = false;
   const look = async (): Promise<void> => {
-    const jobs = (await ask('/api/jobs')) as JobView[];
+    const jobs = (await ask('/api/jobs')) as AnyJobView[];
     const news = jobs.filter(({ id, endedAt }) => endedAt !== null && !ended.has(id)).reverse();
     for (const job of news) {
       ended.add(job.id);
@@ -21,7 +21,7 @@ export function watchJobs(ask: (path: string) => Promise<unknown>, print: (line:
       if (!first) print(`${isTerminal ? '\r\x1b[K' : ''}${describeEnd(job)}`);
     }
     first = false;
-    const running = await Promise.all(jobs.filter(({ endedAt }) => endedAt === null).map(({ id }) => ask(`/api/jobs/${id}`) as Promise<JobView>));
+    const running = await Promise.all(jobs.filter(({ endedAt }) => endedAt === null).map(({ id }) => ask(`/api/jobs/${id}`) as Promise<AnyJobView>));
     if (running.length === 0) return;
     const line = running.map(describeProgress).join('   ');
     if (isTerminal) process.stdout.write(`\r\x1b[K${line.slice(0, Math.max(20, process.stdout.columns - 1))}`);
@@ -39,23 +39,30 @@ export function watchJobs(ask: (path: string) => Promise<unknown>, print: (line:
   return () => clearInterval(timer);
 }
 
-function describeProgress({ itemName, itemId, phase, progress }: JobView): string {
-  const { percent, bytesDone, bytesTotal, bytesPerSecond, secondsLeft } = progress;
-  const parts = [`${itemName ?? itemId}: ${phase}`];
-  if (phase === 'transfer') {
-    parts.push(`${percent} %`, `${showBytes(bytesDone)} of ${showBytes(bytesTotal)}`);
+/** The machine or item that a job is of. */
+function nameOf(job: AnyJobView): string {
+  if (job.kind === 'scrub') return job.itemId === null ? 'scrub' : `scrub of ${job.itemId}`;
+  return job.kind === 'backup' ? job.itemName ?? job.itemId : job.itemId;
+}
+
+function describeProgress(job: AnyJobView): string {
+  const { percent, bytesDone, bytesTotal, bytesPerSecond, secondsLeft } = job.progress;
+  const parts = [`${nameOf(job)}: ${job.phase}`];
+  if (job.phase === 'transfer' || job.phase === 'reading') {
+    parts.push(`${percent} %`, `${showBytes(bytesDone)}${bytesTotal === null ? '' : ` of ${showBytes(bytesTotal)}`}`);
     if (bytesPerSecond) parts.push(`${showBytes(bytesPerSecond)}/s`);
     if (secondsLeft) parts.push(`${showSeconds(secondsLeft)} left`);
   }
   return parts.join('  ');
 }
 
-export function describeEnd(job: JobView): string {
-  const name = job.itemName ?? job.itemId;
+export function describeEnd(job: AnyJobView): string {
+  const name = nameOf(job);
   const seconds = (Date.parse(job.endedAt ?? job.startedAt) - Date.parse(job.startedAt)) / 1000;
-  if (job.state === 'succeeded' && job.figures) {
+  if (job.kind === 'backup' && job.state === 'succeeded' && job.figures) {
     const { readBytes, changedBytes, storedBytes } = job.figures;
     return `${name}: backed up in ${showSeconds(seconds)} (${job.consistency}): read ${showBytes(readBytes)}, changed ${showBytes(changedBytes)}, stored ${showBytes(storedBytes)}\n  ${job.recoveryPoint}`;
   }
+  if (job.kind === 'scrub' && job.ok === false) return `${name}: found damage in ${job.damaged.map(({ recoveryPoint }) => recoveryPoint).join(', ')}`;
   return `${name}: ${job.state}${job.error ? `: ${job.error.message}\n  What to do: ${job.error.remedy}` : ''}`;
 }

@@ -55,7 +55,7 @@ export const isSweepInstanceId = (id: string): boolean => /^sweep\.\d{8}T\d{6}(\
 export const REPORTS = { reportJob: 'reportJob' } as const;
 
 /** Reading back and proving what is stored. */
-export const SCRUBS = { scrub: 'scrub', planScrub: 'planScrub', scrubItem: 'scrubItem' } as const;
+export const SCRUBS = { scrub: 'scrub', planScrub: 'planScrub', scrubItem: 'scrubItem', concludeScrub: 'concludeScrub' } as const;
 
 /** One daily share at a time. */
 export const DAILY_SCRUB_ID = 'scrub.daily';

@@ -1,5 +1,5 @@
 import type { OrchestrationContext } from 'durable-functions';
-import type { PlanScrubResult, ScrubItemInput, ScrubItemResult, ScrubScope } from '../activities/scrub';
+import type { ConcludeScrubInput, ConcludeScrubResult, PlanScrubResult, ScrubItemInput, ScrubItemResult, ScrubScope } from '../activities/scrub';
 import type { ErrorReport } from '../errors/holdfast-error';
 import { SCRUBS } from './names';
 import { PhaseClock, reportJob } from './report';
@@ -57,6 +57,7 @@ export function* scrub(context: OrchestrationContext): Steps<ScrubJobResult | un
  * 1. plan: which items, those that wait longest first, and how much of them
  * 2. item after item, a bounded step at a time, each of which writes down what it proved; until the share is read
  * 3. continue as new after a fixed number of steps
+ * 4. what the proofs say: the answer of a step that found damage may have been lost
  */
 function* prove(context: OrchestrationContext, startedAtMs: number): Steps<ScrubJobResult | undefined> {
   const { scope, sinceMs, resume } = context.df.getInput() as ScrubJobInput;
@@ -86,7 +87,13 @@ function* prove(context: OrchestrationContext, startedAtMs: number): Steps<Scrub
     if (answer.value.done) items = items.slice(1);
   }
   context.df.setCustomStatus(progress);
-  return { ...progress, error: null };
+
+  // 4
+  const concluded = yield* persist<ConcludeScrubResult>(context, SCRUBS.concludeScrub, { scope, startedAtMs } satisfies ConcludeScrubInput, WAITING);
+  if (!concluded.ok) return { ...progress, error: concluded.error };
+  const { damaged } = concluded.value;
+  const inPart = progress.damaged.filter(({ recoveryPoint }) => !damaged.some((one) => one.recoveryPoint === recoveryPoint));
+  return { ...progress, damaged: [...damaged, ...inPart].slice(0, MAX_SHOWN), error: null };
 }
 
 const NOTHING: ScrubProgress = { items: 0, itemsDone: 0, proved: 0, damaged: [], windows: 0, plainBytes: 0, storedBytes: 0, budgetBytes: null, recoveryPoint: null };

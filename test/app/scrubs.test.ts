@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import type { ScrubJobView } from '../../functions/scrub-view';
+import { VirtualClock } from '../../local/host/clock';
 import type { ScrubJobResult } from '../../orchestrations/scrub';
 import { DAILY_SCRUB_ID } from '../../orchestrations/names';
 import { diskTree } from '../../vault/format/manifest';
@@ -6,7 +8,7 @@ import { PackKind } from '../../vault/format/format';
 import { packName } from '../../vault/format/pack-names';
 import type { DiskTree } from '../../vault/format/tree';
 import { createFaultStore, type FaultStore } from '../support/fault-store';
-import { addVm, halfDisk, type Home, readImage, startHome, writeDisk } from '../support/home';
+import { addVm, halfDisk, type Home, HOME_START_MS, readImage, startHome, writeDisk } from '../support/home';
 import { windowEntries } from '../support/vault-recount';
 
 interface Health {
@@ -122,6 +124,44 @@ describe('scrubs of the app', () => {
     const { state, items } = await health(home);
     assert.deepEqual([state, items[0]?.proved?.ok], ['proved', true]);
   });
+
+  it('is a job like others: listed, looked at while it runs, and cancelled; what it had not read is not called proved, and the next one goes on', async () => {
+    let store: FaultStore | undefined;
+    home = await startHome(web01, { wrapStore: (inner) => (store = createFaultStore(inner)) });
+    const { recoveryPoint, itemId } = await home.backUp('web01');
+    // Each try of the step meets one, and waits in durable time for the next.
+    for (let times = 0; times < 3; times++) store?.plan({ operation: 'read', matching: /packs\/data/, fault: { kind: 'fail', code: 'STORE_UNREACHABLE', when: 'before' } });
+    const { id } = (await home.json('/api/vault/scrubs', { method: 'POST', body: JSON.stringify({ recoveryPoint }) })).body as { id: string };
+    await home.host.waitFor(id, { until: ({ customStatus }) => customStatus !== null });
+    const job = async (): Promise<ScrubJobView> => (await home.json(`/api/jobs/${id}`)).body as ScrubJobView;
+    const { kind, itemId: item, state, phase, endedAt, progress, ok } = await job();
+    assert.deepEqual([kind, item, state, phase, endedAt, progress.percent, progress.itemsDone, progress.items, ok], ['scrub', itemId, 'running', 'reading', null, 0, 0, 1, null]);
+    const listed = (await home.json('/api/jobs')).body as { id: string; kind: string }[];
+    assert.deepEqual(listed.map((one) => [one.kind, one.id === id]).sort(), [['backup', false], ['scrub', true]]);
+    const cancelled = await home.json(`/api/jobs/${id}/cancel`, { method: 'POST' });
+    assert.deepEqual([cancelled.status, cancelled.headers.get('location')], [202, `/api/jobs/${id}`]);
+    await home.host.waitFor(id, { until: 'finished' });
+    const ended = await job();
+    assert.deepEqual([ended.state, ended.ok, ended.proved, ended.error?.code], ['cancelled', null, 0, 'CANCELLED']);
+    assert.equal((await home.json(`/api/jobs/${id}/cancel`, { method: 'POST' })).status, 400, 'what is over cannot be cancelled');
+    assert.equal((await health(home)).state, 'unproved');
+    assert.equal((await scrub(home)).ok, true);
+    store?.assertAllFired();
+    assert.equal((await health(home)).state, 'proved');
+  });
+
+  for (const seed of [1, 2, 3]) {
+    it(`45: a scrub whose steps crash, come twice and late proves everything, and misses no damage (seed ${seed})`, async () => {
+      home = await startHome((folder) => addVm(folder, 'web01', { os: halfDisk(4, 1), data: halfDisk(4, 2) }), { host: { chaos: { seed, duplicateActivity: 0.5, crashBeforeCommit: 0.2, delay: 0.3 }, clock: new VirtualClock(HOME_START_MS) } });
+      await home.backUp('web01');
+      await home.host.settle();
+      assert.deepEqual([(await scrub(home)).ok, (await health(home)).state], [true, 'proved']);
+      await home.host.settle();
+      await spoil(home, await dataPack(home));
+      assert.equal((await scrub(home)).ok, false);
+      assert.equal((await health(home)).state, 'damaged');
+    });
+  }
 
   it('refuses what is not there and what is no scope, and cancels only what runs', async () => {
     home = await startHome(web01);

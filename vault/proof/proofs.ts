@@ -82,6 +82,14 @@ export async function lastProofOf(vault: VaultAccess, id: string, times: ProofTi
   return null;
 }
 
+/** The last finished proof of each recovery point that was proved since then, of the vault or of one item. Opens only those. */
+export async function* proofsSince(vault: VaultAccess, sinceMs: number, itemId?: string): AsyncGenerator<LastProof> {
+  for (const [id, times] of await proofTimes(vault, itemId)) {
+    const proof = (times.finishedMs.at(-1) ?? -1) >= sinceMs ? await lastProofOf(vault, id, times) : null;
+    if (proof) yield proof;
+  }
+}
+
 /** A recovery point's id so that text order is order in time: a stamp leaves its milliseconds out where they are zero. */
 function orderOf(id: string): string {
   const { itemId, stamp } = parseRecoveryPointId(id);

@@ -90,6 +90,7 @@ export const longStories: readonly Story[] = [
       let steps = 0;
       return runLong(recorder, SCRUBS.scrub, scrub, { scope: { kind: 'share', days: 30 }, sinceMs: START_MS } satisfies ScrubJobInput, `scrub.${STAMP}`, {
         [SCRUBS.planScrub]: () => ok({ items: ['a-1', 'b-1', 'c-1'], budgetBytes: 58 * 2048 }),
+        [SCRUBS.concludeScrub]: () => ok({ damaged: [{ recoveryPoint: `a-1.${STAMP}`, damage: [{ code: 'PACK_DAMAGED', message: 'damaged', pack: null }] }] }),
         [SCRUBS.scrubItem]: ({ itemId }) => {
           steps++;
           const damage = steps === 30 ? [{ disk: 'd', code: 'PACK_DAMAGED', message: 'damaged' }] : [];
