@@ -1,5 +1,6 @@
 import { type ErrorReport, toReport } from '../errors/holdfast-error';
 import { collect, type CollectReport } from '../vault/points/collect';
+import { recordsRemoved } from '../vault/points/collect-work';
 import { itemIds } from '../vault/items';
 import { type MaintenanceRecord, recordMaintenance } from '../vault/points/maintenance-log';
 import { trustedNowMs } from '../vault/server-clock';
@@ -65,7 +66,7 @@ export const createCollectVault = (deps: ActivityDeps) => activity(async ({ dryR
 const summary = ({ recoveryPoints, purged, bin, plan, deleted, work, problems }: CollectReport): CollectVaultResult => ({
   recoveryPoints: recoveryPoints.live, purged: purged.length, inBin: recoveryPoints.binned, nextBinEndAt: bin[0]?.binUntil ?? null,
   allPacks: plan.all.packs, allBytes: plan.all.bytes, unneededPacks: plan.unneeded.packs, unneededBytes: plan.unneeded.bytes, deletedPacks: deleted.packs, deletedBytes: deleted.bytes,
-  waitingPacks: plan.waiting.packs, waitingBytes: plan.waiting.bytes, immutablePacks: deleted.immutable, leftPacks: deleted.left, records: work.work + work.abandoned,
+  waitingPacks: plan.waiting.packs, waitingBytes: plan.waiting.bytes, immutablePacks: deleted.immutable, leftPacks: deleted.left, records: recordsRemoved(work),
   missingPacks: plan.missing.slice(0, MAX_SHOWN), problems: problems.slice(0, MAX_SHOWN).map((one) => ({ ...one })), abnormal: plan.abnormal, token: plan.token,
 });
 

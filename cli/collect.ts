@@ -1,5 +1,6 @@
 import { userInfo } from 'node:os';
 import { collect, type CollectReport } from '../vault/points/collect';
+import { recordsRemoved } from '../vault/points/collect-work';
 import type { CommonOptions } from './command-options';
 import { interruptible, signalExitCode } from './interrupt';
 import { withVault } from './open-vault';
@@ -57,7 +58,7 @@ function lines({ dryRun, plan, deleted, purged, bin, runs, work, recoveryPoints,
   if (deleted.immutable > 0) lines.push(`  held by the vault's immutability policy until later: ${deleted.immutable} packs`);
   if (!dryRun && deleted.left > 0) lines.push(`  left for the next collection: ${deleted.left} packs`);
   if (plan.waiting.packs > 0) lines.push(`  not needed now, but young enough to be an open run's: ${count(plan.waiting)}; the first may go from ${nextDueAt} on`);
-  if (work.work + work.abandoned > 0) lines.push(`  records of ended runs ${dryRun ? 'that would go' : 'that went'}: ${work.work + work.abandoned}`);
+  if (recordsRemoved(work) > 0) lines.push(`  records of ended runs and restores, and old proofs, ${dryRun ? 'that would go' : 'that went'}: ${recordsRemoved(work)}`);
   for (const { itemId, sequence, outcome } of runs.settled.slice(0, SHOWN)) lines.push(`  run ${sequence} of ${itemId} ${dryRun ? 'would be' : 'was'} ${outcome}`);
   for (const { itemId, owner, deadline } of runs.open.slice(0, SHOWN)) lines.push(`  ${itemId} is being backed up by ${owner}, until ${deadline} at the latest: what it may need stays`);
   for (const { id, binUntil, held } of bin.slice(0, SHOWN)) lines.push(`  in the bin until ${binUntil}${held ? ', and held' : ''}: ${id}`);

@@ -1,4 +1,5 @@
 import { isHoldfastError } from '../../errors/holdfast-error';
+import { proofsToRemove, restoresToRemove } from './collect-records';
 import type { ItemHistory } from './item-history';
 import { MARGINS } from './margins';
 import type { RunSurvey } from './run-survey';
@@ -10,18 +11,31 @@ export interface WorkRemoved {
   readonly work: number;
   /** Records of references of runs that made no recovery point. */
   readonly abandoned: number;
+  /** What restores that ended long ago kept between their steps. */
+  readonly restores: number;
+  /** Proofs that newer ones stand above, or of recovery points that are gone. */
+  readonly proofs: number;
 }
+
+export const recordsRemoved = ({ work, abandoned, restores, proofs }: WorkRemoved): number => work + abandoned + restores + proofs;
 
 const WORK_NAME = /^work\/([^/]+)\/(\d{10})\/(.+)$/;
 /** What clean-up in the cloud still asks of earlier runs (activities/release-snapshots.ts). */
 const KEPT = new Set(['plan', 'snapshot', 'released']);
 const PARALLEL_DELETES = 16;
 
+/** What collection found to be over, for good. */
+export interface EndedRecords {
+  readonly abandonedRuns: ReadonlyMap<string, ItemHistory['abandoned']>;
+  /** Ids of recovery points that were purged. */
+  readonly tombs: ReadonlySet<string>;
+}
+
 /**
  * Removes what ended runs kept between their steps, and what runs that made no recovery point left behind. The latter's packs are not needed by anybody and
- * are the business of the plan; here it is their records.
+ * are the business of the plan; here it is their records. And what restores and proofs left that nobody asks for any more (collect-records.ts).
  */
-export async function collectWork(vault: VaultAccess, survey: RunSurvey, abandoned: ReadonlyMap<string, ItemHistory['abandoned']>, serverNowMs: number, beforeMs: number, dryRun: boolean): Promise<WorkRemoved> {
+export async function collectWork(vault: VaultAccess, survey: RunSurvey, { abandonedRuns: abandoned, tombs }: EndedRecords, serverNowMs: number, beforeMs: number, dryRun: boolean): Promise<WorkRemoved> {
   const work: string[] = [];
   const ended = new Map<string, Map<number, number>>();
   const last = new Map<string, number>();
@@ -43,8 +57,10 @@ export async function collectWork(vault: VaultAccess, survey: RunSurvey, abandon
       for await (const { name } of vault.store.list(`references/${itemId}/${String(sequence).padStart(10, '0')}/`)) records.push(name);
     }
   }
-  if (dryRun) return { work: work.length, abandoned: records.length };
-  return { work: await deleteAll(vault, work), abandoned: await deleteAll(vault, records) };
+  const restores = await restoresToRemove(vault, serverNowMs);
+  const proofs = await proofsToRemove(vault, tombs, serverNowMs);
+  if (dryRun) return { work: work.length, abandoned: records.length, restores: restores.length, proofs: proofs.length };
+  return { work: await deleteAll(vault, work), abandoned: await deleteAll(vault, records), restores: await deleteAll(vault, restores), proofs: await deleteAll(vault, proofs) };
 }
 
 /** Deletes what the store lets go of, and answers how much that was. */

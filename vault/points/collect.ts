@@ -91,7 +91,7 @@ export async function collect(vault: VaultAccess, options: CollectOptions): Prom
     const untilMs = startedMs + Math.min(options.timeLimitMs ?? Number.POSITIVE_INFINITY, MARGINS.planLifeMs);
     await deletePacks(vault, candidates, writtenBefore(horizonMs), deleted, () => options.signal?.aborted !== true && options.localNowMs() < untilMs);
   }
-  const work = await collectWork(vault, survey, marked.abandonedRuns, serverNowMs, writtenBefore(horizonMs), dryRun);
+  const work = await collectWork(vault, survey, marked, serverNowMs, writtenBefore(horizonMs), dryRun);
   return {
     dryRun, at: iso(serverNowMs), recoveryPoints: marked.counts, purged: marked.purged, bin: marked.bin, runs: { open: survey.open, settled: survey.settled }, plan,
     nextDueAt: plan.oldestWaitingMs === null ? null : iso(plan.oldestWaitingMs + MARGINS.longestRunMs + MARGINS.afterRunMs), deleted, work, problems: marked.problems,
@@ -113,6 +113,7 @@ interface Marked {
   readonly alive: AliveSet;
   readonly abandoned: Interval[];
   readonly abandonedRuns: Map<string, ItemHistory['abandoned']>;
+  readonly tombs: Set<string>;
   /** By item: what its names come to (names-digest.ts) once it was looked at. */
   readonly names: Map<string, string>;
   readonly counts: { items: number; live: number; binned: number };
@@ -123,7 +124,7 @@ interface Marked {
 
 /** Goes through the items one after another, so that memory holds one item's history at a time beside the set of needed packs. */
 async function mark(vault: VaultAccess, survey: RunSurvey, context: HistoryContext, options: CollectOptions): Promise<Marked> {
-  const marked: Marked = { alive: new AliveSet(), abandoned: [], abandonedRuns: new Map(), names: new Map(), counts: { items: 0, live: 0, binned: 0 }, purged: [], bin: [], problems: [] };
+  const marked: Marked = { alive: new AliveSet(), abandoned: [], abandonedRuns: new Map(), tombs: new Set(), names: new Map(), counts: { items: 0, live: 0, binned: 0 }, purged: [], bin: [], problems: [] };
   const items = [...new Set([...survey.items.keys(), ...(await namesDigests(vault)).keys()])].sort();
   for (const [index, itemId] of items.entries()) {
     if (options.signal?.aborted) throw new HoldfastError('CANCELLED', 'The collection was stopped before anything was deleted');
@@ -138,6 +139,7 @@ async function mark(vault: VaultAccess, survey: RunSurvey, context: HistoryConte
     marked.bin.push(...history.binned);
     marked.problems.push(...history.problems);
     marked.abandonedRuns.set(itemId, history.abandoned);
+    for (const id of history.tombs) marked.tombs.add(id);
     for (const { openedAtMs, endedAtMs } of history.abandoned) if (openedAtMs !== null) marked.abandoned.push({ fromMs: openedAtMs - MARGINS.beforeRunMs, toMs: (endedAtMs ?? openedAtMs) + MARGINS.afterRunMs });
     marked.names.set(itemId, history.names);
   }

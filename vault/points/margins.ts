@@ -22,6 +22,10 @@ export const MARGINS = {
   workKeptRuns: 64,
   /** Runs that were given up are looked after for so long once their packs may go; then what they left has been removed. */
   abandonedSweptMs: 60 * DAY_MS,
+  /** What a restore kept between its steps stays so long after its end: no restore takes longer than 5 days, and people look into one for weeks. */
+  restoreKeptMs: 30 * DAY_MS,
+  /** A proof stays so long though newer ones stand above it: whoever listed the proofs may be about to open it. */
+  proofKeptMs: 2 * DAY_MS,
   /** A plan that would delete a larger share of all packs, or of their bytes, waits for a person (fault 14) ... */
   abnormalShare: 0.5,
   /** ... and sooner when no deleted recovery point and no run that was given up explains it. */

@@ -39,15 +39,23 @@ export async function recordProof(vault: VaultAccess, proof: Omit<Proof, 'versio
 /** When a recovery point was proved, as names tell it: milliseconds since 1970, each ascending. */
 export interface ProofTimes { readonly finishedMs: number[]; readonly partsMs: number[] }
 
+/** A proof by its name, and when it was stored by the clock of the store's server. */
+interface ProofName { readonly name: string; readonly id: string; readonly ms: number; readonly part: boolean; readonly modifiedAtMs: number }
+
+/** The names of all proofs, of the vault or of one item: one recovery point after another, each in order of time. */
+export async function* proofNames(vault: VaultAccess, itemId?: string): AsyncGenerator<ProofName> {
+  for await (const { name, modifiedAtMs } of vault.store.list(itemId === undefined ? PREFIX : `${PREFIX}${itemId}/`)) {
+    const [, item, stamp, time, part] = NAME.exec(name) ?? [];
+    if (item !== undefined && stamp !== undefined && time !== undefined) yield { name, id: recoveryPointId(item, stamp), ms: msOf(time), part: part !== undefined, modifiedAtMs };
+  }
+}
+
 /** The times of all proofs, by recovery point, of the vault or of one item. From names alone: nothing is opened. */
 export async function proofTimes(vault: VaultAccess, itemId?: string): Promise<Map<string, ProofTimes>> {
   const times = new Map<string, ProofTimes>();
-  for await (const { name } of vault.store.list(itemId === undefined ? PREFIX : `${PREFIX}${itemId}/`)) {
-    const [, item, stamp, time, part] = NAME.exec(name) ?? [];
-    if (item === undefined || stamp === undefined || time === undefined) continue;
-    const id = recoveryPointId(item, stamp);
+  for await (const { id, ms, part } of proofNames(vault, itemId)) {
     const row = times.get(id) ?? { finishedMs: [], partsMs: [] };
-    (part ? row.partsMs : row.finishedMs).push(msOf(time));
+    (part ? row.partsMs : row.finishedMs).push(ms);
     times.set(id, row);
   }
   return times;

@@ -6,6 +6,7 @@ import { createDocument } from '../../../vault/format/documents';
 import { BLOCK_BYTES } from '../../../vault/format/format';
 import { MARGINS } from '../../../vault/points/margins';
 import { markHeld } from '../../../vault/points/marks';
+import { lastProofOf, proofTimes, recordProof } from '../../../vault/proof/proofs';
 import { openRun, runEnd } from '../../../vault/run';
 import type { Store } from '../../../vault/store/store';
 import { createFaultStore } from '../../support/fault-store';
@@ -127,6 +128,49 @@ describe('collection', () => {
     life.nowMs += MARGINS.workKeptMs + DAY_MS;
     assert.equal((await life.collect()).work.work, 2);
     assert.equal((await namesOf(life.store, 'work/')).length, 4);
+  });
+
+  it('removes what restores kept between their steps a month after their end, and keeps what decides about a step that wakes late', async () => {
+    const life = await lived(1);
+    const step = (restore: string, ...names: string[]): Promise<unknown> => Promise.all(names.map((name) => createDocument(life.vault, `restores/${restore}/${name}`, { version: 1 })));
+    const kept = ['end', 'machine', 'plan', 'request', 'verdict'];
+    await step('old', ...kept, 'd0/r0000/s0000', 'd0/r0000/s0016', 'd0/footer', 'd12/done');
+    await step('open', 'plan', 'request', 'd0/r0000/s0000');
+    life.nowMs += MARGINS.restoreKeptMs - 1000;
+    await step('young', ...kept, 'd0/done');
+    assert.equal((await life.collect()).work.restores, 0);
+    life.nowMs += 1000;
+    const before = await namesOf(life.store, '');
+    assert.equal((await life.collect({ dryRun: true })).work.restores, 4);
+    assert.deepEqual(await namesOf(life.store, ''), before);
+    assert.equal((await life.collect()).work.restores, 4);
+    assert.deepEqual(await namesOf(life.store, 'restores/old/'), kept.map((name) => `restores/old/${name}`));
+    assert.equal((await namesOf(life.store, 'restores/')).length, 5 + 3 + 6);
+  });
+
+  it('removes proofs that newer ones stand above, and those of recovery points that are gone; what was proved last is shown as before', async () => {
+    const life = await lived(2);
+    const [first = '', second = ''] = await ids(life);
+    const prove = async (id: string, state: 'part' | 'whole' | 'damaged'): Promise<void> => {
+      life.nowMs += 1000;
+      await recordProof(life.vault, { recoveryPoint: id, by: 'scrub', cycle: null, state, cursor: null, against: null, chunks: 0, plainBytes: 0, storedBytes: 0, damage: [] }, life.nowMs);
+    };
+    for (const state of ['part', 'whole', 'damaged', 'part', 'part', 'whole'] as const) await prove(second, state);
+    for (const state of ['whole', 'damaged'] as const) await prove(first, state);
+    const last = await lastProofOf(life.vault, second, (await proofTimes(life.vault)).get(second));
+    assert.equal((await life.collect()).work.proofs, 0, 'a scrub may be at work with them');
+    life.nowMs += MARGINS.proofKeptMs;
+    assert.equal((await life.collect()).work.proofs, 3);
+    const left = (await proofTimes(life.vault)).get(second);
+    assert.deepEqual([left?.finishedMs.length, left?.partsMs.length], [2, 1]);
+    assert.deepEqual(await lastProofOf(life.vault, second, left), last);
+    await life.delete(first);
+    life.nowMs += BIN_MS;
+    assert.deepEqual((await life.collect()).purged, [first]);
+    life.nowMs += 1000;
+    assert.equal((await life.collect()).work.proofs, 2);
+    assert.deepEqual([...await proofTimes(life.vault)].map(([id]) => id), [second]);
+    await life.assertWhole();
   });
 
   it('fault 14: a plan that would delete abnormally much waits for its own token, and no other', async () => {
