@@ -40,6 +40,10 @@ function compiler(): string {
   return program;
 }
 
+/** Without colours, which a log does not show. */
+// eslint-disable-next-line no-control-regex -- it is a control character that is taken out
+const plainText = (text: string): string => text.replace(/\u001b\[[0-9;]*m/g, '');
+
 const lastLine = (text: string): string => text.trim().split('\n').at(-1)?.trim() ?? '';
 
 /** Without what a deployment would fill in: the snapshots are those of the examples. */
@@ -91,7 +95,7 @@ function main(mode: 'validate' | 'overwrite'): void {
   if (problems.length === 0) {
     for (const file of parameterFiles) {
       const { status, stdout, stderr } = run(program, ['snapshot', file, '--mode', mode, ...deployment]);
-      if (status !== 0) problems.push(`${file} deploys something else than its snapshot says; if that is meant, renew it with npm run infra:snapshot\n${(stdout + stderr).trim()}`);
+      if (status !== 0) problems.push(`${file} deploys something else than its snapshot says; if that is meant, renew it with npm run infra:snapshot\n${plainText(stdout + stderr).trim()}`);
     }
     problems.push(...notRefused(program));
   }

@@ -15,7 +15,7 @@ export interface Predicted {
 }
 
 /** What `bicep snapshot` says that a parameter file deploys; `npm run infra:check` holds the two together. */
-export function readSnapshot(estate: 'main' | 'main.large'): readonly Predicted[] {
+export function readSnapshot(estate: 'main' | 'main.large' | 'main.premium'): readonly Predicted[] {
   return (JSON.parse(readFileSync(join(infraFolder, `${estate}.snapshot.json`), 'utf8')) as { predictedResources: Predicted[] }).predictedResources;
 }
 

@@ -12,7 +12,7 @@ interface Assignment { readonly properties: { readonly principalId: string; read
 
 const DAY_MS = 86_400_000;
 const BLOBS = 'Microsoft.Storage/storageAccounts/blobServices/containers/blobs';
-const estates = { main: readSnapshot('main'), 'main.large': readSnapshot('main.large') };
+const estates = { main: readSnapshot('main'), 'main.large': readSnapshot('main.large'), 'main.premium': readSnapshot('main.premium') };
 const rolesOf = (resources: readonly Predicted[]) => ofType(resources, 'Microsoft.Authorization/roleDefinitions') as unknown as readonly Role[];
 
 /** Whose it is, from the expression that gives its object id once it is made. */
@@ -158,6 +158,21 @@ for (const [estate, resources] of Object.entries(estates)) {
     });
   });
 }
+
+describe('the plan of the app', () => {
+  const planOf = (resources: readonly Predicted[]) => ofType(resources, 'Microsoft.Web/serverfarms')[0]?.sku;
+  const siteOf = (resources: readonly Predicted[]) => ofType(resources, 'Microsoft.Web/sites')[0]?.properties ?? {};
+
+  it('is Flex Consumption, with what that takes, unless Premium is asked for', () => {
+    assert.deepEqual(planOf(estates.main), { name: 'FC1', tier: 'FlexConsumption' });
+    const { runtime, scaleAndConcurrency } = siteOf(estates.main).functionAppConfig as Record<string, unknown>;
+    assert.deepEqual([runtime, scaleAndConcurrency], [{ name: 'node', version: '22' }, { instanceMemoryMB: 2048, maximumInstanceCount: 40 }]);
+    assert.deepEqual(planOf(estates['main.premium']), { name: 'EP2', tier: 'ElasticPremium', capacity: 1 });
+    const { functionAppConfig, siteConfig } = siteOf(estates['main.premium']);
+    assert.equal(functionAppConfig, null);
+    assert.deepEqual([(siteConfig as Record<string, unknown>).linuxFxVersion, (siteConfig as Record<string, unknown>).ftpsState], ['NODE|22', 'Disabled']);
+  });
+});
 
 describe('the budget', () => {
   it('is there where an amount is given, and tells whoever gets the alerts', () => {

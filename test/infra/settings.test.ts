@@ -14,6 +14,9 @@ const schedulerSettings = [
   'AzureFunctionsJobHost__extensions__durableTask__storageProvider__type', 'AzureFunctionsJobHost__extensions__durableTask__storageProvider__connectionStringName',
 ];
 
+/** Flex Consumption has these among the properties of the app. */
+const premiumSettings = ['FUNCTIONS_EXTENSION_VERSION', 'FUNCTIONS_WORKER_RUNTIME', 'WEBSITE_RUN_FROM_PACKAGE', 'WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID'];
+
 /** Settings of the app that a deployment must not set: the vault takes one key, and that one is in Key Vault. */
 const otherKeys = ['HOLDFAST_KEY', 'HOLDFAST_PASSPHRASE'];
 
@@ -24,7 +27,7 @@ const identity = (digit: number) => ({ id: `/identities/${digit}`, clientId: `00
 const deployed: Deployed = {
   outputs: {
     identities: { host: identity(0), backup: identity(1), maintenance: identity(2), restore: identity(3) },
-    taskHub: { endpoints: { blob: 'https://hub.blob.core.windows.net/', queue: 'https://hub.queue.core.windows.net/', table: 'https://hub.table.core.windows.net/' } },
+    taskHub: { packageContainerUrl: 'https://hub.blob.core.windows.net/app-package', endpoints: { blob: 'https://hub.blob.core.windows.net/', queue: 'https://hub.queue.core.windows.net/', table: 'https://hub.table.core.windows.net/' } },
     telemetry: { connectionString: 'InstrumentationKey=00000000-0000-4000-8000-000000000004' },
     vault: { containerUrl: 'https://acmevault.blob.core.windows.net/vault' },
     keyVault: { keyUri: 'https://kv-acme.vault.azure.net/keys/vault' },
@@ -33,13 +36,13 @@ const deployed: Deployed = {
   environment: { resourceManager: 'https://management.azure.com/', suffixes: { storage: 'core.windows.net' } },
 };
 
-for (const estate of ['main', 'main.large'] as const) {
+for (const estate of ['main', 'main.large', 'main.premium'] as const) {
   describe(`the settings that ${estate}.bicepparam deploys`, () => {
     const settings = appSettings(readSnapshot(estate));
     const values = Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, evaluate(value, deployed)]));
 
     it('are all that the app reads and nothing else, beside what the host reads', () => {
-      const host = [...hostSettings, ...(estate === 'main.large' ? schedulerSettings : [])];
+      const host = [...hostSettings, ...(estate === 'main.large' ? schedulerSettings : []), ...(estate === 'main.premium' ? premiumSettings : [])];
       assert.deepEqual(Object.keys(settings).sort(), [...settingNames.filter((name) => !otherKeys.includes(name)), ...host].sort());
     });
 
@@ -49,8 +52,8 @@ for (const estate of ['main', 'main.large'] as const) {
       assert.equal(read.vault, 'https://acmevault.blob.core.windows.net/vault');
       assert.equal(read.keyVault, 'https://kv-acme.vault.azure.net/keys/vault');
       assert.equal(read.httpAuthLevel, 'function');
-      assert.equal(read.lockDays, estate === 'main' ? undefined : 30);
-      assert.deepEqual(read.restoreContainers, estate === 'main' ? [] : ['https://acmerestores.blob.core.windows.net/restored']);
+      assert.equal(read.lockDays, estate === 'main.large' ? 30 : undefined);
+      assert.deepEqual(read.restoreContainers, estate === 'main.large' ? ['https://acmerestores.blob.core.windows.net/restored'] : []);
     });
 
     it('hold no secret, and the host has an identity of its own', () => {
