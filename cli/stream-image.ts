@@ -5,6 +5,7 @@ import { WINDOW_BYTES } from '../vault/format/format';
 import { refToJson } from '../vault/format/ref-json';
 import { type DiskTree, leafRefs, regionsOf, type VaultAccess } from '../vault/format/tree';
 import { windowCount } from '../vault/transfer/window-blocks';
+import { LaneMemory } from '../vault/transfer/lane-memory';
 import { readWindow } from '../vault/transfer/window-restore';
 
 export interface StreamOptions {
@@ -24,6 +25,7 @@ const ZEROS = Buffer.alloc(1024 * 1024);
 export async function streamImage(vault: VaultAccess, tree: DiskTree, stream: Writable, options: StreamOptions): Promise<void> {
   const writer = new StreamWriter(stream);
   const window = Buffer.alloc(Math.min(WINDOW_BYTES, tree.sizeBytes));
+  const memory = new LaneMemory();
   try {
     for await (const region of regionsOf(vault, tree)) {
       for (const [number, leaf] of leafRefs(region)) {
@@ -32,7 +34,7 @@ export async function streamImage(vault: VaultAccess, tree: DiskTree, stream: Wr
         const bytes = Math.min(WINDOW_BYTES, tree.sizeBytes - start);
         await writer.zerosTo(start);
         window.fill(0);
-        await readWindow(vault, { window: number, leaf: refToJson(leaf), diskBytes: tree.sizeBytes }, sinkInto(window, start), false);
+        await readWindow(vault, { window: number, leaf: refToJson(leaf), diskBytes: tree.sizeBytes }, sinkInto(window, start), false, memory);
         await writer.write(window.subarray(0, bytes));
         options.onWindow?.(bytes);
       }

@@ -6,6 +6,7 @@ import { ChunkMover } from './chunk-mover';
 import { type FoundDamage, foundDamage } from '../proof/damage';
 import { PackKind } from '../format/format';
 import { deriveVaultKeys } from '../keys/keys';
+import { LaneMemory } from './lane-memory';
 import { PackWriter } from '../format/pack-writer';
 import { refFromJson, refToJson } from '../format/ref-json';
 import { ReuseIndex } from './reuse';
@@ -14,14 +15,14 @@ import { throttledSource } from './throttled-source';
 import type { TransferFactory } from './transfer-factory';
 import type { Lane, LaneCompareJob, LaneCompareResult, LaneFlush, LaneJob, LaneOptions, LaneReadJob, LaneReadResult, LaneResult, RenewAccess } from './transfer-lane';
 import { loadLeaf, type VaultAccess } from '../format/tree';
-import { compareWindow, ReadBuffers } from './window-compare';
+import { compareWindow } from './window-compare';
 import { readWindow } from './window-restore';
 import { type WindowResult, WindowWriter } from './window-writer';
 
 /** The work of a lane, whichever thread it runs in. */
 export class LaneWork implements Lane {
   private closed = false;
-  private readonly readBuffers = new ReadBuffers();
+  private readonly memory = new LaneMemory();
 
   private constructor(
     private readonly vault: VaultAccess, private readonly source: BlockSource | null, private readonly sink: BlockSink | null,
@@ -96,7 +97,7 @@ export class LaneWork implements Lane {
   }
 
   read(job: LaneReadJob): Promise<LaneReadResult> {
-    return readWindow(this.vault, job, this.sink, this.collectDamage);
+    return readWindow(this.vault, job, this.sink, this.collectDamage, this.memory);
   }
 
   compare(job: LaneCompareJob): Promise<LaneCompareResult> {
@@ -104,7 +105,7 @@ export class LaneWork implements Lane {
     const source = this.source ?? (this.sink && isSource(this.sink) ? this.sink : null);
     if (!source) throw new Error('This lane has nothing to compare');
     if (job.patch && !this.sink) throw new Error('This lane has no sink to write what differs to');
-    return compareWindow(this.vault, source, job.patch ? this.sink : null, job, this.readBuffers);
+    return compareWindow(this.vault, source, job.patch ? this.sink : null, job, this.memory);
   }
 
   async flush(): Promise<LaneFlush> {

@@ -2,7 +2,7 @@ import { HoldfastError } from '../../errors/holdfast-error';
 import { type BlobRef, verifyId } from '../format/blob';
 import type { BlockSink } from './block-sink';
 import type { BlockSource } from './block-source';
-import { cachedReadBuffer } from './direct-io';
+import { COMPARE_BYTES, type LaneMemory } from './lane-memory';
 import { BLOCK_BYTES, WINDOW_BYTES } from '../format/format';
 import type { LeafEntry } from '../format/nodes';
 import { refFromJson } from '../format/ref-json';
@@ -16,28 +16,21 @@ interface Piece { readonly start: number; readonly blocks: number; readonly chun
 
 const ZERO_PIECE_BLOCKS = 16;
 /** Pieces are read together up to this. */
-const READ_BLOCKS = 512;
+const READ_BLOCKS = COMPARE_BYTES / BLOCK_BYTES;
 const ZEROS = Buffer.alloc(ZERO_PIECE_BLOCKS * BLOCK_BYTES);
-
-/** Memory that a lane reads into, window after window: new memory for each is a page fault for every block, and garbage that V8 cannot wait to collect. */
-export class ReadBuffers {
-  private readonly free: Buffer[] = [];
-  take(): Buffer { return this.free.pop() ?? cachedReadBuffer(READ_BLOCKS * BLOCK_BYTES); }
-  giveBack(buffer: Buffer): void { this.free.push(buffer); }
-}
 
 /**
  * Compares what a target holds in a window with what the recovery point says: every chunk by its id, and zeros where zeros belong. With a
  * sink, only what differs is written, and then read back and compared again. A window without a leaf is all zeros.
  * Throws TARGET_NOT_VERIFIED where the target is still another after that.
  */
-export async function compareWindow(vault: VaultAccess, source: BlockSource, sink: BlockSink | null, job: LaneCompareJob, buffers: ReadBuffers): Promise<LaneCompareResult> {
+export async function compareWindow(vault: VaultAccess, source: BlockSource, sink: BlockSink | null, job: LaneCompareJob, memory: LaneMemory): Promise<LaneCompareResult> {
   const pieces = await piecesOf(vault, job);
-  const differing = await findDiffering(vault, source, job, pieces, buffers);
+  const differing = await findDiffering(vault, source, job, pieces, memory);
   const differingBytes = bytesOf(differing, job);
   if (differing.length === 0 || !sink) return { window: job.window, comparedBytes: bytesOf(pieces, job), differingBytes, writtenBytes: 0 };
-  await write(vault, sink, job, differing);
-  const still = await findDiffering(vault, source, job, differing, buffers);
+  await write(vault, sink, job, differing, memory);
+  const still = await findDiffering(vault, source, job, differing, memory);
   if (still[0]) throw notVerified(job, still[0]);
   return { window: job.window, comparedBytes: bytesOf(pieces, job), differingBytes, writtenBytes: differingBytes };
 }
@@ -68,9 +61,9 @@ async function piecesOf(vault: VaultAccess, job: LaneCompareJob): Promise<Piece[
 }
 
 /** Reads the pieces, neighbours together and the next ones ahead, and answers those that are not as they should be. */
-async function findDiffering(vault: VaultAccess, source: BlockSource, job: LaneCompareJob, pieces: readonly Piece[], memory: ReadBuffers): Promise<Piece[]> {
+async function findDiffering(vault: VaultAccess, source: BlockSource, job: LaneCompareJob, pieces: readonly Piece[], memory: LaneMemory): Promise<Piece[]> {
   const groups = groupsOf(pieces);
-  const buffers = [memory.take(), memory.take()];
+  const buffers = [memory.compares.take(), memory.compares.take()];
   const differing: Piece[] = [];
   const fetch = (index: number): Promise<Buffer> | undefined => {
     const group = groups[index];
@@ -94,7 +87,7 @@ async function findDiffering(vault: VaultAccess, source: BlockSource, job: LaneC
     }
   } finally {
     // What ends this early is a read that failed, and no other one is under way then: nobody gets memory that is still being filled.
-    for (const buffer of buffers) memory.giveBack(buffer);
+    for (const buffer of buffers) memory.compares.giveBack(buffer);
   }
   return differing;
 }
@@ -125,9 +118,9 @@ async function readGroup(source: BlockSource, job: LaneCompareJob, group: readon
   return bytes;
 }
 
-async function write(vault: VaultAccess, sink: BlockSink, job: LaneCompareJob, differing: readonly Piece[]): Promise<void> {
+async function write(vault: VaultAccess, sink: BlockSink, job: LaneCompareJob, differing: readonly Piece[], memory: LaneMemory): Promise<void> {
   const chunks = new Set(differing.filter(({ chunk }) => chunk).map(({ start }) => start));
-  if (job.leaf && chunks.size > 0) await readWindow(vault, { ...job, leaf: job.leaf }, sink, false, chunks);
+  if (job.leaf && chunks.size > 0) await readWindow(vault, { ...job, leaf: job.leaf }, sink, false, memory, chunks);
   for (const piece of differing) {
     if (piece.chunk) continue;
     const offset = offsetOf(job, piece);

@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { type ErrorReport, HoldfastError } from '../../errors/holdfast-error';
 import { isDamage } from '../proof/damage';
 import type { BlobRef } from '../format/blob';
-import { alignedBuffer } from './direct-io';
+import { type BufferPool, type LaneMemory, WRITE_BYTES } from './lane-memory';
 import type { BlockSink } from './block-sink';
 import { BLOCK_BYTES, BlobKind, PackKind, WINDOW_BYTES } from '../format/format';
 import { packKey, type VaultKeys } from '../keys/keys';
@@ -19,15 +19,13 @@ const NEAR_BYTES = 32 * 1024;
 const MAX_RUN_BYTES = 2 * 1024 * 1024;
 /** Writes under way at once in a lane, so that decoding does not wait for the disk. */
 const MAX_PENDING_WRITES = 4;
-/** Neighbouring chunks are written with one call up to this. */
-const MAX_WRITE_BYTES = 1024 * 1024;
 
 /**
  * Reads a window back: fetches its chunks with few large requests, proves every one (tag, length, id), and writes them to the sink
  * if there is one. Without `collectDamage` the first damage throws; with it, everything is looked at and damage is listed.
  * `only` names the chunks that are wanted, by the block of the window at which they start.
  */
-export async function readWindow(vault: VaultAccess, job: LaneReadJob, sink: BlockSink | null, collectDamage: boolean, only?: ReadonlySet<number>): Promise<LaneReadResult> {
+export async function readWindow(vault: VaultAccess, job: LaneReadJob, sink: BlockSink | null, collectDamage: boolean, memory: LaneMemory, only?: ReadonlySet<number>): Promise<LaneReadResult> {
   const damage: ErrorReport[] = [];
   const note = (error: unknown): void => {
     if (!collectDamage || !isDamage(error)) throw error;
@@ -42,7 +40,7 @@ export async function readWindow(vault: VaultAccess, job: LaneReadJob, sink: Blo
   }
   const runs = planRuns(wanted);
   const keys = new PackKeys(vault.keys);
-  const writes = new WriteBatch(sink, job.diskBytes);
+  const writes = new WriteBatch(sink, job.diskBytes, memory.writes);
   try {
     let ahead = runs[0] && fetchRun(vault, runs[0]);
     for (let index = 0; index < runs.length; index++) {
@@ -134,16 +132,15 @@ class WriteBatch {
   private start = 0;
   private bytes = 0;
   private readonly pending: Promise<void>[] = [];
-  private readonly free: Buffer[] = [];
 
-  constructor(private readonly sink: BlockSink | null, private readonly diskBytes: number) {}
+  constructor(private readonly sink: BlockSink | null, private readonly diskBytes: number, private readonly memory: BufferPool) {}
 
   async add(plain: Buffer, offset: number): Promise<void> {
     if (!this.sink) return;
-    if (offset !== this.start + this.bytes || this.bytes + plain.length > MAX_WRITE_BYTES) await this.flush();
+    if (offset !== this.start + this.bytes || this.bytes + plain.length > WRITE_BYTES) await this.flush();
     if (this.bytes === 0) this.start = offset;
     // A copy: the chunk's own memory is used again for the next one.
-    this.buffer ??= this.free.pop() ?? alignedBuffer(MAX_WRITE_BYTES);
+    this.buffer ??= this.memory.take();
     plain.copy(this.buffer, this.bytes);
     this.bytes += plain.length;
   }
@@ -157,6 +154,8 @@ class WriteBatch {
   /** Nothing is being written any more when this resolves, whatever became of it: the sink may be closed. */
   async settle(): Promise<void> {
     await Promise.allSettled(this.pending);
+    if (this.buffer) this.memory.giveBack(this.buffer);
+    this.buffer = undefined;
   }
 
   private async flush(): Promise<void> {
@@ -165,7 +164,7 @@ class WriteBatch {
     this.bytes = 0;
     if (!this.sink || !buffer || bytes === 0) return;
     if (this.pending.length === MAX_PENDING_WRITES) await this.pending.shift();
-    const write = this.sink.write(buffer.subarray(0, Math.min(bytes, this.diskBytes - start)), start).then(() => { this.free.push(buffer); });
+    const write = this.sink.write(buffer.subarray(0, Math.min(bytes, this.diskBytes - start)), start).then(() => this.memory.giveBack(buffer));
     // A failure is told when the write is waited for.
     write.catch(() => undefined);
     this.pending.push(write);

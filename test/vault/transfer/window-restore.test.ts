@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
-import { isHoldfastError } from '../../../errors/holdfast-error';
+import { setImmediate } from 'node:timers/promises';
+import { HoldfastError, isHoldfastError } from '../../../errors/holdfast-error';
 import { BLOCK_BYTES, PackKind, WINDOW_BYTES } from '../../../vault/format/format';
 import { packName } from '../../../vault/format/pack-names';
 import { refToJson } from '../../../vault/format/ref-json';
 import { type DiskTree, leafRefs, regionsOf, type VaultAccess } from '../../../vault/format/tree';
+import type { BlockSink } from '../../../vault/transfer/block-sink';
+import { readDisk } from '../../../vault/transfer/read-disk';
 import type { LaneReadJob } from '../../../vault/transfer/transfer-lane';
 import { createFaultStore } from '../../support/fault-store';
 import { assertSameDisk, backUp, makeVault, noise, SparseDisk, withLane } from '../../support/vault-kit';
@@ -57,5 +60,36 @@ describe('a window read beside a leaf that was proved', () => {
     await vault.store.delete(packName(PackKind.meta, job.provedLeaf?.pack as string));
     const { plainBytes, damage } = await read(vault, job);
     assert.deepEqual([plainBytes, damage], [PLAIN_BYTES, []]);
+  });
+});
+
+describe('the memory of a lane', () => {
+  it('serves window after window, and what a failed write may still be read from is not used again', async () => {
+    const vault = makeVault();
+    const disk = new SparseDisk(4 * WINDOW_BYTES);
+    for (let window = 0; window < 4; window++) await disk.write(noise(8 * PLAIN_BYTES, 10 + window), window * WINDOW_BYTES);
+    const { tree } = await backUp(vault, disk);
+    const sink = new SparseDisk(disk.sizeBytes);
+    const used: ArrayBufferLike[] = [];
+    let failing = true;
+    const recording: BlockSink = {
+      async write(data, offset) {
+        used.push(data.buffer);
+        // Like a disk: what is written is taken from memory some time later.
+        await setImmediate();
+        if (failing) throw new HoldfastError('TARGET_WRITE_FAILED', 'The disk is full');
+        await sink.write(data, offset);
+      },
+      close: () => Promise.resolve(),
+    };
+    await withLane(vault, { sink: recording }, async (lanes) => {
+      await assert.rejects(readDisk(vault, lanes, tree), (error) => isHoldfastError(error, 'TARGET_WRITE_FAILED'));
+      failing = false;
+      const lost = new Set(used.splice(0));
+      await readDisk(vault, lanes, tree);
+      assert.ok(used.length >= 4 * 8 && new Set(used).size <= 5, `${new Set(used).size} buffers for ${used.length} writes`);
+      assert.ok(lost.size > 0 && used.every((one) => !lost.has(one)));
+    });
+    assertSameDisk(sink, disk, 'restored');
   });
 });
