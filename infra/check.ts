@@ -99,7 +99,7 @@ function main(mode: 'validate' | 'overwrite'): void {
     }
     problems.push(...notRefused(program));
   }
-  if (problems.length > 0) throw new Failed(problems.join('\n'));
+  if (problems.length > 0) throw new Failed([...new Set(problems)].join('\n'));
   console.log(mode === 'validate' ? `The Bicep files are sound: ${parameterFiles.length} parameter files as their snapshots have them, ${refusals.length} bad ones refused.` : `Renewed the snapshots of ${parameterFiles.join(', ')}.`);
 }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packName } from '../../vault/format/pack-names';
 import { PackKind } from '../../vault/format/format';
@@ -180,6 +180,22 @@ describe('the budget', () => {
     const [budget] = ofType(estates['main.large'], 'Microsoft.Consumption/budgets');
     assert.equal(budget?.properties.amount, 2000);
     for (const told of Object.values(budget?.properties.notifications ?? {})) assert.deepEqual((told as { contactEmails: string[] }).contactEmails, ['oncall@example.com']);
+  });
+});
+
+describe('azure.yaml', () => {
+  const root = join(infraFolder, '..');
+  const text = readFileSync(join(root, 'azure.yaml'), 'utf8');
+
+  it('names a module that is there, the service by the tag that the app carries, and scripts that there are', () => {
+    const module = /^ {2}module: (\S+)$/m.exec(text)?.[1] ?? '';
+    assert.ok(existsSync(join(infraFolder, `${module}.bicep`)) && existsSync(join(infraFolder, `${module}.bicepparam`)), module);
+    const service = /^services:\n {2}(\w+):$/m.exec(text)?.[1];
+    const { tags } = ofType(estates.main, 'Microsoft.Web/sites')[0] as unknown as { readonly tags: Record<string, string> };
+    assert.deepEqual([service, tags['azd-env-name']], [tags['azd-service-name'], 'holdfast']);
+    const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { readonly scripts: Record<string, string> };
+    const asked = [...text.matchAll(/npm run (\S+)/g)].map(([, name = '']) => name);
+    assert.ok(asked.length > 0 && asked.every((name) => scripts[name] !== undefined), asked.join(', '));
   });
 });
 
