@@ -42,6 +42,8 @@ export interface ExploreOptions {
   readonly isUnique: (name: string) => boolean;
   /** Prefixes below which nobody writes. */
   readonly isQuiet: (prefix: string) => boolean;
+  /** Prefixes below which an actor may create or delete anything while it has not ended; an actor that does so elsewhere fails the exploration. */
+  readonly writes: (actor: Actor) => readonly string[];
   /** Throws when the vault in this state is not as it must be. */
   readonly check: (objects: Objects, contentOf: (content: number) => Buffer) => void;
   readonly maxStates: number;
@@ -111,12 +113,22 @@ class Explorer {
   /** Every state that can follow; a single one where the order does not matter. */
   private async nextOf(state: State): Promise<State[]> {
     for (const [actor, node] of state.at.entries()) node.call ??= await this.replay(actor, node);
-    const eager = state.at.findIndex((node) => this.isUnordered(state.world, node.call));
+    const eager = state.at.findIndex((node, actor) => this.isUnordered(state.world, node.call) || this.isAlone(state, actor));
     if (eager >= 0) return [this.step(state, eager)];
     const next = [...state.at.keys()].filter((actor) => state.at[actor]?.call !== 'done').map((actor) => this.step(state, actor));
     // When all have ended, time makes no difference.
     if (next.length > 0 && state.epoch + 1 < this.options.epochsMs.length) next.push({ ...state, epoch: state.epoch + 1 });
     return next;
+  }
+
+  /** A look at what none of the others that go on may change any more, or at a clock that does not go on: its answer is the same whenever it comes, and it changes nothing. */
+  private isAlone({ epoch, at }: State, actor: number): boolean {
+    const call = at[actor]?.call;
+    if (call === undefined || call === 'done') return false;
+    const { actors, epochsMs, writes } = this.options;
+    if (call.operation === 'serverTimeMs') return epoch + 1 === epochsMs.length;
+    if (call.operation === 'create' || call.operation === 'delete') return false;
+    return at.every(({ call: theirs }, other) => other === actor || theirs === 'done' || writes(actors[other] as Actor).every((prefix) => !call.name.startsWith(prefix) && !prefix.startsWith(call.name)));
   }
 
   private node(parent: Node | null, answer: Answer | null): Node {
@@ -147,6 +159,9 @@ class Explorer {
 
   private step({ world, epoch, at }: State, actor: number): State {
     const node = at[actor] as Node;
+    const { operation, name } = node.call as Call;
+    const { actors, writes } = this.options;
+    if (operation === 'create' || operation === 'delete') assert.ok(writes(actors[actor] as Actor).some((prefix) => name.startsWith(prefix)), `actor ${actor} was not said to write ${name}`);
     const change = `${node.id}.${epoch}`;
     let done = world.after.get(change);
     if (!done) {

@@ -126,8 +126,12 @@ function checker(): (objects: Objects, contentOf: (content: number) => Buffer) =
 const [WRITER, TWIN] = [writer('b'), writer('d')];
 const LATE_MS = [OLD_MS, START_MS, START_MS + 30 * DAY_MS];
 
+/** Where an actor writes: the explorer holds it to that. */
+const writesOf = (actor: Actor): readonly string[] =>
+  (actor === collector ? ['runs/', 'marks/', 'packs/', 'work/', 'references/', 'recovery-points/'] : actor === retention || actor === undeleter ? ['marks/'] : actor === rash ? ['packs/'] : ['runs/', 'work/', 'packs/', 'references/', 'recovery-points/']);
+
 const optionsOf = async (actors: readonly Actor[], epochsMs: readonly number[]): Promise<ExploreOptions> => ({
-  start: await firstRun(actors.includes(WRITER)), epochsMs, actors, check: checker(), maxStates: 300_000,
+  start: await firstRun(actors.includes(WRITER)), epochsMs, actors, check: checker(), maxStates: 300_000, writes: writesOf,
   isLasting: (name) => /^(runs|marks|work)\//.test(name), isUnique: (name) => name.startsWith('packs/'), isQuiet: (prefix) => prefix === 'work/' && !actors.includes(WRITER),
 });
 
@@ -138,9 +142,11 @@ const rash: Actor = async (store) => {
   for await (const { name } of store.list('packs/meta/')) if (!named.includes(name.slice(-32))) await store.delete(name);
 };
 
-describe('collection beside writers, other collectors and retention, order by order', () => {
+describe('collection beside writers, other collectors and retention, order by order', function () {
+  this.timeout(300_000); // Some ten seconds of work each, on a machine that may be busy with other things.
   for (const [what, actors, epochsMs] of [
     ['a writer and a collector', [WRITER, collector], LATE_MS],
+    ['a writer, a collector and retention', [WRITER, collector, retention], LATE_MS],
     ['a collector, a zombie collector and retention', [collector, collector, retention], EPOCHS_MS],
     ['a collector, retention and who takes it back', [collector, retention, undeleter], EPOCHS_MS],
   ] as [string, Actor[], number[]][]) {
@@ -150,7 +156,7 @@ describe('collection beside writers, other collectors and retention, order by or
     });
   }
 
-  // Every order of all of them is too many: a writer, a collector and retention have 150,000 states, two writers and a collector more than 300,000.
+  // Every order of all of them is too many (docs/faults.md says what is gone through whole): a writer, a collector and retention alone have 145,727 states.
   it('fault 7, fault 10, fault 11, fault 12: a writer, its twin, a collector, a zombie collector, retention and who takes it back, in random orders', async () => {
     const seed = Number(process.env.HOLDFAST_SEED ?? Date.now() % 1_000_000);
     process.stderr.write(`interleavings: HOLDFAST_SEED=${seed}\n`);
