@@ -78,10 +78,10 @@ export interface PageTarget extends BlockSink, BlockSource {
   /** Makes a range read as zeros. */
   clear(offsetBytes: number, lengthBytes: number): Promise<void>;
   /**
-   * Of a disk in upload only: has the service copy a range out of a snapshot of the same layout, without the bytes passing through here (Put Page From
-   * URL). What a differential restore uses for what did not change; it counts as a write and is read back like one.
+   * Of a disk in upload only: has the service copy ranges out of a snapshot that is open for reading (Put Page From URL). What a differential restore uses for
+   * what did not change; it counts as a write and is read back like one.
    */
-  copyFrom?(source: AccessUrl, range: DiskRange): Promise<void>;
+  copyFrom?(source: BlockSource, ranges: readonly DiskRange[]): Promise<boolean>;
   /** The ranges of [offset, offset+length) that may hold something else than zeros, ascending and clipped. A new target has none. */
   listRanges(range: DiskRange): AsyncIterable<DiskRange>;
   /** Puts the footer of a fixed VHD after the data, without which the disk is of no use. Once, after all pages. Idempotent. */

@@ -152,14 +152,14 @@ export function openPageBlobTarget(place: PageBlobPlace, sizeBytes: number, opti
     sizeBytes,
     async write(data, offsetBytes) {
       const pages = paddedPages(data, offsetBytes, sizeBytes);
-      await eachPiece({ offset: offsetBytes, length: pages.length }, parallelPieces, ({ offset, length }) => blob.put(pages.subarray(offset - offsetBytes, offset - offsetBytes + length), offset));
+      await eachPiece([{ offset: offsetBytes, length: pages.length }], parallelPieces, ({ offset, length }) => blob.put(pages.subarray(offset - offsetBytes, offset - offsetBytes + length), offset));
     },
     async clear(offsetBytes, lengthBytes) {
       const length = wholePageBytes(offsetBytes, lengthBytes, sizeBytes);
-      await eachPiece({ offset: offsetBytes, length }, parallelPieces, (piece) => blob.clear(piece));
+      await eachPiece([{ offset: offsetBytes, length }], parallelPieces, (piece) => blob.clear(piece));
     },
     async readInto(buffer, offsetBytes) {
-      await eachPiece({ offset: offsetBytes, length: buffer.length }, parallelPieces, ({ offset, length }) => blob.read(buffer.subarray(offset - offsetBytes, offset - offsetBytes + length), offset));
+      await eachPiece([{ offset: offsetBytes, length: buffer.length }], parallelPieces, ({ offset, length }) => blob.read(buffer.subarray(offset - offsetBytes, offset - offsetBytes + length), offset));
     },
     async *listRanges(range) {
       const rangeEnd = range.offset + range.length;

@@ -1,7 +1,7 @@
 import type { AccessUrl } from '../../activities/cloud';
 import type { PageTarget } from '../../activities/restore-cloud';
 import { HoldfastError } from '../../errors/holdfast-error';
-import type { DiskRange } from '../../vault/transfer/block-source';
+import type { BlockSource, DiskRange } from '../../vault/transfer/block-source';
 import { buildFixedFooter } from '../../vault/format/vhd-footer';
 import { type Patience, realWaiting, type Waiting } from './backoff';
 import { createDataClient, type DataClient, type DataResponse } from './data-client';
@@ -37,6 +37,8 @@ class DiskTarget implements PageTarget {
   private readonly reader: SnapshotReader;
   private readonly patience: Patience;
   private readonly waiting: Waiting;
+  /** What was refused once is not asked for again. */
+  private isCopyRefused = false;
 
   constructor(private readonly grants: Grants, options: DiskTargetOptions) {
     this.sizeBytes = grants.sizeBytes;
@@ -48,20 +50,24 @@ class DiskTarget implements PageTarget {
 
   async write(data: Buffer, offsetBytes: number): Promise<void> {
     const pages = paddedPages(data, offsetBytes, this.sizeBytes);
-    await eachPiece({ offset: offsetBytes, length: pages.length }, parallelPieces, (piece) =>
+    await eachPiece([{ offset: offsetBytes, length: pages.length }], parallelPieces, (piece) =>
       this.put(piece, 'writing', { 'x-ms-page-write': 'update' }, pages.subarray(piece.offset - offsetBytes, piece.offset - offsetBytes + piece.length)));
   }
 
   async clear(offsetBytes: number, lengthBytes: number): Promise<void> {
     const length = wholePageBytes(offsetBytes, lengthBytes, this.sizeBytes);
-    await eachPiece({ offset: offsetBytes, length }, parallelPieces, (piece) => this.put(piece, 'clearing', { 'x-ms-page-write': 'clear' }));
+    await eachPiece([{ offset: offsetBytes, length }], parallelPieces, (piece) => this.put(piece, 'clearing', { 'x-ms-page-write': 'clear' }));
   }
 
-  async copyFrom(source: AccessUrl, range: DiskRange): Promise<void> {
-    if (range.offset + range.length > source.sizeBytes) throw new HoldfastError('INTERNAL', `Bytes ${String(range.offset)} to ${String(range.offset + range.length)} are not within a source of ${String(source.sizeBytes)} bytes`);
-    await eachPiece(range, parallelPieces, (piece) => this.put(piece, 'copying', {
-      'x-ms-page-write': 'update', 'x-ms-copy-source': source.url, 'x-ms-source-range': headerRange(piece),
-    }));
+  async copyFrom(source: BlockSource, ranges: readonly DiskRange[]): Promise<boolean> {
+    if (!(source instanceof SnapshotReader)) throw new HoldfastError('INTERNAL', 'Azure copies pages out of what has an access URL, and this source has none');
+    for (const { offset, length } of ranges) {
+      if (offset + length > Math.min(source.sizeBytes, this.sizeBytes)) throw new HoldfastError('INTERNAL', `Bytes ${String(offset)} to ${String(offset + length)} are not within a source of ${String(source.sizeBytes)} bytes and this disk`);
+    }
+    await eachPiece(ranges, parallelPieces, async (piece) => {
+      if (!this.isCopyRefused && !await this.copyPiece(source, piece)) this.isCopyRefused = true;
+    });
+    return !this.isCopyRefused;
   }
 
   readInto(buffer: Buffer, offsetBytes: number): Promise<void> {
@@ -87,18 +93,35 @@ class DiskTarget implements PageTarget {
     await this.reader.close();
   }
 
+  /** Whether the service copied it. Access to the source that expired is renewed once; any other refusal stands for good, but for one to come back later. */
+  private async copyPiece(source: SnapshotReader, piece: PagePiece): Promise<boolean> {
+    const doing = `copying ${String(piece.length)} bytes at ${String(piece.offset)} of a disk out of a snapshot`;
+    for (let isRenewed = false; ; isRenewed = true) {
+      const { current } = source.grants;
+      const response = await this.answerTo(piece, { 'x-ms-page-write': 'update', 'x-ms-copy-source': current.url, 'x-ms-source-range': headerRange(piece) }, undefined, doing);
+      if (response.status === 201) {
+        current.worked = true;
+        return true;
+      }
+      if (response.status === 429 || response.status === 503) throw dataPlaneError(response, doing);
+      if (isRenewed || !isOfSource(response)) return false;
+      await source.grants.renewAfter(current, response, doing);
+    }
+  }
+
   private async put(piece: PagePiece, verb: string, headers: Readonly<Record<string, string>>, payload?: Buffer): Promise<void> {
     const doing = `${verb} ${String(piece.length)} bytes at ${String(piece.offset)} of a disk`;
+    const response = await this.answerTo(piece, headers, payload, doing);
+    if (response.status !== 201) throw dataPlaneError(response, doing);
+  }
+
+  /** What the service says to a write, with access to this disk renewed where it expired. */
+  private async answerTo(piece: PagePiece, headers: Readonly<Record<string, string>>, payload: Buffer | undefined, doing: string): Promise<DataResponse> {
     for (;;) {
       const grant = this.grants.current;
       const response = await this.send(grant, piece, headers, payload, doing);
-      if (response.status === 201) {
-        grant.worked = true;
-        return;
-      }
-      // That the source of a copy refuses says nothing about the access to this disk.
-      const isRefused = (response.status === 403 || response.status === 401) && !/CopySource/i.test(serviceCodeOf(response));
-      if (!isRefused) throw dataPlaneError(response, doing);
+      if (response.status === 201) grant.worked = true;
+      if ((response.status !== 403 && response.status !== 401) || isOfSource(response)) return response;
       await this.grants.renewAfter(grant, response, doing);
     }
   }
@@ -113,5 +136,8 @@ class DiskTarget implements PageTarget {
     }, doing, this.patience, this.waiting);
   }
 }
+
+/** The source of a copy refuses, which says nothing about the access to the disk that is written. */
+const isOfSource = (response: DataResponse): boolean => /CopySource/i.test(serviceCodeOf(response));
 
 const headerRange = ({ offset, length }: DiskRange): string => `bytes=${String(offset)}-${String(offset + length - 1)}`;

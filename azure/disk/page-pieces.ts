@@ -21,19 +21,16 @@ export function paddedPages(data: Buffer, offsetBytes: number, sizeBytes: number
 }
 
 /**
- * Works on the pieces of a range, `parallel` at once. Settled, not raced: the caller may use its memory again after a failure, and no other piece
+ * Works on the pieces of ranges, `parallel` at once. Settled, not raced: the caller may use its memory again after a failure, and no other piece
  * may still be on its way then.
  */
-export async function eachPiece(range: DiskRange, parallel: number, work: (piece: PagePiece) => Promise<void>): Promise<void> {
-  const end = range.offset + range.length;
-  let next = range.offset;
+export async function eachPiece(ranges: readonly DiskRange[], parallel: number, work: (piece: PagePiece) => Promise<void>): Promise<void> {
+  const pieces = cut(ranges);
   let isFailed = false;
   const worker = async (): Promise<void> => {
-    while (next < end && !isFailed) {
-      const offset = next;
-      next += pieceBytes;
+    for (let next = pieces.next(); !next.done && !isFailed; next = pieces.next()) {
       try {
-        await work({ offset, length: Math.min(pieceBytes, end - offset) });
+        await work(next.value);
       } catch (error) {
         isFailed = true;
         throw error;
@@ -43,6 +40,12 @@ export async function eachPiece(range: DiskRange, parallel: number, work: (piece
   const outcomes = await Promise.allSettled(Array.from({ length: parallel }, worker));
   const failed = outcomes.find((outcome) => outcome.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
+}
+
+function* cut(ranges: readonly DiskRange[]): Generator<PagePiece, undefined> {
+  for (const { offset, length } of ranges) {
+    for (let at = offset; at < offset + length; at += pieceBytes) yield { offset: at, length: Math.min(pieceBytes, offset + length - at) };
+  }
 }
 
 /** The bytes of the whole pages from `offsetBytes` on that cover the range, which lies within the target. */

@@ -43,7 +43,8 @@ export class SnapshotReader implements BlockSource {
   private readonly patience: Patience;
   private readonly waiting: Waiting;
 
-  constructor(private readonly grants: Grants, private readonly options: SnapshotSourceOptions) {
+  /** `grants` are for whoever has the service read the snapshot itself: a copy out of it. */
+  constructor(readonly grants: Grants, private readonly options: SnapshotSourceOptions) {
     this.sizeBytes = grants.sizeBytes;
     this.client = createDataClient({ maxSockets: parallelPieces * 2, idleTimeoutMs: options.idleTimeoutMs ?? 60_000 });
     this.patience = options.patience ?? dataPatience;

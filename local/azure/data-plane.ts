@@ -97,7 +97,7 @@ export class DataPlane {
     const kind = header(request, 'x-ms-page-write');
     const body = await readBody(request, maxPageWriteBytes);
     const copySource = header(request, 'x-ms-copy-source');
-    if (copySource !== undefined) return this.copyPages(request, response, { file, range, kind, copySource });
+    if (copySource !== undefined) return this.copyPages(request, response, { file, range, kind, copySource, resourceId: access.resourceId });
     if (kind !== 'update' && kind !== 'clear') throw new BlobError(400, 'InvalidHeaderValue', 'The value for one of the HTTP headers is not in the correct format.', { 'x-ms-header': 'x-ms-page-write' });
     if (body.length !== (kind === 'update' ? range.end - range.start : 0)) throw new BlobError(400, 'InvalidHeaderValue', 'The body does not have the length of the range.');
     const md5 = header(request, 'content-md5');
@@ -110,8 +110,10 @@ export class DataPlane {
   }
 
   /** Put Page From URL: the service reads the pages itself. It takes sources that show access of their own, which are this stand-in's alone. */
-  private async copyPages(request: IncomingMessage, response: ServerResponse, copy: { readonly file: BlobFile; readonly range: ByteRange; readonly kind: string | undefined; readonly copySource: string }): Promise<void> {
+  private async copyPages(request: IncomingMessage, response: ServerResponse, copy: { readonly file: BlobFile; readonly range: ByteRange; readonly kind: string | undefined; readonly copySource: string; readonly resourceId: string }): Promise<void> {
     const { file, range, kind, copySource } = copy;
+    const refused = this.world.faults.take('refuseCopy', 'PUT', [copy.resourceId]);
+    if (refused !== undefined) throw new BlobError(409, refused.code, 'The pages were not copied.');
     if (kind !== 'update') throw new BlobError(400, 'InvalidHeaderValue', 'The value for one of the HTTP headers is not in the correct format.', { 'x-ms-header': 'x-ms-page-write' });
     const asked = /^bytes=(\d+)-(\d+)$/.exec(header(request, 'x-ms-source-range') ?? '');
     const start = Number(asked?.[1]);

@@ -32,6 +32,8 @@ export const faultSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('omitRanges'), count: z.int().min(1), ...matching }),
   /** A list of the ranges that hold data leaves its first `count` ranges out. */
   z.strictObject({ kind: z.literal('omitData'), count: z.int().min(1), ...matching }),
+  /** Pages are not copied from where they are to be copied from, as a service does that cannot or may not read there; `path` matches the disk that is written. */
+  z.strictObject({ kind: z.literal('refuseCopy'), code: z.string(), ...matching }),
   /** A snapshot by the extension goes wrong inside of the guest; `path` matches the extension's id. */
   z.strictObject({ kind: z.literal('guest'), outcome: z.enum(guestOutcomes), ...matching }),
   /** At once: the VM of that folder is gone, its images stay. */

@@ -5,7 +5,7 @@ import { backupDisk, type BackupDiskOutcome } from '../../vault/transfer/backup-
 import type { BlockSink } from '../../vault/transfer/block-sink';
 import type { BlockSource, DiskRange } from '../../vault/transfer/block-source';
 import { damagedPacks, recordDamage } from '../../vault/proof/damage-ledger';
-import { BLOCK_BYTES } from '../../vault/format/format';
+import { BLOCK_BYTES, WINDOW_BLOCKS } from '../../vault/format/format';
 import { deriveVaultKeys, type VaultKeys } from '../../vault/keys/keys';
 import { withLanes } from '../../vault/transfer/lanes';
 import { type ParentSurvey, surveyParent } from '../../vault/transfer/parent-survey';
@@ -172,4 +172,19 @@ export function contentBytes(content: Content, bytes: number): Buffer {
   if (content.kind === 'text') return Buffer.alloc(bytes, `line ${content.seed} of a file that packs well\n`);
   const one = noise(BLOCK_BYTES, content.seed);
   return Buffer.concat(Array.from({ length: Math.ceil(bytes / BLOCK_BYTES) }, () => one)).subarray(0, bytes);
+}
+
+/** Writes of whole blocks into a disk of a window and 50 blocks more; null is zeros. */
+export interface DiskWrite { readonly block: number; readonly blocks: number; readonly content: Content | null }
+export const diskWriteArbitrary: fc.Arbitrary<DiskWrite> = fc.record({ block: fc.nat(WINDOW_BLOCKS + 40), blocks: fc.integer({ min: 1, max: 60 }), content: fc.option(contentArbitrary, { nil: null }) });
+
+/** Does the writes; the bytes that they covered. */
+export async function applyWrites(disk: SparseDisk, writes: readonly DiskWrite[]): Promise<number> {
+  let written = 0;
+  for (const { block, blocks, content } of writes) {
+    const length = Math.min(blocks * BLOCK_BYTES, disk.sizeBytes - block * BLOCK_BYTES);
+    await disk.write(content ? contentBytes(content, length) : Buffer.alloc(length), block * BLOCK_BYTES);
+    written += length;
+  }
+  return written;
 }

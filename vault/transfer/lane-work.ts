@@ -13,8 +13,9 @@ import { ReuseIndex } from './reuse';
 import type { Store } from '../store/store';
 import { throttledSource } from './throttled-source';
 import type { TransferFactory } from './transfer-factory';
-import type { Lane, LaneCompareJob, LaneCompareResult, LaneFlush, LaneJob, LaneOptions, LaneReadJob, LaneReadResult, LaneResult, RenewAccess } from './transfer-lane';
+import type { Lane, LaneAssembleResult, LaneCompareJob, LaneCompareResult, LaneFlush, LaneJob, LaneOptions, LaneReadJob, LaneReadResult, LaneResult, RenewAccess } from './transfer-lane';
 import { loadLeaf, type VaultAccess } from '../format/tree';
+import { assembleWindow } from './window-assemble';
 import { compareWindow } from './window-compare';
 import { readWindow } from './window-restore';
 import { type WindowResult, WindowWriter } from './window-writer';
@@ -106,6 +107,11 @@ export class LaneWork implements Lane {
     if (!source) throw new Error('This lane has nothing to compare');
     if (job.patch && !this.sink) throw new Error('This lane has no sink to write what differs to');
     return compareWindow(this.vault, source, job.patch ? this.sink : null, job, this.memory);
+  }
+
+  assemble(job: LaneReadJob): Promise<LaneAssembleResult> {
+    if (!this.source || !this.sink || !isSource(this.sink)) throw new Error('This lane has no source to copy from, or no sink that can be read back');
+    return assembleWindow(this.vault, this.source, this.sink, job, this.memory);
   }
 
   async flush(): Promise<LaneFlush> {

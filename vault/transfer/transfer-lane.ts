@@ -67,6 +67,16 @@ export interface LaneCompareResult {
   readonly writtenBytes: number;
 }
 
+export interface LaneAssembleResult {
+  readonly window: number;
+  /** By the sink's own service, out of the source. */
+  readonly copiedBytes: number;
+  /** From the vault. */
+  readonly writtenBytes: number;
+  /** Of these what could have been copied, had the service not refused to. */
+  readonly refusedBytes: number;
+}
+
 export interface LaneFlush { readonly storedBytes: number; readonly packs: number }
 
 /** How a champion's tree is found by the threads: region nodes of other disks whose chunks may be reused. */
@@ -100,6 +110,8 @@ export interface Lane {
   read(job: LaneReadJob): Promise<LaneReadResult>;
   /** Compares a window of the source, or else of a sink that can be read, with the vault: see compareWindow. */
   compare(job: LaneCompareJob): Promise<LaneCompareResult>;
+  /** Fills a window of a new sink out of the source and the vault: see assembleWindow. */
+  assemble(job: LaneReadJob): Promise<LaneAssembleResult>;
   /** Makes everything durable that was written so far. */
   flush(): Promise<LaneFlush>;
   /** Closes what the lane opened. Throws when the target could not be closed: what was written to it may be lost. Closing twice is fine. */
@@ -111,6 +123,7 @@ export type ToLane =
   | { readonly kind: 'write'; readonly job: LaneJob }
   | { readonly kind: 'read'; readonly job: LaneReadJob }
   | { readonly kind: 'compare'; readonly job: LaneCompareJob }
+  | { readonly kind: 'assemble'; readonly job: LaneReadJob }
   | { readonly kind: 'flush' }
   | { readonly kind: 'close' }
   | { readonly kind: 'renewed'; readonly what: 'source' | 'sink'; readonly spec?: Spec; readonly error?: ErrorReport };
@@ -193,6 +206,7 @@ export async function startWorkerLane(options: LaneOptions, renew: RenewAccess):
     write: (job) => ask({ kind: 'write', job }),
     read: (job) => ask({ kind: 'read', job }),
     compare: (job) => ask({ kind: 'compare', job }),
+    assemble: (job) => ask({ kind: 'assemble', job }),
     flush: () => ask({ kind: 'flush' }),
     async close() {
       if (closed) return;

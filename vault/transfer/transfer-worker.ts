@@ -33,6 +33,7 @@ async function answer(message: Exclude<ToLane, { kind: 'renewed' }>): Promise<un
     case 'write': return lane.write(message.job);
     case 'read': return lane.read(message.job);
     case 'compare': return lane.compare(message.job);
+    case 'assemble': return lane.assemble(message.job);
     case 'flush': return lane.flush();
     case 'close': return lane.close();
   }

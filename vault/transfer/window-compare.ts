@@ -12,7 +12,10 @@ import { readWindow } from './window-restore';
 import { windowBlocks } from './window-blocks';
 
 /** A part of a window as it should be: a chunk, or zeros. Zeros are looked at in small parts, so that only what differs is cleared. */
-interface Piece { readonly start: number; readonly blocks: number; readonly chunk: BlobRef | null }
+export interface Piece { readonly start: number; readonly blocks: number; readonly chunk: BlobRef | null }
+
+/** Which window of which disk. */
+type WindowJob = Pick<LaneCompareJob, 'window' | 'diskBytes'>;
 
 const ZERO_PIECE_BLOCKS = 16;
 /** Pieces are read together up to this. */
@@ -40,13 +43,13 @@ export const notVerified = (job: Pick<LaneCompareJob, 'window'>, piece: Pick<Pie
   return new HoldfastError('TARGET_NOT_VERIFIED', `What the target holds at byte ${offset} is not what the recovery point says`, { data: { offset } });
 };
 
-const offsetOf = ({ window }: Pick<LaneCompareJob, 'window'>, { start }: Pick<Piece, 'start'>): number => window * WINDOW_BYTES + start * BLOCK_BYTES;
+export const offsetOf = ({ window }: Pick<LaneCompareJob, 'window'>, { start }: Pick<Piece, 'start'>): number => window * WINDOW_BYTES + start * BLOCK_BYTES;
 
 /** Bytes of the disk that pieces cover: the last block may reach beyond its end. */
-const bytesOf = (pieces: readonly Piece[], job: LaneCompareJob): number =>
+export const bytesOf = (pieces: readonly Piece[], job: WindowJob): number =>
   pieces.reduce((sum, piece) => sum + Math.min(piece.blocks * BLOCK_BYTES, job.diskBytes - offsetOf(job, piece)), 0);
 
-async function piecesOf(vault: VaultAccess, job: LaneCompareJob): Promise<Piece[]> {
+export async function piecesOf(vault: VaultAccess, job: Pick<LaneCompareJob, 'window' | 'leaf' | 'diskBytes'>): Promise<Piece[]> {
   const entries: readonly LeafEntry[] = job.leaf
     ? (await loadLeaf(vault, refFromJson(job.leaf), job.window, job.diskBytes)).entries
     : [{ blocks: windowBlocks(job.diskBytes, job.window), chunk: null }];
@@ -61,7 +64,7 @@ async function piecesOf(vault: VaultAccess, job: LaneCompareJob): Promise<Piece[
 }
 
 /** Reads the pieces, neighbours together and the next ones ahead, and answers those that are not as they should be. */
-async function findDiffering(vault: VaultAccess, source: BlockSource, job: LaneCompareJob, pieces: readonly Piece[], memory: LaneMemory): Promise<Piece[]> {
+export async function findDiffering(vault: VaultAccess, source: BlockSource, job: WindowJob, pieces: readonly Piece[], memory: LaneMemory): Promise<Piece[]> {
   const groups = groupsOf(pieces);
   const buffers = [memory.compares.take(), memory.compares.take()];
   const differing: Piece[] = [];
@@ -108,7 +111,7 @@ function groupsOf(pieces: readonly Piece[]): Piece[][] {
   return groups;
 }
 
-async function readGroup(source: BlockSource, job: LaneCompareJob, group: readonly Piece[], buffer: Buffer): Promise<Buffer> {
+async function readGroup(source: BlockSource, job: WindowJob, group: readonly Piece[], buffer: Buffer): Promise<Buffer> {
   const bytes = buffer.subarray(0, blocksOf(group) * BLOCK_BYTES);
   const offset = offsetOf(job, group[0] as Piece);
   const there = Math.min(bytes.length, job.diskBytes - offset);

@@ -127,18 +127,53 @@ describe('stand-in: disks that a restore fills, through the Azure adapter', () =
     const present = Buffer.concat([noise(16 * mib, 5), Buffer.alloc(4 * mib)]);
     await bench.put('app/os.img', present);
     const snapshotId = await bench.snapshot('now', 'app_os');
-    const source = await cloud.grantRead({ kind: 'snapshot', id: snapshotId }, 600);
+    const open = () => cloud.grantRead({ kind: 'snapshot', id: snapshotId }, 600);
+    const source = openSnapshotSource(await open(), open);
     await readyDisk(restores, request());
-    const target = openDiskTarget(await restores.grantDiskWrite(request().id, 600), noRenewal, { waiting: recordedWaiting() });
+    const renew = () => restores.grantDiskWrite(request().id, 600);
+    const target = openDiskTarget(await renew(), renew, { waiting: recordedWaiting() });
     bench.standIn.calls.clear();
-    await target.copyFrom?.(source, { offset: mib, length: 9 * mib });
+    assert.equal(await target.copyFrom?.(source, [{ offset: mib, length: 5 * mib }, { offset: 6 * mib, length: 4 * mib }]), true);
     assert.equal(bench.standIn.calls.data.reads, 0);
     const read = Buffer.alloc(11 * mib);
     await target.readInto(read, 0);
     assert.ok(read.equals(Buffer.concat([Buffer.alloc(mib), present.subarray(mib, 10 * mib), Buffer.alloc(mib)])));
-    await rejects(target.copyFrom?.({ ...source, sizeBytes: 4096 }, { offset: 0, length: mib }) ?? Promise.resolve(), 'INTERNAL');
-    await cloud.endAccess({ kind: 'snapshot', id: snapshotId });
-    await rejects(target.copyFrom?.(source, { offset: 0, length: mib }) ?? Promise.resolve(), 'CLOUD_ACCESS_EXPIRED');
+    await rejects(target.copyFrom?.(source, [{ offset: 16 * mib, length: 5 * mib }]) ?? Promise.resolve(), 'INTERNAL');
+
+    bench.standIn.faults.add({ kind: 'expireAllAccess' });
+    bench.standIn.faults.add({ kind: 'respond', status: 503, code: 'ServerBusy', method: 'PUT', path: 'comp=page' });
+    assert.equal(await target.copyFrom?.(source, [{ offset: 0, length: mib }]), true, 'access to both is renewed, and a busy service asked again');
+    assert.deepEqual(bench.standIn.faults.unfired(), []);
+    await target.readInto(read, 0);
+    assert.ok(read.equals(Buffer.concat([present.subarray(0, 10 * mib), Buffer.alloc(mib)])));
+    await source.close();
+    await target.close();
+  });
+
+  it('say where the service does not copy, and write what is handed to them instead', async () => {
+    await bench.put('app/os.img', noise(20 * mib, 5));
+    const handle = { kind: 'snapshot' as const, id: await bench.snapshot('now', 'app_os') };
+    const access = await cloud.grantRead(handle, 600);
+    await readyDisk(restores, request());
+    const open = async () => openDiskTarget(await restores.grantDiskWrite(request().id, 600), noRenewal, { waiting: recordedWaiting() });
+    const range = [{ offset: 0, length: 8 * mib }];
+    for (const code of ['CannotVerifyCopySource', 'FeatureVersionMismatch']) {
+      const target = await open();
+      const source = openSnapshotSource(access, () => Promise.resolve(access));
+      bench.standIn.faults.add({ kind: 'refuseCopy', code, times: 8 });
+      assert.equal(await target.copyFrom?.(source, range), false, code);
+      bench.standIn.faults.clear();
+      assert.equal(await target.copyFrom?.(source, range), false, 'what was refused once is not asked for again');
+      await target.write(noise(512, 9), 0);
+      await source.close();
+      await target.close();
+    }
+    await cloud.endAccess(handle);
+    const [target, source] = [await open(), openSnapshotSource(access, noRenewal)];
+    await rejects(target.copyFrom?.(source, range) ?? Promise.resolve(), 'CLOUD_ACCESS_EXPIRED');
+    assert.equal(bench.standIn.calls.data.bytesCopied, 0);
+    await rejects(target.copyFrom?.(target, range) ?? Promise.resolve(), 'INTERNAL');
+    await source.close();
     await target.close();
   });
 

@@ -7,7 +7,7 @@ import { refToJson } from '../../../vault/format/ref-json';
 import type { LaneCompareResult } from '../../../vault/transfer/transfer-lane';
 import { type DiskTree, leafRefs, regionsOf, type VaultAccess } from '../../../vault/format/tree';
 import { windowCount } from '../../../vault/transfer/window-blocks';
-import { assertSameDisk, backUp, contentArbitrary, contentBytes, makeVault, noise, SparseDisk, withLane } from '../../support/vault-kit';
+import { applyWrites, assertSameDisk, backUp, diskWriteArbitrary, makeVault, noise, SparseDisk, withLane } from '../../support/vault-kit';
 
 async function compareAll(vault: VaultAccess, tree: DiskTree, target: SparseDisk, sink: BlockSink | null): Promise<LaneCompareResult[]> {
   const leaves = new Map<number, ReturnType<typeof refToJson>>();
@@ -61,24 +61,13 @@ describe('a target compared with a recovery point', () => {
 
   it('makes any target equal to any disk, and writes about as much as differs', async function () {
     this.timeout(120_000);
-    const place = fc.nat(WINDOW_BLOCKS + 40);
-    const write = fc.record({ block: place, blocks: fc.integer({ min: 1, max: 60 }), content: fc.option(contentArbitrary, { nil: null }) });
-    await fc.assert(fc.asyncProperty(fc.array(write, { maxLength: 8 }), fc.array(write, { maxLength: 5 }), fc.integer({ min: 1, max: 8 }), async (first, changes, sectors) => {
+    await fc.assert(fc.asyncProperty(fc.array(diskWriteArbitrary, { maxLength: 8 }), fc.array(diskWriteArbitrary, { maxLength: 5 }), fc.integer({ min: 1, max: 8 }), async (first, changes, sectors) => {
       const vault = makeVault();
       const disk = new SparseDisk((WINDOW_BLOCKS + 50) * BLOCK_BYTES + sectors * 512);
-      const apply = async (to: SparseDisk, writes: typeof first): Promise<number> => {
-        let bytes = 0;
-        for (const { block, blocks, content } of writes) {
-          const length = Math.min(blocks * BLOCK_BYTES, to.sizeBytes - block * BLOCK_BYTES);
-          await to.write(content ? contentBytes(content, length) : Buffer.alloc(length), block * BLOCK_BYTES);
-          bytes += length;
-        }
-        return bytes;
-      };
-      await apply(disk, first);
+      await applyWrites(disk, first);
       const { tree } = await backUp(vault, disk);
       const target = disk.snapshot();
-      const changedBytes = await apply(target, changes);
+      const changedBytes = await applyWrites(target, changes);
       const results = await compareAll(vault, tree, target, target);
       assertSameDisk(target, disk, 'patched');
       // A change is written by whole chunks: at most one more at either end.
