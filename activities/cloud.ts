@@ -123,6 +123,13 @@ export interface VmDisk {
   readonly hyperVGeneration: string | null;
 }
 
+/** Why the content of a disk's snapshot cannot be read by Holdfast; null where it can (azure-facts: VHDX for 4096, dataAccessAuthMode). */
+export function unreadable({ needsEntraToRead, logicalSectorBytes }: VmDisk): string | null {
+  if (needsEntraToRead) return 'its data can be read with an Entra token only (dataAccessAuthMode), which is not supported yet';
+  if (logicalSectorBytes !== 512) return `it has sectors of ${logicalSectorBytes} bytes; Azure hands those out as VHDX, which is not supported yet`;
+  return null;
+}
+
 export interface RestorePointRef {
   readonly resourceGroup: string;
   readonly subscriptionId: string;
@@ -186,5 +193,6 @@ export interface SnapshotStatus {
   readonly completionPercent: number;
   readonly familyId: string | null;
   readonly sourceUniqueId: string | null;
+  readonly tags: Readonly<Record<string, string>>;
   readonly failure: SnapshotFailure | null;
 }

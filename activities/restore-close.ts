@@ -4,6 +4,7 @@ import type { ActivityDeps } from './deps';
 import { activity } from './outcome';
 import { assertRestoreOpen, decideRestore, type RestoreInput, restorePlanSchema, restoreRecords, restoreStepSchema } from './restore-records';
 import { HoldfastError, isHoldfastError } from '../errors/holdfast-error';
+import { removePresent } from './restore-present';
 import { type Leftover, undoDisk, undoMachine } from './restore-undo';
 
 /** What a restore brought, for people. */
@@ -66,21 +67,29 @@ export const createUndoRestore = (deps: ActivityDeps) => activity(async (input: 
   return left;
 });
 
-/** Step 6 after success: old disks that are not to be kept are deleted, and that all is over is written down. Run until nothing is pending. */
+/** Step 6 after success: snapshots of what was there go, and old disks that are not to be kept, and that all is over is written down. Run until nothing is pending. */
 export const createReleaseRestore = (deps: ActivityDeps) => activity(async (input: RestoreInput): Promise<Leftover> => {
   const vault = await deps.vault();
   const plan = await findDocument(vault, restoreRecords.plan(input), restorePlanSchema);
   let pending = 0;
   const left: string[] = [];
+  const failures: unknown[] = [];
+  // One that cannot be removed does not keep the others from it.
+  const attempt = async (remove: () => Promise<0 | 1>): Promise<void> => { pending += await remove().catch((error: unknown) => { failures.push(error); return 0; }); };
+  if (plan) for (const disk of plan.disks) await attempt(() => removePresent(deps, plan, disk));
   const { swap } = plan ?? {};
   for (const id of swap && !swap.keepOldDisks ? [...(swap.os ? [swap.os.oldDiskId] : []), ...swap.data.map(({ oldDiskId }) => oldDiskId)] : []) {
-    try {
-      if (await deps.restoreCloud.startDeleteDisk(id) !== 'absent') pending++;
-    } catch (error) {
-      if (!isHoldfastError(error, 'CLOUD_STATE_WRONG')) throw error;
-      left.push(`${id}: ${error.message}`);
-    }
+    await attempt(async () => {
+      try {
+        return await deps.restoreCloud.startDeleteDisk(id) === 'absent' ? 0 : 1;
+      } catch (error) {
+        if (!isHoldfastError(error, 'CLOUD_STATE_WRONG')) throw error;
+        left.push(`${id}: ${error.message}`);
+        return 0;
+      }
+    });
   }
+  if (failures.length > 0) throw failures[0];
   if (pending === 0) await createDocument(vault, restoreRecords.end(input), { version: 1, at: new Date(deps.nowMs()).toISOString(), outcome: 'restored', left });
   return { pending, left };
 });

@@ -1,5 +1,6 @@
 import { HoldfastError } from '../errors/holdfast-error';
 import type { ManifestDisk } from '../vault/format/manifest';
+import { planPresent } from './restore-present';
 import type { PlannedRestoreDisk, RestorePlan, SwapPlan } from './restore-records';
 import type { RestoreTarget } from './restore-request';
 import { chosenDisks, isSameResource, newDiskName, placeOf, requireOffer, type RestorePlace, type RestorePlanning, uploadDisk } from './restore-planning';
@@ -94,7 +95,9 @@ export async function planSwap(planning: RestorePlanning, target: Extract<Restor
     if (!old.managed || old.ephemeral || old.maxShares > 1) throw new HoldfastError('RESTORE_UNSUPPORTED', `${old.name} of ${vmId} is ${old.ephemeral ? 'ephemeral' : old.managed ? 'shared' : 'not a managed disk'}: it cannot be exchanged`);
     const generation = target.hyperVGeneration ?? machine.generationOf(disk) ?? (old.hyperVGeneration === 'V1' || old.hyperVGeneration === 'V2' ? old.hyperVGeneration : undefined);
     if (disk.lun === 'os' && old.hyperVGeneration && generation && old.hyperVGeneration !== generation) throw new HoldfastError('RESTORE_UNSUPPORTED', `${disk.name} is of generation ${generation} and ${vmId} of ${old.hyperVGeneration}: restore it as a new machine`);
-    const planned = await uploadDisk(planning, disk, place, { name: newDiskName(disk.name, request.restoreId), sku: target.sku ?? (old.sku || undefined), generation, trusted });
+    const name = newDiskName(disk.name, request.restoreId);
+    const compared = target.differential ? await planPresent(planning, old, place, name) : undefined;
+    const planned = await uploadDisk(planning, disk, place, { name, sku: target.sku ?? (old.sku || undefined), generation, trusted, present: compared });
     disks.push(planned);
     const newDiskId = idOf(disks, planned.disk);
     // A second look at a restore that is under way finds its own new disk attached: then nobody knows the old one any more.

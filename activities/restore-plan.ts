@@ -9,7 +9,7 @@ import type { ActivityDeps } from './deps';
 import { activity } from './outcome';
 import { recordedMachine } from './restore-model';
 import { planMachine, planSwap } from './restore-machine-plan';
-import { placeOf, type RestorePlanning, uploadDisk } from './restore-planning';
+import { placeOf, refuseSharedTargets, type RestorePlanning, uploadDisk } from './restore-planning';
 import { assertRestoreOpen, assertUndecided, requestSchema, type RestoreDiskInput, type RestoreInput, type RestorePlan, restorePlanSchema, restoreRecords, type RestoreRequest, restoreTags } from './restore-records';
 import type { RestoreTarget } from './restore-request';
 import { recall, remember } from './work';
@@ -82,6 +82,7 @@ export async function planRestore(deps: ActivityDeps, vault: VaultAccess, reques
   const planning: RestorePlanning = { deps, vault, request, manifest, machine: recordedMachine(manifest), tags: restoreTags(vault, request), warnings: [] };
   const nowMs = deps.nowMs();
   const made = await planTarget(planning, request.target);
+  refuseSharedTargets(made.disks);
   return {
     version: 1, restoreId: request.restoreId, recoveryPoint: manifest.id, itemId: manifest.itemId, stamp: manifest.stamp, kind: request.target.kind, plannedAt: new Date(nowMs).toISOString(),
     deadline: new Date(nowMs + RESTORE_LIMIT_MS).toISOString(), vm: null, swap: null, ...made, warnings: planning.warnings,

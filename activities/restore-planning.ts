@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { HoldfastError } from '../errors/holdfast-error';
 import { parseVmResourceId, resourceIdKey } from '../policy/resource-id';
 import { findDisk } from '../vault/catalog';
@@ -6,7 +7,7 @@ import type { VaultAccess } from '../vault/format/tree';
 import type { ActivityDeps } from './deps';
 import { MAX_UPLOAD_BYTES, uploadDiskBytes } from './restore-cloud';
 import type { RecordedMachine } from './restore-model';
-import type { PlannedRestoreDisk, RestoreRequest } from './restore-records';
+import type { PlannedRestoreDisk, PresentDisk, RestoreRequest } from './restore-records';
 
 const MAX_NAME_CHARS = 80;
 
@@ -28,6 +29,7 @@ export interface UploadChoice {
   readonly sku?: string | undefined;
   readonly generation?: 'V1' | 'V2' | undefined;
   readonly trusted: boolean;
+  readonly present?: PresentDisk | undefined;
 }
 
 /** A new disk for a disk of the recovery point. Throws where it cannot be made there, or where something of its name exists. */
@@ -48,7 +50,7 @@ export async function uploadDisk(planning: RestorePlanning, disk: ManifestDisk, 
     disk: manifest.disks.indexOf(disk), name: disk.name, lun: disk.lun, sizeBytes: disk.sizeBytes,
     target: {
       kind: 'disk', id, location: place.location, zone: place.zone, sku, sizeBytes: uploadDiskBytes(disk.sizeBytes), osType: isOs ? machine.osType : null, hyperVGeneration: isOs ? generation : null,
-      logicalSectorBytes: adjustable ? 512 : null, securityType: isOs && choice.trusted ? 'TrustedLaunch' : null, tags: { ...planning.tags },
+      logicalSectorBytes: adjustable ? 512 : null, securityType: isOs && choice.trusted ? 'TrustedLaunch' : null, tags: { ...planning.tags }, present: choice.present ?? null,
     },
   };
 }
@@ -75,8 +77,31 @@ export function placeOf({ manifest, machine }: RestorePlanning, asked: { readonl
   return { subscriptionId, resourceGroup, location, zone: asked.zone === undefined ? machine.zone : asked.zone };
 }
 
-/** The name of a new disk: what it restores and by which restore, within the length that Azure takes. */
-export const newDiskName = (diskName: string, restoreId: string): string => `${diskName.replace(/[^A-Za-z0-9_.-]/g, '-').slice(0, MAX_NAME_CHARS - restoreId.length - 1)}-${restoreId}`;
+const DIGEST_CHARS = 8;
+
+/**
+ * The name of a new disk or snapshot: what it is of and by which restore, within the length and the characters that Azure takes. Where that changes the name, a digest of all of it
+ * stands at its end: what is cut off may be all that tells one disk of a machine from another, and two disks must never be restored into one.
+ */
+export function newDiskName(diskName: string, restoreId: string): string {
+  const room = MAX_NAME_CHARS - restoreId.length - 1;
+  const plain = diskName.replace(/[^A-Za-z0-9_.-]/g, '-');
+  if (plain === diskName && plain.length <= room) return `${plain}-${restoreId}`;
+  const digest = createHash('sha256').update(diskName).digest('hex').slice(0, DIGEST_CHARS);
+  return `${plain.slice(0, room - DIGEST_CHARS - 1)}-${digest}-${restoreId}`;
+}
+
+/** Throws REQUEST_INVALID when two disks have the same target: disks of one name, which lie in different resource groups. */
+export function refuseSharedTargets(disks: readonly PlannedRestoreDisk[]): void {
+  const seen = new Map<string, PlannedRestoreDisk>();
+  for (const disk of disks) {
+    if (disk.target.kind !== 'disk') continue;
+    const key = resourceIdKey(disk.target.id);
+    const other = seen.get(key);
+    if (other) throw new HoldfastError('REQUEST_INVALID', `The disks at lun ${other.lun} and ${disk.lun} would both become ${disk.target.id}: restore them one after the other, each named by its lun`);
+    seen.set(key, disk);
+  }
+}
 
 /** The recovery point's disks that are asked for, by name or lun; all of them where none is. */
 export function chosenDisks({ manifest }: RestorePlanning, asked: readonly string[] | undefined): readonly ManifestDisk[] {

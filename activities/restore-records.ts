@@ -24,10 +24,15 @@ export const requestSchema = z.object({
 export type RestoreRequest = z.infer<typeof requestSchema>;
 
 const tags = z.record(z.string(), z.string());
+/** What a machine has in the place of a disk that is restored by difference. */
+const present = z.object({ diskId: z.string(), uniqueId: z.string(), /** Made by the restore, for the time that it takes. */ snapshotId: z.string() });
+export type PresentDisk = z.infer<typeof present>;
 const uploadDisk = z.object({
   kind: z.literal('disk'), id: z.string(), location: z.string(), zone: z.string().nullable(), sku: z.string(), sizeBytes: z.int(),
   osType: z.enum(['Windows', 'Linux']).nullable(), hyperVGeneration: z.enum(['V1', 'V2']).nullable(), logicalSectorBytes: z.int().nullable(),
   securityType: z.literal('TrustedLaunch').nullable(), tags,
+  /** Out of it the service copies what is equal; null where all comes from the vault. */
+  present: present.nullable().default(null),
 });
 const pageBlob = z.object({
   kind: z.literal('pageBlob'), account: z.string(), container: z.string(), blob: z.string(), sizeBytes: z.int(), metadata: tags,
@@ -68,7 +73,7 @@ export const restorePlanSchema = z.object({
 });
 export type RestorePlan = z.infer<typeof restorePlanSchema>;
 
-export const restoreSliceSchema = z.object({ version: z.literal(1), windows: z.int(), writtenBytes: z.int() });
+export const restoreSliceSchema = z.object({ version: z.literal(1), windows: z.int(), writtenBytes: z.int(), copiedBytes: z.int().default(0), refusedBytes: z.int().default(0) });
 export const restoreStepSchema = z.object({ version: z.literal(1), at: z.string() });
 const reportSchema = z.object({ code: z.string(), message: z.string(), remedy: z.string(), data: z.record(z.string(), z.unknown()) });
 export const restoreVerdictSchema = z.discriminatedUnion('verdict', [

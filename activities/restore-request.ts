@@ -34,7 +34,11 @@ export const restoreTargetSchema = z.discriminatedUnion('kind', [
     /** Trusted Launch is carried over unless 'standard' is asked for. */
     security: z.enum(['as-recorded', 'standard']).default('as-recorded'), ...place,
   }),
-  z.strictObject({ kind: z.literal('in-place'), vmId: resourceId.optional(), disks: z.array(diskName).min(1).max(65).optional(), keepOldDisks: z.boolean().default(true), sku: sku.optional(), hyperVGeneration: generation }),
+  z.strictObject({
+    kind: z.literal('in-place'), vmId: resourceId.optional(), disks: z.array(diskName).min(1).max(65).optional(), keepOldDisks: z.boolean().default(true), sku: sku.optional(), hyperVGeneration: generation,
+    /** What the present disks have in common with the recovery point is copied out of them by Azure, and only the difference comes from the vault. */
+    differential: z.boolean().default(false),
+  }),
   z.strictObject({
     kind: z.literal('page-blob'), disk: diskName.optional(), account: z.string().regex(/^[a-z0-9]{3,24}$/, 'expects the name of a storage account'),
     container: z.string().regex(/^[a-z0-9-]{3,63}$/, 'expects the name of a container'), blob: z.string().min(1).max(1000),

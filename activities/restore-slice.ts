@@ -1,5 +1,6 @@
 import { HoldfastError } from '../errors/holdfast-error';
 import { fromBitmap, toBitmap } from '../orchestrations/bitmap';
+import { addSlices, NOTHING_RESTORED } from '../orchestrations/restore-sums';
 import { regionOf } from '../vault/transfer/backup-disk';
 import { REGION_BYTES, REGION_WINDOWS, WINDOW_BYTES } from '../vault/format/format';
 import { withLanes } from '../vault/transfer/lanes';
@@ -7,12 +8,13 @@ import { diskTree, loadManifest, type ManifestDisk } from '../vault/format/manif
 import type { InnerNode } from '../vault/format/nodes';
 import { refToJson } from '../vault/format/ref-json';
 import { runLanes } from '../vault/transfer/transfer';
-import type { LaneCompareJob } from '../vault/transfer/transfer-lane';
+import type { Lane, LaneCompareJob } from '../vault/transfer/transfer-lane';
 import { loadRoot, type VaultAccess } from '../vault/format/tree';
 import { windowCount } from '../vault/transfer/window-blocks';
 import type { ActivityDeps } from './deps';
 import { activity } from './outcome';
 import { assertRestoreOpen, diskOf, type PlannedRestoreDisk, type RestorePlan, type RestoreRegionInput, restoreRecords, restoreSliceSchema } from './restore-records';
+import { presentSource } from './restore-present';
 import { targetSpec, withTarget } from './restore-target';
 import { remember } from './work';
 
@@ -38,7 +40,14 @@ export const createPlanRestoreRegion = (deps: ActivityDeps) => activity(async (i
 });
 
 export interface RestoreSliceInput extends RestoreRegionInput { /** Bitmap of the region's windows of this slice. */ readonly windows: string }
-export interface RestoreSliceResult { readonly windows: number; readonly writtenBytes: number }
+export interface RestoreSliceResult {
+  readonly windows: number;
+  readonly writtenBytes: number;
+  /** By Azure itself, out of the snapshot of the present disk. */
+  readonly copiedBytes: number;
+  /** Of the written ones what was equal, and what Azure refused to copy. */
+  readonly refusedBytes: number;
+}
 
 /**
  * Step 3b: writes the windows of one slice, every chunk proved, zeros never written; then reads all of them back and compares them: chunks by their
@@ -56,18 +65,28 @@ export const createRestoreSlice = (deps: ActivityDeps) => activity(async (input:
       return { window: input.region * REGION_WINDOWS + number, leaf: leaf ? refToJson(leaf) : null, diskBytes: disk.sizeBytes, patch: isDifferential(disk) };
     });
     const renewSink = async (): Promise<Record<string, unknown>> => ({ ...await targetSpec(deps, disk) });
-    const lanes = { factory: deps.transfer.factory, store: deps.transfer.store, keys: vault.keys, sink: await renewSink(), renewSink, ...(deps.transfer.threads === undefined ? {} : { threads: deps.transfer.threads }) };
-    const written = await withLanes(lanes, (opened) => runLanes(opened, jobs, async (lane, job) => {
-      if (job.patch) return (await lane.compare(job)).writtenBytes;
-      const bytes = job.leaf ? (await lane.read({ ...job, leaf: job.leaf })).plainBytes : 0;
-      const { differingBytes } = await lane.compare(job);
-      if (differingBytes > 0) throw new HoldfastError('TARGET_NOT_VERIFIED', `Window ${job.window} of ${disk.name} does not read back as it was written: ${differingBytes} bytes are others`, { data: { window: job.window } });
-      return bytes;
-    }));
-    return { version: 1 as const, windows: jobs.length, writtenBytes: written.reduce((sum, bytes) => sum + bytes, 0) };
+    const present = await presentSource(deps, disk);
+    const lanes = { factory: deps.transfer.factory, store: deps.transfer.store, keys: vault.keys, sink: await renewSink(), renewSink, ...present, ...(deps.transfer.threads === undefined ? {} : { threads: deps.transfer.threads }) };
+    const windows = await withLanes(lanes, (opened) => runLanes(opened, jobs, (lane, job) => fillWindow(lane, job, disk, present !== null)));
+    return { version: 1 as const, ...windows.reduce(addSlices, NOTHING_RESTORED) };
   });
-  return { windows: done.windows, writtenBytes: done.writtenBytes };
+  return addSlices(NOTHING_RESTORED, done);
 });
+
+/** Makes a window of the target what the recovery point says, and compares it: each of the ways throws unless all of it reads back so. */
+async function fillWindow(lane: Lane, job: LaneCompareJob, disk: PlannedRestoreDisk, hasPresent: boolean): Promise<RestoreSliceResult> {
+  const { leaf } = job;
+  const one = { windows: 1, copiedBytes: 0, refusedBytes: 0 };
+  if (hasPresent) {
+    const { writtenBytes, copiedBytes, refusedBytes } = await lane.assemble(job);
+    return { windows: 1, writtenBytes, copiedBytes, refusedBytes };
+  }
+  if (job.patch) return { ...one, writtenBytes: (await lane.compare(job)).writtenBytes };
+  const writtenBytes = leaf ? (await lane.read({ ...job, leaf })).plainBytes : 0;
+  const { differingBytes } = await lane.compare(job);
+  if (differingBytes > 0) throw new HoldfastError('TARGET_NOT_VERIFIED', `Window ${job.window} of ${disk.name} does not read back as it was written: ${differingBytes} bytes are others`, { data: { window: job.window } });
+  return { ...one, writtenBytes };
+}
 
 const isDifferential = ({ target }: PlannedRestoreDisk): boolean => target.kind === 'pageBlob' && target.differential;
 

@@ -5,6 +5,7 @@ import type { VaultAccess } from '../vault/format/tree';
 import type { ActivityDeps } from './deps';
 import { ACCESS_SECONDS } from './disk-access';
 import { activity } from './outcome';
+import { isPresentReady, startPresent } from './restore-present';
 import { diskTargetSpec, type PageTarget, type PageTargetSpec } from './restore-cloud';
 import { assertRestoreOpen, diskOf, type PlannedRestoreDisk, type RestoreDiskInput, type RestorePlan, restoreRecords, restoreStepSchema, type TargetStatus, undoIfGivenUp } from './restore-records';
 import { undoDisk } from './restore-undo';
@@ -37,13 +38,14 @@ export const createStartRestoreTarget = (deps: ActivityDeps) => activity(async (
     if (target.differential) await beginDifferential(deps, disk);
     else await deps.restoreCloud.createPageBlob(target);
   } else {
+    await startPresent(deps, disk);
     await deps.restoreCloud.startCreateUploadDisk(target);
   }
   await undoIfGivenUp(vault, input, () => undoDisk(deps, plan, disk));
   if (target.kind === 'pageBlob') return { state: 'ready' };
   const status = await deps.restoreCloud.getDisk(target.id);
   if (status?.failure) throw new HoldfastError('CLOUD_FAILED', `The disk ${target.id} could not be made: ${status.failure.message}`, { data: { serviceCode: status.failure.serviceCode } });
-  return { state: status?.state === 'succeeded' ? 'ready' : 'running' };
+  return { state: await isPresentReady(deps, plan, disk) && status?.state === 'succeeded' ? 'ready' : 'running' };
 });
 
 /**

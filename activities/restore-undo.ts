@@ -3,6 +3,7 @@ import type { ActivityDeps } from './deps';
 import { findDocument } from '../vault/format/documents';
 import type { VaultAccess } from '../vault/format/tree';
 import { type PlannedRestoreDisk, RESTORE_TAG, type RestorePlan, restoreRecords, restoreStepSchema } from './restore-records';
+import { removePresent } from './restore-present';
 import { driveSwap } from './restore-swap';
 
 /** What is still there of what a restore made, and what cannot be taken back. */
@@ -33,9 +34,10 @@ export async function undoMachine(deps: ActivityDeps, vault: VaultAccess, plan: 
   return { pending: await deps.restoreCloud.startDeleteVm(plan.vm.id) === 'absent' ? 0 : 1, left: [] };
 }
 
-/** Ends access to a disk that the restore made and deletes it. What was there before is left alone. */
-export async function undoDisk(deps: ActivityDeps, plan: RestorePlan, { target }: PlannedRestoreDisk): Promise<Leftover> {
+/** Ends access to a disk that the restore made, and to its snapshot of the present one, and deletes them. What was there before is left alone. */
+export async function undoDisk(deps: ActivityDeps, plan: RestorePlan, disk: PlannedRestoreDisk): Promise<Leftover> {
   const { restoreCloud } = deps;
+  const { target } = disk;
   if (target.kind === 'pageBlob') {
     const found = await restoreCloud.getPageBlob(target);
     if (!found) return nothing;
@@ -43,9 +45,10 @@ export async function undoDisk(deps: ActivityDeps, plan: RestorePlan, { target }
     if (found.metadata['holdfast_restore'] === plan.restoreId) await restoreCloud.deletePageBlob(target);
     return nothing;
   }
+  const pending = await removePresent(deps, plan, disk);
   const found = await restoreCloud.getDisk(target.id);
-  if (!found || found.tags[RESTORE_TAG] !== plan.restoreId) return nothing;
-  if (found.managedBy !== null) return { pending: 0, left: [`the disk ${target.id} is attached to ${found.managedBy}`] };
+  if (!found || found.tags[RESTORE_TAG] !== plan.restoreId) return { pending, left: [] };
+  if (found.managedBy !== null) return { pending, left: [`the disk ${target.id} is attached to ${found.managedBy}`] };
   await restoreCloud.endDiskAccess(target.id);
-  return { pending: await restoreCloud.startDeleteDisk(target.id) === 'absent' ? 0 : 1, left: [] };
+  return { pending: pending + (await restoreCloud.startDeleteDisk(target.id) === 'absent' ? 0 : 1), left: [] };
 }

@@ -94,7 +94,7 @@ async function lookAtSnapshots(deps: ActivityDeps, plan: RunPlan): Promise<Look>
   return { taken, percent: 100, snapshot: { version: 1, consistency, createdAt: times.sort()[0] ?? plan.startedAt, disks } };
 }
 
-function assertNotFailed(status: RestorePointStatus | SnapshotStatus | undefined, what: string): void {
+export function assertNotFailed(status: RestorePointStatus | SnapshotStatus | undefined, what: string): void {
   if (status?.state !== 'failed') return;
   const { serviceCode, message, code } = status.failure ?? { serviceCode: 'unknown', message: 'no reason was given', code: undefined };
   throw new HoldfastError(code ?? 'SNAPSHOT_FAILED', `${what} failed: ${serviceCode}: ${message}`, { data: { serviceCode } });

@@ -12,9 +12,9 @@ import { activity, isTransient } from './outcome';
 import { madeNames, vaultTagOf } from './plan-backup';
 import { listPolicies } from './policy-store';
 import { releaseRun, removeMade } from './release-snapshots';
-import type { OwnedResource, RestoreCloud } from './restore-cloud';
+import type { OwnedResource } from './restore-cloud';
 import { ITEM_TAG, RUN_TAG, VAULT_TAG } from './snapshot';
-import { diskFacts, planDisks } from './sweep-disks';
+import { type DiskEntry, diskFacts, planDisks } from './sweep-disks';
 import { type ItemFacts, planSweep, SWEEP_MARGIN_MS, type SweepEntry, type SweepPlan, type Tagged } from './sweep-plan';
 import { type MadeSnapshot, records, releasedSchema } from './work';
 
@@ -45,9 +45,9 @@ export interface SweepResult extends SweepCounts {
 /**
  * One page of a sweep: looks at everything in the subscriptions that carries this vault's tag, plans, and unless it is a dry run executes the plan.
  * Plans anew each time it runs, so that nothing is deleted on old knowledge. An error while looking stops it with nothing deleted (fault 13).
- * `restoreCloud` is that of restores, whose identity is the one that may delete the disks that they made.
+ * `restores` has the clouds of restores, whose identity is the one that may delete the disks and snapshots that they made.
  */
-export const createSweep = (deps: ActivityDeps, restoreCloud: SweptDisks) => activity(async ({ dryRun, after }: SweepInput): Promise<SweepResult> => {
+export const createSweep = (deps: ActivityDeps, restores: Pick<ActivityDeps, 'cloud' | 'restoreCloud'>) => activity(async ({ dryRun, after }: SweepInput): Promise<SweepResult> => {
   const vault = await deps.vault();
   const found = await lookAround(deps, vault);
   const items = [...found.byItem.keys()].sort().filter((itemId) => after === null || itemId > after);
@@ -59,8 +59,8 @@ export const createSweep = (deps: ActivityDeps, restoreCloud: SweptDisks) => act
     if (!dryRun) await releaseLast(deps, vault, facts, result);
     await execute(deps, plan, dryRun, result);
   }
-  // Disks of restores are few: all of them with the first page.
-  if (after === null) await sweepDisks({ ...deps, restoreCloud }, vault, dryRun, result);
+  // What restores made is little: all of it with the first page.
+  if (after === null) await sweepDisks({ ...deps, cloud: restores.cloud, restoreCloud: restores.restoreCloud }, vault, dryRun, result);
   if (result.orphans > 0 || result.unknown > 0) deps.log('The sweep found what was left behind', { orphans: result.orphans, unknown: result.unknown, failed: result.failed, dryRun });
   return { ...result, shown: result.shown.slice(0, MAX_SHOWN), next: items.length > PAGE ? page.at(-1) ?? null : null };
 });
@@ -216,9 +216,7 @@ export async function execute(deps: ActivityDeps, plan: SweepPlan, dryRun: boole
   }
 }
 
-type SweptDisks = Pick<RestoreCloud, 'listOwned' | 'endDiskAccess' | 'startDeleteDisk'>;
-
-async function sweepDisks(deps: Pick<ActivityDeps, 'nowMs'> & { readonly restoreCloud: SweptDisks }, vault: VaultAccess, dryRun: boolean, tally: Tally): Promise<void> {
+async function sweepDisks(deps: Pick<ActivityDeps, 'nowMs' | 'cloud' | 'restoreCloud'>, vault: VaultAccess, dryRun: boolean, tally: Tally): Promise<void> {
   const plan = planDisks(await diskFacts(deps, vault, VAULT_TAG, tag), deps.nowMs());
   tally.kept += plan.keep.length;
   for (const entry of plan.unknown) { tally.unknown++; tally.shown.push({ ...entry, action: 'unknown' }); }
@@ -227,10 +225,18 @@ async function sweepDisks(deps: Pick<ActivityDeps, 'nowMs'> & { readonly restore
     tally.shown.push({ ...entry, action: 'remove' });
     if (dryRun) continue;
     await attempt(tally, entry, async () => {
-      await deps.restoreCloud.endDiskAccess(entry.id);
-      if (await deps.restoreCloud.startDeleteDisk(entry.id) !== 'absent') tally.pending++;
+      if (await removeOfRestore(deps, entry) !== 'absent') tally.pending++;
     });
   }
+}
+
+async function removeOfRestore(deps: Pick<ActivityDeps, 'cloud' | 'restoreCloud'>, { kind, id }: DiskEntry): Promise<'started' | 'absent'> {
+  if (kind === 'snapshot') {
+    await deps.cloud.endAccess({ kind, id });
+    return deps.cloud.startDeleteSnapshot(id);
+  }
+  await deps.restoreCloud.endDiskAccess(id);
+  return deps.restoreCloud.startDeleteDisk(id);
 }
 
 /** Access first: what is open may refuse to be deleted. */

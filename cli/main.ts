@@ -127,7 +127,7 @@ function addRestore(program: Command, run: Run): void {
     .option('--item <name>', 'the item that latest is of')
     .option('--disk <disk>', 'which disk, by name or lun')
     .option('--force', 'replace the file when it exists')
-    .option('--differential', 'write only where the existing file, or page blob, differs')
+    .option('--differential', 'take from the vault only what differs in the existing file, page blob or (--in-place) machine\'s disks')
     .option('--threads <n>', 'worker threads; 0 works without', threadCount))
     .action((point: string, _options: unknown, command: Command) => run<RestoreOptions>(command, async (options, out) => {
       // A restore into Azure is done by the app.

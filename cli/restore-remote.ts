@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { RestoreEstimate } from '../activities/restore-estimate';
 import type { RestoreJobView } from '../functions/restore-view';
 import { catalogue, type ErrorCode } from '../errors/catalogue';
 import { HoldfastError } from '../errors/holdfast-error';
@@ -55,6 +56,7 @@ export async function runRemoteRestore(wanted: string, options: RemoteRestoreOpt
   if (options.cancel) return cancel(app, wanted, out);
   const targets = targetsOf(options);
   if (targets.length > 1) throw new HoldfastError('USAGE', `One restore has one target, and these were named: ${targets.join(', ')}`);
+  if (options.differential && options.inPlace === undefined && options.toBlob === undefined) throw new HoldfastError('USAGE', `--differential needs something that is there: --in-place, --to-blob, or a file; ${targets.join()} makes a new one`);
   const target = targetOf(options);
   const point = wanted === 'latest' ? await latestOf(app, options.item) : wanted;
   const path = `/api/recovery-points/${encodeURIComponent(point)}/restores`;
@@ -87,7 +89,7 @@ function targetOf(options: RemoteRestoreOptions): object {
     const network = options.nic ? { nicIds: options.nic } : { subnetId: options.subnet, ...given('securityGroupId', options.securityGroup) };
     return { kind: 'vm', name: options.toVm, network, ...given('size', options.size), ...given('availabilitySetId', options.availabilitySet), ...given('disks', several), ...(options.standardSecurity ? { security: 'standard' } : {}), ...kinds, ...place };
   }
-  return { kind: 'in-place', ...(typeof options.inPlace === 'string' ? { vmId: options.inPlace } : {}), ...given('disks', several), keepOldDisks: options.discardOldDisks !== true, ...kinds };
+  return { kind: 'in-place', ...(typeof options.inPlace === 'string' ? { vmId: options.inPlace } : {}), ...given('disks', several), keepOldDisks: options.discardOldDisks !== true, ...(options.differential ? { differential: true } : {}), ...kinds };
 }
 
 const given = (name: string, value: unknown): object => (value === undefined ? {} : { [name]: value });
@@ -121,7 +123,7 @@ async function follow(app: AppClient, id: string, address: string, out: Output, 
   for (const left of job.left) out.warn(`left behind: ${left}`);
   if (job.state !== 'succeeded') throw failureOf(job);
   out.result(job, () => [
-    `Restored ${job.recoveryPoint}: ${showBytes(job.writtenBytes ?? 0)} written, read back and compared`,
+    `Restored ${job.recoveryPoint}: ${showBytes(job.writtenBytes ?? 0)} written${job.copiedBytes ? `, ${showBytes(job.copiedBytes)} copied by Azure out of the disks that were there` : ''}, read back and compared`,
     ...(job.restored?.made ?? []).map((made) => `  ${made}`),
     ...(job.restored?.oldDisks ?? []).map((disk) => `  kept: ${disk}`),
   ]);
@@ -165,13 +167,20 @@ interface PlanView {
   readonly warnings: readonly string[];
   readonly disks: readonly { readonly name: string; readonly sizeBytes: number; readonly target: { readonly id?: string; readonly sku?: string; readonly account?: string; readonly container?: string; readonly blob?: string } }[];
   readonly vm: { readonly id: string; readonly size: string } | null;
+  /** Null where the recovery point is too large to tell while one waits. */
+  readonly estimate?: RestoreEstimate | null;
   readonly swap: { readonly vm: string; readonly keepOldDisks: boolean; readonly oldDisks: readonly string[] } | null;
 }
 
-const describePlan = ({ recoveryPoint, kind, disks, vm, swap, warnings }: PlanView): string[] => [
+const describePlan = ({ recoveryPoint, kind, disks, vm, swap, warnings, estimate }: PlanView): string[] => [
   `Would restore ${recoveryPoint} (${kind}); nothing was made`,
   ...disks.map(({ name, sizeBytes, target }) => `  ${name}, ${showBytes(sizeBytes)}, to ${target.id ?? `${target.account}/${target.container}/${target.blob}`}${target.sku ? ` (${target.sku})` : ''}`),
   ...(vm ? [`  a new machine ${vm.id} of the size ${vm.size}`] : []),
   ...(swap ? [`  in place in ${swap.vm}; ${swap.keepOldDisks ? 'kept' : 'deleted afterwards'}: ${swap.oldDisks.join(', ')}`] : []),
+  ...(estimate ? [estimateLine(estimate)] : []),
   ...warnings.map((warning) => `  note: ${warning}`),
 ];
+
+const estimateLine = ({ dataBytes, fromVaultBytes, copiedBytes, goingBy }: RestoreEstimate): string => (goingBy === null
+  ? `  ${showBytes(dataBytes)} of data: ${showBytes(fromVaultBytes)} at most from the vault, all of it read back and compared`
+  : `  ${showBytes(dataBytes)} of data: about ${showBytes(fromVaultBytes)} from the vault and what changed since ${goingBy}, about ${showBytes(copiedBytes)} copied by Azure out of the present disks; all of it is read back and compared`);

@@ -21,7 +21,7 @@ export function registerHousekeeping(services: Services): void {
   const { deps, others } = services;
   df.app.orchestration(HOUSEKEEPING.sweepCloud, sweep);
   df.app.orchestration(HOUSEKEEPING.reconcileRuns, reconcile);
-  df.app.activity(HOUSEKEEPING.sweepItems, { handler: withinLimit(HOUSEKEEPING.sweepItems, createSweep(deps, others.restore.restoreCloud)) });
+  df.app.activity(HOUSEKEEPING.sweepItems, { handler: withinLimit(HOUSEKEEPING.sweepItems, createSweep(deps, others.restore)) });
   df.app.activity(HOUSEKEEPING.sweepBlobs, { handler: withinLimit(HOUSEKEEPING.sweepBlobs, createSweepBlobs(deps)) });
   df.app.activity(HOUSEKEEPING.reconcileItems, {
     extraInputs: [df.input.durableClient()],

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { HttpHandler, HttpRequest } from '@azure/functions';
 import * as df from 'durable-functions';
+import { estimateRestore } from '../activities/restore-estimate';
 import { planRestore, proveRegions } from '../activities/restore-plan';
 import { type RestorePlan, requestSchema, restoreRecords, type RestoreRequest } from '../activities/restore-records';
 import { type RestoreBody, restoreBodySchema } from '../activities/restore-request';
@@ -37,8 +38,8 @@ export const startRestore = ({ others: { restore: deps } }: Services): HttpHandl
   if (known) refuseOther(known, asked);
   if (!known || body.dryRun) {
     const plan = await planRestore(deps, vault, asked);
-    const proved = await proveFirst(vault, plan);
-    if (body.dryRun) return json({ ...describePlan(plan), dryRun: true, proved });
+    const dataBytes = await proveFirst(vault, plan);
+    if (body.dryRun) return json({ ...describePlan(plan), dryRun: true, proved: dataBytes !== null, estimate: dataBytes && await estimateRestore(vault, plan, dataBytes) });
     if (await createDocument(vault, restoreRecords.request(asked), asked) === 'exists') refuseOther(await recall(vault, restoreRecords.request(asked), requestSchema), asked);
   }
   const id = restoreInstanceId(asked.restoreId);
@@ -74,19 +75,20 @@ function idOfHeader(request: HttpRequest): string | undefined {
 
 const drawId = (nowMs: number): string => `${formatStamp(nowMs).toLowerCase()}-${randomBytes(3).toString('hex')}`;
 
-/** True when all of it was proved here. */
-async function proveFirst(vault: VaultAccess, plan: RestorePlan): Promise<boolean> {
+/** The bytes of data of each disk where all of it was proved here, else null. */
+async function proveFirst(vault: VaultAccess, plan: RestorePlan): Promise<number[] | null> {
   const { manifest } = await loadManifest(vault, plan.recoveryPoint);
+  const bytes: number[] = [];
   let left = PROVED_REGIONS;
   for (const { disk } of plan.disks) {
     const { regions, needs } = await regionsToRestore(vault, diskTree(manifest.disks[disk] as ManifestDisk));
     await refuseMissing(vault, manifest, needs.missing);
     const now = [...regions.keys()].slice(0, left);
-    await proveRegions(vault, plan.recoveryPoint, disk, now);
+    bytes.push((await proveRegions(vault, plan.recoveryPoint, disk, now)).dataBytes);
     left -= now.length;
-    if (now.length < regions.size) return false;
+    if (now.length < regions.size) return null;
   }
-  return true;
+  return bytes;
 }
 
 /** A plan as people see it: what would be made, exchanged and kept. */
@@ -94,7 +96,7 @@ const describePlan = (plan: RestorePlan): object => ({
   kind: plan.kind, recoveryPoint: plan.recoveryPoint, warnings: plan.warnings,
   disks: plan.disks.map(({ name, lun, sizeBytes, target }) => ({
     name, lun, sizeBytes,
-    target: target.kind === 'disk' ? { id: target.id, location: target.location, zone: target.zone, sku: target.sku, sizeBytes: target.sizeBytes }
+    target: target.kind === 'disk' ? { id: target.id, location: target.location, zone: target.zone, sku: target.sku, sizeBytes: target.sizeBytes, present: target.present && { id: target.present.diskId, snapshot: target.present.snapshotId } }
       : { account: target.account, container: target.container, blob: target.blob, sizeBytes: target.sizeBytes, differential: target.differential },
   })),
   vm: plan.vm && { id: plan.vm.id, size: plan.vm.size, location: plan.vm.location, zone: plan.vm.zone, network: plan.vm.network, trustedLaunch: plan.vm.security !== null },

@@ -25,7 +25,10 @@ export interface RestoreJobView {
   readonly recoveryPoint: string;
   readonly target: RestoreRun['kind'];
   readonly restored: RestoredResult | null;
+  /** From the vault; null until it is over. */
   readonly writtenBytes: number | null;
+  /** By Azure, out of the disks that were there: a differential restore in place. */
+  readonly copiedBytes: number | null;
   readonly warnings: readonly string[];
   /** What could not be removed after a failure. */
   readonly left: readonly string[];
@@ -50,7 +53,7 @@ export async function viewRestore(client: DurableClient, status: DurableOrchestr
       percent: state === 'succeeded' ? 100 : bytes.total > 0 ? Math.floor((bytes.done / bytes.total) * 100) : 0, bytesDone: bytes.done, bytesTotal: bytes.total,
       disksDone: bytes.disksDone, disks: custom?.disks.length ?? 0, bytesPerSecond: rate, secondsLeft: ended ? 0 : rate ? Math.ceil((bytes.total - bytes.done) / rate) : null,
     },
-    recoveryPoint: run.recoveryPoint, target: run.kind, restored: result?.restored ?? null, writtenBytes: result?.writtenBytes ?? null,
+    recoveryPoint: run.recoveryPoint, target: run.kind, restored: result?.restored ?? null, writtenBytes: result?.writtenBytes ?? null, copiedBytes: result?.copiedBytes ?? null,
     warnings: result?.warnings ?? custom?.warnings ?? [], left: result?.left ?? [], error: errorOf(status, result),
   };
 }

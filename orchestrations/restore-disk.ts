@@ -6,7 +6,8 @@ import { fromBitmap } from './bitmap';
 import type { Parallelism } from './limits';
 import { ACTIVITIES, ORCHESTRATIONS, regionInstanceId } from './names';
 import { untilReady } from './restore-poll';
-import { type RestoreRegionRun, sumSlices } from './restore-region';
+import type { RestoreRegionRun } from './restore-region';
+import { addSlices, NOTHING_RESTORED, sumSlices } from './restore-sums';
 import { batches, firstFailure, type Steps } from './steps';
 
 /** After so many regions the orchestration continues as new, so that its history stays short for a disk of any size. */
@@ -19,7 +20,7 @@ export interface RestoreDiskRun extends RestoreDiskInput {
   readonly parallel: Parallelism;
   readonly deadlineMs: number;
   /** Set when it continues as new. */
-  readonly resume?: { readonly regionsDone: number; readonly writtenBytes: number; readonly windows: number };
+  readonly resume?: { readonly regionsDone: number; readonly sum: RestoreSliceResult };
 }
 
 /** What a disk says of itself while it runs. */
@@ -41,7 +42,7 @@ export function* restoreDisk(context: OrchestrationContext): Steps<Outcome<Resto
   const { restoreId, disk, parallel, deadlineMs } = run;
   const input: RestoreDiskInput = { restoreId, disk };
   const regions = fromBitmap(run.regions);
-  let { regionsDone: done, windows, writtenBytes } = run.resume ?? { regionsDone: 0, windows: 0, writtenBytes: 0 };
+  let { regionsDone: done, sum } = run.resume ?? { regionsDone: 0, sum: NOTHING_RESTORED };
 
   // 1
   if (!run.resume) {
@@ -58,7 +59,7 @@ export function* restoreDisk(context: OrchestrationContext): Steps<Outcome<Resto
     running.push(region);
     if (running.length > parallel.regions) running.shift();
     report();
-    const regionRun: RestoreRegionRun = { ...input, region, parallelTransfers: parallel.transfers, sliceWindows: parallel.sliceWindows };
+    const regionRun: RestoreRegionRun = { ...input, region, parallelTransfers: parallel.transfers, sliceWindows: parallel.sliceWindows, deadlineMs };
     return context.df.callSubOrchestrator(ORCHESTRATIONS.restoreRegion, regionRun, regionInstanceId(context.df.instanceId, region));
   };
   report();
@@ -66,14 +67,13 @@ export function* restoreDisk(context: OrchestrationContext): Steps<Outcome<Resto
   const outcomes = yield* batches<RestoreSliceResult>(context, now.map(start), parallel.regions, () => { finished++; report(); }, limitMs);
   const failure = firstFailure(outcomes);
   if (failure) return { ok: false, error: failure };
-  const sum = sumSlices(outcomes);
-  [done, windows, writtenBytes] = [done + now.length, windows + sum.windows, writtenBytes + sum.writtenBytes];
+  [done, sum] = [done + now.length, addSlices(sum, sumSlices(outcomes))];
   if (done < regions.length) {
-    context.df.continueAsNew({ ...run, resume: { regionsDone: done, windows, writtenBytes } } satisfies RestoreDiskRun);
+    context.df.continueAsNew({ ...run, resume: { regionsDone: done, sum } } satisfies RestoreDiskRun);
     return undefined;
   }
 
   // 3
   const ready = yield* untilReady(context, ACTIVITIES.finishRestoreTarget, input, deadlineMs);
-  return ready.ok ? { ok: true, value: { windows, writtenBytes } } : ready;
+  return ready.ok ? { ok: true, value: sum } : ready;
 }

@@ -4,6 +4,7 @@ import type { RestoreRegionInput } from '../activities/restore-records';
 import type { PlanRestoreRegionResult, RestoreSliceResult } from '../activities/restore-slice';
 import { fromBitmap, toBitmap } from './bitmap';
 import { ACTIVITIES } from './names';
+import { sumSlices } from './restore-sums';
 import { firstFailure, step, type Steps, steps } from './steps';
 
 /** A small disk is cut finer, so that it shows progress, but no finer than this. */
@@ -12,6 +13,8 @@ const MIN_SLICE_WINDOWS = 2;
 export interface RestoreRegionRun extends RestoreRegionInput {
   readonly parallelTransfers: number;
   readonly sliceWindows: number;
+  /** Until when a slice queues for access to the snapshot of a present disk. */
+  readonly deadlineMs: number;
 }
 
 /** What a region says of itself while it runs. */
@@ -23,7 +26,7 @@ export interface RestoreRegionStatus { readonly windows: number; readonly window
  * 2. write them in slices, a few at once, each read back and compared
  */
 export function* restoreRegion(context: OrchestrationContext): Steps<Outcome<RestoreSliceResult>> {
-  const { restoreId, disk, region, parallelTransfers, sliceWindows } = context.df.getInput() as RestoreRegionRun;
+  const { restoreId, disk, region, parallelTransfers, sliceWindows, deadlineMs } = context.df.getInput() as RestoreRegionRun;
   const input: RestoreRegionInput = { restoreId, disk, region };
 
   // 1
@@ -37,11 +40,8 @@ export function* restoreRegion(context: OrchestrationContext): Steps<Outcome<Res
   let done = 0;
   const report = (): void => context.df.setCustomStatus({ windows: windows.length, windowsDone: Math.min(done * size, windows.length) } satisfies RestoreRegionStatus);
   report();
-  const written = yield* steps<RestoreSliceResult>(context, ACTIVITIES.restoreSlice, slices.map((slice) => ({ ...input, windows: toBitmap(slice) })), { limit: parallelTransfers, onProgress: () => { done++; report(); } });
+  const written = yield* steps<RestoreSliceResult>(context, ACTIVITIES.restoreSlice, slices.map((slice) => ({ ...input, windows: toBitmap(slice) })), { limit: parallelTransfers, deadlineMs, onProgress: () => { done++; report(); } });
   const failure = firstFailure(written);
   if (failure) return { ok: false, error: failure };
   return { ok: true, value: sumSlices(written) };
 }
-
-export const sumSlices = (outcomes: readonly Outcome<RestoreSliceResult>[]): RestoreSliceResult => outcomes.reduce<RestoreSliceResult>(
-  (sum, outcome) => (outcome.ok ? { windows: sum.windows + outcome.value.windows, writtenBytes: sum.writtenBytes + outcome.value.writtenBytes } : sum), { windows: 0, writtenBytes: 0 });

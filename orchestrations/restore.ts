@@ -11,8 +11,8 @@ import { parallelism } from './limits';
 import { ACTIVITIES, ORCHESTRATIONS, restoreDiskInstanceId } from './names';
 import type { RestoreDiskRun } from './restore-disk';
 import { PhaseClock, reportJob } from './report';
-import { sumSlices } from './restore-region';
 import { untilReady } from './restore-poll';
+import { NOTHING_RESTORED, sumSlices } from './restore-sums';
 import { batches, firstFailure, persist, step, type Steps, steps } from './steps';
 
 /** Regions that one step proves, and steps at once: a disk of 32 TiB has 64 such steps. */
@@ -43,7 +43,10 @@ export interface RestoreStatus {
 export interface RestoreResult {
   readonly outcome: 'restored' | 'failed';
   readonly restored: RestoredResult | null;
+  /** From the vault. */
   readonly writtenBytes: number;
+  /** By Azure, out of the disks that were there. */
+  readonly copiedBytes: number;
   readonly error: ErrorReport | null;
   readonly warnings: readonly string[];
   /** What could not be removed after a failure, in words. */
@@ -89,13 +92,14 @@ function* bringBackAndCleanUp(context: OrchestrationContext, clock: PhaseClock):
   const closed: AbandonRestoreResult = done.ok ? { restored: done.value.restored, error: null } : yield* close(context, input, done.error);
   const { left, warnings } = yield* cleanUp(context, input, closed.restored !== null);
   show({ phase: 'done' });
+  const sum = done.ok ? done.value.sum : NOTHING_RESTORED;
   return {
-    outcome: closed.restored ? 'restored' : 'failed', restored: closed.restored, writtenBytes: done.ok ? done.value.writtenBytes : 0, error: closed.error,
-    warnings: [...status.warnings, ...warnings], left,
+    outcome: closed.restored ? 'restored' : 'failed', restored: closed.restored, writtenBytes: sum.writtenBytes, copiedBytes: sum.copiedBytes, error: closed.error,
+    warnings: [...status.warnings, ...refusal(sum), ...warnings], left,
   };
 }
 
-function* bringBack(context: OrchestrationContext, input: RestoreInput, show: (change: Partial<RestoreStatus>) => void): Steps<Outcome<{ restored: RestoredResult; writtenBytes: number }>> {
+function* bringBack(context: OrchestrationContext, input: RestoreInput, show: (change: Partial<RestoreStatus>) => void): Steps<Outcome<{ restored: RestoredResult; sum: RestoreSliceResult }>> {
   // 1
   const plan = yield* step<PlanRestoreResult>(context, ACTIVITIES.planRestore, input);
   if (!plan.ok) return plan;
@@ -131,8 +135,11 @@ function* bringBack(context: OrchestrationContext, input: RestoreInput, show: (c
   // 5
   show({ phase: 'commit' });
   const committed = yield* step<RestoredResult>(context, ACTIVITIES.commitRestore, input);
-  return committed.ok ? { ok: true, value: { restored: committed.value, writtenBytes: sumSlices(written).writtenBytes } } : committed;
+  return committed.ok ? { ok: true, value: { restored: committed.value, sum: sumSlices(written) } } : committed;
 }
+
+const refusal = ({ refusedBytes }: RestoreSliceResult): string[] =>
+  (refusedBytes === 0 ? [] : [`Azure refused to copy ${refusedBytes} bytes out of the present disks, which are equal there: they came from the vault like the others. The restored disks are the same`]);
 
 /** Closes a restore that failed. One that turns out to be decided as restored is a success. */
 function* close(context: OrchestrationContext, input: RestoreInput, reason: ErrorReport): Steps<AbandonRestoreResult> {

@@ -73,6 +73,7 @@ function statusOfSnapshot(snapshot: Snapshot): SnapshotStatus {
     completionPercent: readablePercent(state, snapshot.completionPercent, snapshot.snapshotAccessState),
     familyId: snapshot.incrementalSnapshotFamilyId ?? null,
     sourceUniqueId: snapshot.creationData?.sourceUniqueId ?? null,
+    tags: { ...snapshot.tags },
     failure: isFailed
       ? { serviceCode: copyError?.errorCode ?? `ProvisioningState/${snapshot.provisioningState ?? ''}`, message: redact(copyError?.errorMessage ?? `The snapshot ended in the state ${snapshot.provisioningState ?? ''}`) }
       : null,

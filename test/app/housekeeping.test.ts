@@ -6,7 +6,10 @@ import type { ReconcileJobResult } from '../../orchestrations/reconcile';
 import type { SweepJobResult } from '../../orchestrations/sweep';
 import { closeLostRun, openRun } from '../../vault/run';
 import { addVm, halfDisk, type Home, noise, readImage, startHome, writeDisk } from '../support/home';
-import { assertLeft, diskIdOf, madeDisks, startRestore } from '../support/restores';
+import { asleep, assertLeft, diskIdOf, madeDisks, madeSnapshots, startRestore } from '../support/restores';
+import { createHold } from '../support/fault-store';
+import { createStartRestoreTarget } from '../../activities/restore-target';
+import { lookUntil } from '../support/upload-disk';
 
 const HOUR_MS = 3_600_000;
 const VERSION = 'api-version=2025-01-02';
@@ -214,6 +217,36 @@ describe('the sweep', () => {
     const result = await sweep(home, false);
     assert.deepEqual([result.orphans, result.unknown, result.failed], [1, 1, 0], JSON.stringify(result));
     assert.deepEqual(await madeDisks(home), ['copy-of-tags', 'good-disk', 'other-vault']);
+  });
+
+  it('fault 28: a snapshot of a present disk that a late step of a restore made again goes, and one that only has the tags stays', async () => {
+    home = await startHome(twoDisks, { schedulerCron: '0 0 0 1 1 *' });
+    const point = (await home.backUp('web01')).recoveryPoint ?? '';
+    const late: Promise<unknown>[] = [];
+    const snapshots = (name: string): string => diskIdOf(home, name).replace('/disks/', '/snapshots/');
+    for (const [id, cancels] of [['good', false], ['bad', true]] as const) {
+      const job = await startRestore(home, point, { id, target: { kind: 'in-place', disks: ['0'], differential: true } });
+      await home.host.waitFor(job, { until: phaseIs('transfer') });
+      const hold = createHold();
+      late.push(createStartRestoreTarget(asleep(home, hold, 'cloud', 'startSnapshot'))({ restoreId: id, disk: 1 }).catch((error: Error) => assert.match(error.message, /CLOUD_CONFLICT/)));
+      await hold.reached;
+      if (cancels) await home.json(`/api/jobs/${job}/cancel`, { method: 'POST' });
+      await home.host.waitFor(job, { until: 'finished' });
+      assert.deepEqual([await madeDisks(home), await madeSnapshots(home)], [['web01_data-good'], cancels ? ['web01_data-good'] : []]);
+      hold.release();
+      await late.at(-1);
+      await lookUntil(() => home.deps.cloud.getSnapshot(snapshots(`web01_data-${id}`)), (snapshot) => snapshot?.state !== 'running');
+    }
+    const made = await home.deps.cloud.getSnapshot(snapshots('web01_data-good'));
+    await home.deps.cloud.startSnapshot({ id: snapshots('web01_data-copy'), diskId: diskIdOf(home, 'web01_data'), location: 'local', tags: made?.tags ?? {} });
+    await home.deps.cloud.grantRead({ kind: 'snapshot', id: snapshots('web01_data-good') }, 7 * 86_400);
+    const left = await madeSnapshots(home);
+    assert.ok(left.includes('web01_data-good') && left.includes('web01_data-copy'), left.join());
+    assert.equal((await sweep(home, false)).orphans, 0, 'too young');
+    await later(home, 5);
+    const result = await sweep(home, false);
+    assert.deepEqual([result.orphans, result.unknown, result.failed], [left.length - 1, 1, 0], JSON.stringify(result));
+    assert.deepEqual([await madeSnapshots(home), await madeDisks(home), (await home.leftovers()).open], [['web01_data-copy'], ['web01_data-good'], []]);
   });
 
   it('runs by its timer, and refuses a body that is not understood', async () => {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
-import type { ActivityDeps } from '../../activities/deps';
 import type { Outcome } from '../../activities/outcome';
 import { createDriveRestoredMachine } from '../../activities/restore-machine';
 import { createPlanRestore } from '../../activities/restore-plan';
@@ -18,7 +17,7 @@ import { packName } from '../../vault/format/pack-names';
 import { createFaultStore, createHold, type FaultStore } from '../support/fault-store';
 import { addVm, halfDisk, type Home, HOME_START_MS, noise, readImage, startHome, writeDisk } from '../support/home';
 import { lookUntil } from '../support/upload-disk';
-import { ask, assertDiskIs, assertLeft, diskIdOf, restoreAndWait, restoreJob, startRestore, stateOf, vmIdOf } from '../support/restores';
+import { ask, asleep, assertDiskIs, assertLeft, diskIdOf, restoreAndWait, restoreJob, startRestore, stateOf, vmIdOf } from '../support/restores';
 
 const MiB = 1024 * 1024;
 
@@ -44,7 +43,7 @@ async function restoresUnder(chaos: ChaosOptions): Promise<Home> {
       assert.equal(job.state, 'succeeded', `seed ${chaos.seed}: ${JSON.stringify(job)}`);
     };
     await restore({ id: 'disk', target: { kind: 'disk', disk: 'web01_data', name: 'back' } });
-    await restore({ id: 'swap', target: { kind: 'in-place' } });
+    await restore({ id: 'swap', target: { kind: 'in-place', differential: true } });
     await restore({ id: 'vm', target: { kind: 'vm', name: 'web02', network: network(home) } });
     const [os, data] = images;
     for (const name of ['back', 'web01_data-swap', 'web02-lun0-vm']) await assertDiskIs(home, diskIdOf(home, name), data);
@@ -241,11 +240,6 @@ describe('a restore when things go wrong', () => {
     const point = await start();
     const holds = [createHold(), createHold()] as const;
     const { restoreCloud } = home.deps;
-    const sleepy = (hold: ReturnType<typeof createHold>, method: 'startCreateUploadDisk' | 'getVmState'): ActivityDeps => ({
-      ...home.deps, restoreCloud: new Proxy(restoreCloud, {
-        get: (target, name) => (name === method ? async (argument: never): Promise<unknown> => { await hold.pass(); return target[method](argument); } : Reflect.get(target, name) as unknown),
-      }),
-    });
     const woken: Promise<Outcome<unknown>>[] = [];
     const sleepAt = async (record: RegExp, hold: ReturnType<typeof createHold>, step: () => Promise<Outcome<unknown>>): Promise<void> => {
       const before = createHold();
@@ -256,8 +250,8 @@ describe('a restore when things go wrong', () => {
       before.release();
     };
     const slept = [
-      sleepAt(/^restores\/twin\/d1\/r0000\/s0000$/, holds[0], () => createStartRestoreTarget(sleepy(holds[0], 'startCreateUploadDisk'))({ restoreId: 'twin', disk: 1 })),
-      sleepAt(/^restores\/twin\/verdict$/, holds[1], () => createDriveRestoredMachine(sleepy(holds[1], 'getVmState'))({ restoreId: 'twin' })),
+      sleepAt(/^restores\/twin\/d1\/r0000\/s0000$/, holds[0], () => createStartRestoreTarget(asleep(home, holds[0], 'restoreCloud', 'startCreateUploadDisk'))({ restoreId: 'twin', disk: 1 })),
+      sleepAt(/^restores\/twin\/verdict$/, holds[1], () => createDriveRestoredMachine(asleep(home, holds[1], 'restoreCloud', 'getVmState'))({ restoreId: 'twin' })),
     ];
     const job = await restoreAndWait(home, point, { id: 'twin', target: { kind: 'in-place', disks: ['0'] } });
     await Promise.all(slept);

@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
+import type { z } from 'zod';
+import type { RestoreEstimate } from '../../activities/restore-estimate';
+import { planRestore } from '../../activities/restore-plan';
+import { restoreBodySchema } from '../../activities/restore-request';
+import { isHoldfastError } from '../../errors/holdfast-error';
 import { createDocument, findDocument } from '../../vault/format/documents';
 import { manifestSchema } from '../../vault/format/manifest';
 import { markDeleted } from '../../vault/points/marks';
-import { addVm, halfDisk, type Home, noise, startHome } from '../support/home';
+import { addVm, halfDisk, type Home, noise, startHome, writeDisk } from '../support/home';
 import { ask, assertLeft, diskIdOf, restoreAndWait, vmIdOf } from '../support/restores';
 
 const MiB = 1024 * 1024;
@@ -92,6 +97,19 @@ describe('what a restore refuses, before anything is made', () => {
     }
   });
 
+  it('disks whose names are as long as names may be never share a new one', async () => {
+    const plan = async (id: string, target: object): Promise<string[]> => {
+      const answer = await ask(home, point, { dryRun: true, id, target });
+      assert.equal(answer.status, 200, answer.text);
+      return (answer.body as { disks: { target: { id: string } }[] }).disks.map(({ target: { id: made } }) => made.slice(made.lastIndexOf('/') + 1));
+    };
+    for (const id of ['r', 'r'.repeat(40)]) {
+      const names = await plan(id, { kind: 'vm', name: 'n'.repeat(64), network: subnet() });
+      assert.equal(new Set(names).size, 2, names.join());
+      assert.ok(names.every((name) => name.length <= 80 && name.endsWith(`-${id}`)), names.join());
+    }
+  });
+
   it('and a dry run answers the plan, with its warnings, and makes nothing', async () => {
     const answer = await ask(home, point, { dryRun: true, id: 'dry', target: { kind: 'in-place', keepOldDisks: false } });
     assert.equal(answer.status, 200, answer.text);
@@ -102,6 +120,40 @@ describe('what a restore refuses, before anything is made', () => {
   });
 });
 
+describe('the dry run of a restore by difference', () => {
+  let home: Home;
+  afterEach(() => home.dispose());
+
+  it('says what would come from the vault and what be copied, by the newest recovery point, and refuses disks that cannot be compared', async () => {
+    home = await startHome((folder) => addVm(folder, 'web01', { os: halfDisk(2, 1), data: noise(3 * MiB, 2) }));
+    const first = (await home.backUp('web01')).recoveryPoint ?? '';
+    await writeDisk(home, 'web01', 'data', noise(4096, 5), 65_536);
+    const second = (await home.backUp('web01')).recoveryPoint ?? '';
+    const estimate = async (point: string, target: object): Promise<RestoreEstimate> => {
+      const answer = await ask(home, point, { dryRun: true, id: 'dry', target });
+      assert.equal(answer.status, 200, answer.text);
+      return (answer.body as { estimate: RestoreEstimate }).estimate;
+    };
+    const whole = 4 * MiB;
+    assert.deepEqual(await estimate(second, { kind: 'in-place', differential: true }), { dataBytes: whole, fromVaultBytes: 0, copiedBytes: whole, goingBy: second });
+    const back = await estimate(first, { kind: 'in-place', differential: true });
+    assert.ok(back.goingBy === second && back.fromVaultBytes >= 4096 && back.fromVaultBytes < MiB && back.copiedBytes === whole - back.fromVaultBytes, JSON.stringify(back));
+    assert.deepEqual(await estimate(first, { kind: 'in-place' }), { dataBytes: whole, fromVaultBytes: whole, copiedBytes: 0, goingBy: null });
+    home.standIn.faults.add({ kind: 'replaceDisk', vm: 'web01', disk: 'data.img' });
+    const replaced = await estimate(second, { kind: 'in-place', differential: true });
+    assert.deepEqual([replaced.fromVaultBytes, replaced.copiedBytes, replaced.goingBy], [3 * MiB, MiB, second]);
+
+    const described = await home.deps.cloud.getVm(vmIdOf(home, 'web01'));
+    for (const [change, words] of [[{ needsEntraToRead: true }, /Entra token/], [{ logicalSectorBytes: 4096 }, /sectors of 4096 bytes/], [{ sku: 'UltraSSD_LRS' }, /only after hours/]] as const) {
+      const disks = described.disks.map((disk) => ({ ...disk, ...change }));
+      const deps = { ...home.deps, cloud: new Proxy(home.deps.cloud, { get: (target, name) => (name === 'getVm' ? () => Promise.resolve({ ...described, disks }) : Reflect.get(target, name) as unknown) }) };
+      const { target } = restoreBodySchema.parse({ target: { kind: 'in-place', differential: true, sku: 'Premium_LRS' } });
+      await assert.rejects(planRestore(deps, home.vault, { version: 1, restoreId: 'no', recoveryPoint: first, target, requestedAt: '' }), (error: unknown) => isHoldfastError(error, 'RESTORE_UNSUPPORTED') && words.test(error.message));
+    }
+    await assertLeft(home, []);
+  });
+});
+
 describe('a machine of Trusted Launch', () => {
   let home: Home;
   afterEach(() => home.dispose());
@@ -109,12 +161,9 @@ describe('a machine of Trusted Launch', () => {
   it('is carried over with a warning about its virtual TPM, or restored as a standard one when asked', async () => {
     home = await startHome((folder) => addVm(folder, 'web01', { os: halfDisk(2, 1) }));
     const point = (await home.backUp('web01')).recoveryPoint ?? '';
-    const name = `recovery-points/${point.replace('.', '/')}`;
-    const manifest = await findDocument(home.vault, name, manifestSchema);
-    const model = manifest?.source.model as { properties: Record<string, unknown> };
-    await home.vault.store.delete(name);
-    model.properties['securityProfile'] = { securityType: 'TrustedLaunch', uefiSettings: { secureBootEnabled: true, vTpmEnabled: true } };
-    await createDocument(home.vault, name, manifest);
+    await rewrite(home, point, ({ source }) => {
+      (source.model as { properties: Record<string, unknown> }).properties['securityProfile'] = { securityType: 'TrustedLaunch', uefiSettings: { secureBootEnabled: true, vTpmEnabled: true } };
+    });
     const network = { subnetId: `/subscriptions/${home.standIn.subscriptionId}/resourceGroups/net/providers/Microsoft.Network/virtualNetworks/v/subnets/s` };
     const carried = await restoreAndWait(home, point, { id: 'one', target: { kind: 'vm', name: 'web02', network } });
     assert.equal(carried.state, 'succeeded', JSON.stringify(carried));
@@ -124,3 +173,30 @@ describe('a machine of Trusted Launch', () => {
     assert.match(standard.warnings.join(), /standard one, as was asked/);
   });
 });
+
+describe('a machine with two disks of one name', () => {
+  let home: Home;
+  afterEach(() => home.dispose());
+
+  it('is refused in place as a whole, and restored disk by disk', async () => {
+    home = await startHome((folder) => addVm(folder, 'web01', { os: halfDisk(2, 1), data: noise(MiB, 2) }));
+    const point = (await home.backUp('web01')).recoveryPoint ?? '';
+    await rewrite(home, point, ({ disks }) => { for (const disk of disks) disk.name = 'same'; });
+    const whole = await ask(home, point, { target: { kind: 'in-place' } });
+    assert.deepEqual([whole.status, (whole.body as { code: string }).code], [400, 'REQUEST_INVALID'], whole.text);
+    assert.match((whole.body as { detail: string }).detail, /lun os and 0 would both become/);
+    const one = await restoreAndWait(home, point, { id: 'one', target: { kind: 'in-place', disks: ['0'] } });
+    assert.equal(one.state, 'succeeded', JSON.stringify(one));
+    await assertLeft(home, ['same-one']);
+  });
+});
+
+/** Puts another manifest in the place of a recovery point's. */
+async function rewrite(home: Home, point: string, change: (manifest: z.infer<typeof manifestSchema>) => void): Promise<void> {
+  const name = `recovery-points/${point.replace('.', '/')}`;
+  const manifest = await findDocument(home.vault, name, manifestSchema);
+  assert.ok(manifest);
+  await home.vault.store.delete(name);
+  change(manifest);
+  await createDocument(home.vault, name, manifest);
+}

@@ -5,7 +5,7 @@ import { type ArmScript, compute, ok, refusal, startArm } from './arm-script';
 const id = `${compute}/snapshots/hf-1`;
 const diskId = `${compute}/disks/os`;
 const request = { id, diskId, location: 'westeurope', tags: { holdfast: 'yes' } };
-const body = (properties: object = {}) => ({ id, properties: { incremental: true, creationData: { createOption: 'Copy', sourceResourceId: diskId.toUpperCase(), sourceUniqueId: 'u1' }, ...properties } });
+const body = (properties: object = {}, more: object = {}) => ({ id, ...more, properties: { incremental: true, creationData: { createOption: 'Copy', sourceResourceId: diskId.toUpperCase(), sourceUniqueId: 'u1' }, ...properties } });
 
 describe('snapshots of disks', () => {
   let arm: ArmScript;
@@ -51,8 +51,8 @@ describe('snapshots of disks', () => {
   });
 
   it('tells its state', async () => {
-    arm.on(`GET ${id}`, ok(body({ provisioningState: 'Succeeded', timeCreated: '2026-01-01T00:00:00Z', diskSizeBytes: 5 * 1024 ** 3, diskSizeGB: 6, completionPercent: 12.5, incrementalSnapshotFamilyId: 'f1' })));
-    assert.deepEqual(await arm.cloud.getSnapshot(id), { state: 'succeeded', createdAt: '2026-01-01T00:00:00.000Z', sizeBytes: 5 * 1024 ** 3, completionPercent: 12.5, familyId: 'f1', sourceUniqueId: 'u1', failure: null });
+    arm.on(`GET ${id}`, ok(body({ provisioningState: 'Succeeded', timeCreated: '2026-01-01T00:00:00Z', diskSizeBytes: 5 * 1024 ** 3, diskSizeGB: 6, completionPercent: 12.5, incrementalSnapshotFamilyId: 'f1' }, { tags: { r: '1' } })));
+    assert.deepEqual(await arm.cloud.getSnapshot(id), { state: 'succeeded', createdAt: '2026-01-01T00:00:00.000Z', sizeBytes: 5 * 1024 ** 3, completionPercent: 12.5, familyId: 'f1', sourceUniqueId: 'u1', tags: { r: '1' }, failure: null });
     arm.on(`GET ${id}`, ok(body({ provisioningState: 'Succeeded', copyCompletionError: { errorCode: 'CopySourceNotFound', errorMessage: 'gone' } })));
     const failed = await arm.cloud.getSnapshot(id);
     assert.deepEqual([failed?.state, failed?.failure], ['failed', { serviceCode: 'CopySourceNotFound', message: 'gone' }]);

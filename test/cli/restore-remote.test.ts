@@ -10,7 +10,7 @@ const job = (more: object): object => ({
   id: 'restore.r1', kind: 'restore', state: 'running', phase: 'transfer', endedAt: null, recoveryPoint: POINT, progress: { percent: 10, bytesDone: 10, bytesTotal: 100 },
   restored: null, writtenBytes: null, warnings: [], left: [], error: null, ...more,
 });
-const ended = { state: 'succeeded', phase: 'done', endedAt: '2026-11-23T01:10:00.000Z', writtenBytes: 4096, restored: { made: ['/subscriptions/s/disks/back'], oldDisks: ['/subscriptions/s/disks/old'] }, warnings: ['something to know'] };
+const ended = { state: 'succeeded', phase: 'done', endedAt: '2026-11-23T01:10:00.000Z', writtenBytes: 4096, copiedBytes: 8192, restored: { made: ['/subscriptions/s/disks/back'], oldDisks: ['/subscriptions/s/disks/old'] }, warnings: ['something to know'] };
 
 describe('holdfast restore into Azure, against an app of answers', () => {
   let home: CliHome;
@@ -52,6 +52,7 @@ describe('holdfast restore into Azure, against an app of answers', () => {
       [['--to-vm', 'web02', '--subnet', '/s', '--size', 'Standard_B2s', '--disks', 'os, data', '--zone', 'none', '--standard-security'], { kind: 'vm', name: 'web02', network: { subnetId: '/s' }, size: 'Standard_B2s', disks: ['os', 'data'], security: 'standard', zone: null }],
       [['--to-vm', 'web02', '--nic', '/n1', '/n2'], { kind: 'vm', name: 'web02', network: { nicIds: ['/n1', '/n2'] } }],
       [['--in-place'], { kind: 'in-place', keepOldDisks: true }],
+      [['--in-place', '--differential'], { kind: 'in-place', keepOldDisks: true, differential: true }],
       [['--in-place', '/vm', '--disk', 'os', '--discard-old-disks'], { kind: 'in-place', vmId: '/vm', disks: ['os'], keepOldDisks: false }],
       [['--to-blob', 'acme/vhds/a/b.vhd', '--disk', '0', '--differential'], { kind: 'page-blob', account: 'acme', container: 'vhds', blob: 'a/b.vhd', disk: '0', differential: true }],
     ];
@@ -67,7 +68,7 @@ describe('holdfast restore into Azure, against an app of answers', () => {
     answers = { [start]: accepted, 'GET /api/jobs/restore.r1': [[200, job({})], [503, {}], [200, job({ progress: { percent: 60, bytesDone: 60, bytesTotal: 100 } })], [200, job(ended)]] };
     const { code, stdout, stderr } = await home.run(['restore', POINT, '--to-disk', 'back'], { HOLDFAST_URL: url });
     assert.equal(code, 0, stderr);
-    assert.match(stdout.toString(), /4.0 KiB written, read back and compared\n {2}\/subscriptions\/s\/disks\/back\n {2}kept: \/subscriptions\/s\/disks\/old/);
+    assert.match(stdout.toString(), /4.0 KiB written, 8.0 KiB copied by Azure out of the disks that were there, read back and compared\n {2}\/subscriptions\/s\/disks\/back\n {2}kept: \/subscriptions\/s\/disks\/old/);
     assert.match(stderr, /something to know/);
   });
 
@@ -100,11 +101,16 @@ describe('holdfast restore into Azure, against an app of answers', () => {
     assert.equal(code, 0, stderr);
     assert.match(stdout.toString(), /Would restore .*nothing was made\n {2}os, 1.0 MiB, to \/new \(Premium_LRS\)\n {2}in place in \/vm; kept: \/old/);
     assert.deepEqual(asked.at(-1)?.body, { target: { kind: 'in-place', keepOldDisks: true }, dryRun: true });
+    const estimate = { dataBytes: 8 * 1024 ** 3, fromVaultBytes: 1024 ** 2, copiedBytes: 8 * 1024 ** 3 - 1024 ** 2, goingBy: POINT };
+    for (const [told, words] of [[estimate, /8.0 GiB of data: about 1.0 MiB from the vault and what changed since web01-3f9a2c1d.20261123T010000Z, about 8.0 GiB copied by Azure/], [{ ...estimate, goingBy: null }, /8.0 GiB of data: 1.0 MiB at most from the vault/]] as const) {
+      answers = { [start]: [[200, { ...plan, estimate: told }]] };
+      assert.match((await home.run(['restore', POINT, '--url', url, '--in-place', '--differential', '--dry-run'])).stdout.toString(), words);
+    }
   });
 
   it('refuses what makes no sense before it asks anyone', async () => {
     const wrong = [
-      ['--to-disk', 'x'], ['--to-disk', 'x', '--to-vm', 'y', '--url', url], ['--to-disk', 'x', '--to', 'file', '--url', url], ['--to-vm', 'x', '--url', url], ['--to-blob', 'x', '--url', url],
+      ['--to-disk', 'x'], ['--to-disk', 'x', '--to-vm', 'y', '--url', url], ['--to-disk', 'x', '--to', 'file', '--url', url], ['--to-vm', 'x', '--url', url], ['--to-blob', 'x', '--url', url], ['--to-disk', 'x', '--differential', '--url', url],
       ['--to-disk', 'x', '--url', 'http://app.example'], ['--to-disk', 'x', '--url', 'nonsense'], [], ['--to', 'x', '--dry-run'],
     ];
     for (const args of wrong) await home.fails(['restore', POINT, ...args], 'USAGE', 2);

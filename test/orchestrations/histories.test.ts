@@ -99,7 +99,7 @@ describe('the histories of orchestrations', () => {
         const { disk, region } = context.df.getInput() as RestoreRegionRun;
         if (disk === 0) regions.push(region);
         yield context.df.callActivity('nothing');
-        return ok({ windows: 1, writtenBytes: 1 });
+        return ok({ windows: 1, writtenBytes: 1, copiedBytes: 0, refusedBytes: 0 });
       },
     }, {
       nothing: () => null,
@@ -121,12 +121,12 @@ describe('the histories of orchestrations', () => {
     const slices: string[] = [];
     const started = await startHost({ [ORCHESTRATIONS.restoreRegion]: restoreRegion }, {
       [ACTIVITIES.planRestoreRegion]: () => ok({ windows: toBitmap(range(1024)) }),
-      [ACTIVITIES.restoreSlice]: (input) => { slices.push(String(input.windows)); return ok({ windows: 16, writtenBytes: 1 }); },
+      [ACTIVITIES.restoreSlice]: (input) => { slices.push(String(input.windows)); return ok({ windows: 16, writtenBytes: 1, copiedBytes: 2, refusedBytes: 0 }); },
     });
     host = started.host;
-    const input: RestoreRegionRun = { restoreId: 'r', disk: 0, region: 511, parallelTransfers: 4, sliceWindows: 16 };
+    const input: RestoreRegionRun = { restoreId: 'r', disk: 0, region: 511, parallelTransfers: 4, sliceWindows: 16, deadlineMs: Number.MAX_SAFE_INTEGER };
     const done = await host.waitFor(host.client.startNew(ORCHESTRATIONS.restoreRegion, { input }));
-    assert.deepEqual(done.output, ok({ windows: 1024, writtenBytes: 64 }));
+    assert.deepEqual(done.output, ok({ windows: 1024, writtenBytes: 64, copiedBytes: 128, refusedBytes: 0 }));
     assert.equal(new Set(slices).size, 64);
     assertBounded(started.large);
   });

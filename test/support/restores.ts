@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import type { ActivityDeps } from '../../activities/deps';
+import { RESTORE_TAG } from '../../activities/restore-records';
 import type { RestoreJobView } from '../../functions/restore-view';
 import type { StateContent } from '../../local/azure/state';
 import { parseFooter } from '../../vault/format/vhd-footer';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { Hold } from './fault-store';
 import type { Home, Reply } from './home';
 
 /** The address of a disk of the stand-in. */
@@ -52,12 +55,27 @@ export async function assertDiskIs(home: Home, diskId: string, image: Buffer): P
 
 export const stateOf = async (home: Home): Promise<StateContent> => JSON.parse(await readFile(path.join(home.folder, 'azure', 'state.json'), 'utf8')) as StateContent;
 
+/** What activities are made with, but that a step which calls this method of a cloud sleeps there until the hold is released. */
+export const asleep = <C extends 'cloud' | 'restoreCloud'>(home: Home, hold: Hold, cloud: C, method: keyof ActivityDeps[C]): ActivityDeps => ({
+  ...home.deps,
+  [cloud]: new Proxy(home.deps[cloud], {
+    get: (target, name) => {
+      const member = Reflect.get(target, name) as (...all: unknown[]) => Promise<unknown>;
+      return name !== method ? member : async (...all: unknown[]) => { await hold.pass(); return member.apply(target, all); };
+    },
+  }),
+});
+
 /** Names of the disks that restores made and that are there. */
 export const madeDisks = async (home: Home): Promise<string[]> => Object.values((await stateOf(home)).disks).map(({ name }) => name).sort();
 
-/** I5: no disk of a restore but these, and no access open. */
+/** Names of the snapshots that restores made and that are there. */
+export const madeSnapshots = async (home: Home): Promise<string[]> => Object.values((await stateOf(home)).snapshots).filter(({ tags }) => RESTORE_TAG in tags).map(({ name }) => name).sort();
+
+/** I5: no disk of a restore but these, no snapshot of one, and no access open. */
 export async function assertLeft(home: Home, disks: readonly string[]): Promise<void> {
   await home.host.settle();
+  assert.deepEqual(await madeSnapshots(home), [], 'snapshots of present disks that were left behind');
   assert.deepEqual((await home.leftovers()).open, [], 'access that was left open');
   assert.deepEqual(await madeDisks(home), [...disks].sort());
 }

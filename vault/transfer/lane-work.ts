@@ -13,7 +13,7 @@ import { ReuseIndex } from './reuse';
 import type { Store } from '../store/store';
 import { throttledSource } from './throttled-source';
 import type { TransferFactory } from './transfer-factory';
-import type { Lane, LaneAssembleResult, LaneCompareJob, LaneCompareResult, LaneFlush, LaneJob, LaneOptions, LaneReadJob, LaneReadResult, LaneResult, RenewAccess } from './transfer-lane';
+import type { Lane, LaneAssembleJob, LaneAssembleResult, LaneCompareJob, LaneCompareResult, LaneFlush, LaneJob, LaneOptions, LaneReadJob, LaneReadResult, LaneResult, RenewAccess } from './transfer-lane';
 import { loadLeaf, type VaultAccess } from '../format/tree';
 import { assembleWindow } from './window-assemble';
 import { compareWindow } from './window-compare';
@@ -109,7 +109,7 @@ export class LaneWork implements Lane {
     return compareWindow(this.vault, source, job.patch ? this.sink : null, job, this.memory);
   }
 
-  assemble(job: LaneReadJob): Promise<LaneAssembleResult> {
+  assemble(job: LaneAssembleJob): Promise<LaneAssembleResult> {
     if (!this.source || !this.sink || !isSource(this.sink)) throw new Error('This lane has no source to copy from, or no sink that can be read back');
     return assembleWindow(this.vault, this.source, this.sink, job, this.memory);
   }

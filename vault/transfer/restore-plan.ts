@@ -179,7 +179,7 @@ async function tolerated<T>(needs: Needs, ref: BlobRef | null, step: () => Promi
 }
 
 /** A few at once, to hide the time of a round trip. The first failure stops the rest. */
-async function parallel<T>(all: Iterable<T>, signal: AbortSignal | undefined, work: (one: T) => Promise<void>): Promise<void> {
+export async function parallel<T>(all: Iterable<T>, signal: AbortSignal | undefined, work: (one: T) => Promise<void>): Promise<void> {
   const queue = all[Symbol.iterator]();
   let failed = false;
   const results = await Promise.allSettled(Array.from({ length: PARALLEL }, async () => {

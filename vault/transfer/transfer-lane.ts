@@ -67,6 +67,9 @@ export interface LaneCompareResult {
   readonly writtenBytes: number;
 }
 
+/** A window of a new sink that is filled. */
+export type LaneAssembleJob = Omit<LaneCompareJob, 'patch'>;
+
 export interface LaneAssembleResult {
   readonly window: number;
   /** By the sink's own service, out of the source. */
@@ -111,7 +114,7 @@ export interface Lane {
   /** Compares a window of the source, or else of a sink that can be read, with the vault: see compareWindow. */
   compare(job: LaneCompareJob): Promise<LaneCompareResult>;
   /** Fills a window of a new sink out of the source and the vault: see assembleWindow. */
-  assemble(job: LaneReadJob): Promise<LaneAssembleResult>;
+  assemble(job: LaneAssembleJob): Promise<LaneAssembleResult>;
   /** Makes everything durable that was written so far. */
   flush(): Promise<LaneFlush>;
   /** Closes what the lane opened. Throws when the target could not be closed: what was written to it may be lost. Closing twice is fine. */
@@ -123,7 +126,7 @@ export type ToLane =
   | { readonly kind: 'write'; readonly job: LaneJob }
   | { readonly kind: 'read'; readonly job: LaneReadJob }
   | { readonly kind: 'compare'; readonly job: LaneCompareJob }
-  | { readonly kind: 'assemble'; readonly job: LaneReadJob }
+  | { readonly kind: 'assemble'; readonly job: LaneAssembleJob }
   | { readonly kind: 'flush' }
   | { readonly kind: 'close' }
   | { readonly kind: 'renewed'; readonly what: 'source' | 'sink'; readonly spec?: Spec; readonly error?: ErrorReport };

@@ -2,7 +2,7 @@ import type { BlockSink } from './block-sink';
 import type { BlockSource, DiskRange } from './block-source';
 import { BLOCK_BYTES } from '../format/format';
 import type { LaneMemory } from './lane-memory';
-import type { LaneAssembleResult, LaneReadJob } from './transfer-lane';
+import type { LaneAssembleJob, LaneAssembleResult } from './transfer-lane';
 import type { VaultAccess } from '../format/tree';
 import { bytesOf, findDiffering, notVerified, offsetOf, type Piece, piecesOf } from './window-compare';
 import { readWindow } from './window-restore';
@@ -16,7 +16,7 @@ const PAGE_BYTES = 512;
  * Copied is only what was found equal in a source that does not change. So whoever does the same a second time, at once or late, and breaks
  * off anywhere, never puts another byte there than the recovery point's. Throws TARGET_NOT_VERIFIED.
  */
-export async function assembleWindow(vault: VaultAccess, source: BlockSource, sink: BlockSink & BlockSource, job: LaneReadJob, memory: LaneMemory): Promise<LaneAssembleResult> {
+export async function assembleWindow(vault: VaultAccess, source: BlockSource, sink: BlockSink & BlockSource, job: LaneAssembleJob, memory: LaneMemory): Promise<LaneAssembleResult> {
   const pieces = await piecesOf(vault, job);
   const data = pieces.filter(({ chunk }) => chunk !== null);
   const candidates = data.filter((piece) => isCopyable(rangeOf(piece, job), source));
@@ -25,13 +25,13 @@ export async function assembleWindow(vault: VaultAccess, source: BlockSource, si
   const isCopied = equal.length > 0 && await sink.copyFrom?.(source, joined(equal.map((piece) => rangeOf(piece, job)))) === true;
   const copied = new Set(isCopied ? equal : []);
   const wanted = data.filter((piece) => !copied.has(piece));
-  if (wanted.length > 0) await readWindow(vault, job, sink, false, memory, new Set(wanted.map(({ start }) => start)));
+  if (job.leaf && wanted.length > 0) await readWindow(vault, { ...job, leaf: job.leaf }, sink, false, memory, new Set(wanted.map(({ start }) => start)));
   const [wrong] = await findDiffering(vault, sink, job, pieces, memory);
   if (wrong) throw notVerified(job, wrong);
   return { window: job.window, copiedBytes: bytesOf([...copied], job), writtenBytes: bytesOf(wanted, job), refusedBytes: isCopied ? 0 : bytesOf(equal, job) };
 }
 
-const rangeOf = (piece: Piece, job: LaneReadJob): DiskRange => {
+const rangeOf = (piece: Piece, job: LaneAssembleJob): DiskRange => {
   const offset = offsetOf(job, piece);
   return { offset, length: Math.min(piece.blocks * BLOCK_BYTES, job.diskBytes - offset) };
 };

@@ -49,7 +49,7 @@ export const offsetOf = ({ window }: Pick<LaneCompareJob, 'window'>, { start }: 
 export const bytesOf = (pieces: readonly Piece[], job: WindowJob): number =>
   pieces.reduce((sum, piece) => sum + Math.min(piece.blocks * BLOCK_BYTES, job.diskBytes - offsetOf(job, piece)), 0);
 
-export async function piecesOf(vault: VaultAccess, job: Pick<LaneCompareJob, 'window' | 'leaf' | 'diskBytes'>): Promise<Piece[]> {
+export async function piecesOf(vault: VaultAccess, job: Omit<LaneCompareJob, 'patch'>): Promise<Piece[]> {
   const entries: readonly LeafEntry[] = job.leaf
     ? (await loadLeaf(vault, refFromJson(job.leaf), job.window, job.diskBytes)).entries
     : [{ blocks: windowBlocks(job.diskBytes, job.window), chunk: null }];
