@@ -20,7 +20,7 @@ export interface RestoreDiskRun extends RestoreDiskInput {
   readonly parallel: Parallelism;
   readonly deadlineMs: number;
   /** Set when it continues as new. */
-  readonly resume?: { readonly regionsDone: number; readonly sum: RestoreSliceResult };
+  readonly resume?: RestoreSliceResult & { readonly regionsDone: number };
 }
 
 /** What a disk says of itself while it runs. */
@@ -42,7 +42,8 @@ export function* restoreDisk(context: OrchestrationContext): Steps<Outcome<Resto
   const { restoreId, disk, parallel, deadlineMs } = run;
   const input: RestoreDiskInput = { restoreId, disk };
   const regions = fromBitmap(run.regions);
-  let { regionsDone: done, sum } = run.resume ?? { regionsDone: 0, sum: NOTHING_RESTORED };
+  let done = run.resume?.regionsDone ?? 0;
+  let sum = addSlices(NOTHING_RESTORED, run.resume ?? NOTHING_RESTORED);
 
   // 1
   if (!run.resume) {
@@ -69,7 +70,7 @@ export function* restoreDisk(context: OrchestrationContext): Steps<Outcome<Resto
   if (failure) return { ok: false, error: failure };
   [done, sum] = [done + now.length, addSlices(sum, sumSlices(outcomes))];
   if (done < regions.length) {
-    context.df.continueAsNew({ ...run, resume: { regionsDone: done, sum } } satisfies RestoreDiskRun);
+    context.df.continueAsNew({ ...run, resume: { regionsDone: done, ...sum } } satisfies RestoreDiskRun);
     return undefined;
   }
 

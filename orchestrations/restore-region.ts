@@ -13,8 +13,8 @@ const MIN_SLICE_WINDOWS = 2;
 export interface RestoreRegionRun extends RestoreRegionInput {
   readonly parallelTransfers: number;
   readonly sliceWindows: number;
-  /** Until when a slice queues for access to the snapshot of a present disk. */
-  readonly deadlineMs: number;
+  /** Until when a slice queues for access to the snapshot of a present disk; regions that were begun by older code have none, and no such snapshot. */
+  readonly deadlineMs?: number;
 }
 
 /** What a region says of itself while it runs. */

@@ -60,7 +60,7 @@ export function* restore(context: OrchestrationContext): Steps<RestoreResult> {
   const result = yield* bringBackAndCleanUp(context, clock);
   yield* reportJob(context, clock, {
     kind: 'restore', outcome: result.outcome === 'restored' ? 'succeeded' : 'failed', itemId: recoveryPoint.split('.')[0] ?? null, policy: null, error: result.error,
-    figures: { writtenBytes: result.writtenBytes, left: result.left.length, warnings: result.warnings.length }, details: { recoveryPoint, target: kind },
+    figures: { writtenBytes: result.writtenBytes, copiedBytes: result.copiedBytes, left: result.left.length, warnings: result.warnings.length }, details: { recoveryPoint, target: kind },
   });
   return result;
 }

@@ -61,6 +61,11 @@ var restoreActions = [
   'Microsoft.Compute/disks/delete'
   'Microsoft.Compute/disks/beginGetAccess/action'
   'Microsoft.Compute/disks/endGetAccess/action'
+  'Microsoft.Compute/snapshots/read' // of disks that are compared with a recovery point: a restore in place by difference
+  'Microsoft.Compute/snapshots/write'
+  'Microsoft.Compute/snapshots/delete'
+  'Microsoft.Compute/snapshots/beginGetAccess/action'
+  'Microsoft.Compute/snapshots/endGetAccess/action'
   'Microsoft.Compute/virtualMachines/read'
   'Microsoft.Compute/virtualMachines/write'
   'Microsoft.Compute/virtualMachines/delete'
