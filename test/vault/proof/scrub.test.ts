@@ -67,7 +67,7 @@ async function scrubAll(vault: VaultAccess, itemId: string, more: Partial<ScrubR
 }
 
 const bound = (lane: Lane): Lane => ({
-  write: (job) => lane.write(job), read: (job) => lane.read(job), compare: (job) => lane.compare(job), flush: () => lane.flush(), close: () => lane.close(),
+  write: (job) => lane.write(job), read: (job) => lane.read(job), compare: (job) => lane.compare(job), assemble: (job) => lane.assemble(job), flush: () => lane.flush(), close: () => lane.close(),
 });
 
 /** Spoils one byte of an object, or many. */
