@@ -74,11 +74,11 @@ for (const [estate, resources] of Object.entries(estates)) {
       for (const { id } of ofHost) assert.match(id, /storageAccounts\/\w+hub\w+|Microsoft\.Insights\/components|Microsoft\.DurableTask\/schedulers/);
     });
 
-    it('lets maintenance see no machine, backup make no disk, and restore take no snapshot', () => {
+    it('lets maintenance see no machine, backup make no disk, and restore touch no restore point and no guest', () => {
       const compute = (owner: string, pattern: RegExp) => of(owner).filter((action) => /^Microsoft\.(Compute|Network)\//.test(action) && pattern.test(action));
       assert.deepEqual(compute('maintenance', /./), []);
       assert.deepEqual(compute('backup', /disks\/(write|delete)|virtualMachines\/(write|delete|start|deallocate)|Microsoft\.Network/), []);
-      assert.deepEqual(compute('restore', /snapshots|restorePoint|runCommands|extensions/i), []);
+      assert.deepEqual(compute('restore', /restorePoint|runCommands|extensions/i), []);
       assert.equal(compute('backup', /runCommands|extensions/).length > 0, isLarge);
     });
   });
