@@ -1,4 +1,5 @@
 import { type ErrorReport, toReport } from '../errors/holdfast-error';
+import { ahead } from '../vault/ahead';
 import { collect, type CollectReport } from '../vault/points/collect';
 import { recordsRemoved } from '../vault/points/collect-work';
 import { itemIds } from '../vault/items';
@@ -39,12 +40,11 @@ export const createRetainItems = (deps: ActivityDeps) => activity(async ({ dryRu
   for await (const itemId of itemIds(vault)) if (after === null || itemId > after) items.push(itemId);
   const result = { items: 0, kept: 0, binned: 0 };
   let next: string | null = null;
-  for (const [index, itemId] of items.entries()) {
-    if (index === PAGE || (index > 0 && deps.nowMs() - startedMs > PAGE_TIME_MS)) {
-      next = items[index - 1] as string;
+  for await (const [itemId, plan] of ahead(items, (one) => planRetention(vault, one, policies, serverNowMs))) {
+    if (result.items === PAGE || (result.items > 0 && deps.nowMs() - startedMs > PAGE_TIME_MS)) {
+      next = items[result.items - 1] as string;
       break;
     }
-    const plan = await planRetention(vault, itemId, policies, serverNowMs);
     const done = dryRun ? { kept: plan.points.length - plan.goes.length, binned: plan.goes, refused: plan.refused } : await executeRetention(vault, plan, { by: BY, serverNowMs });
     result.items++;
     result.kept += done.kept;

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { isHoldfastError } from '../../errors/holdfast-error';
-import type { ObjectInfo, Store } from '../../vault/store/store';
+import { listNames } from '../../vault/store/list-names';
+import type { Store } from '../../vault/store/store';
 
 export interface ContractSubject {
   /** Empty when it is handed over. */
@@ -363,14 +364,16 @@ export function storeContract(name: string, open: () => Promise<ContractSubject>
   });
 }
 
-export async function collect(list: AsyncIterable<ObjectInfo>): Promise<ObjectInfo[]> {
-  const all: ObjectInfo[] = [];
-  for await (const info of list) all.push(info);
+export async function collect<T>(list: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const one of list) all.push(one);
   return all;
 }
 
 async function names(store: Store, prefix = ''): Promise<string[]> {
-  return (await collect(store.list(prefix))).map((info) => info.name);
+  const found = (await collect(store.list(prefix))).map((info) => info.name);
+  assert.deepEqual(await collect(listNames(store, prefix)), found, 'the names alone are the same');
+  return found;
 }
 
 function byCodeUnit(a: string, b: string): number {

@@ -1,4 +1,5 @@
 import { type ErrorReport, HoldfastError, isHoldfastError } from '../../errors/holdfast-error';
+import { ahead } from '../ahead';
 import { addAlive, AliveSet, doubt } from './alive';
 import { type Candidate, CollectPlanner, type CollectPlan, type Interval, timeOfToken, writtenBefore } from './collect-plan';
 import { collectWork, type WorkRemoved } from './collect-work';
@@ -122,15 +123,16 @@ interface Marked {
   readonly problems: ErrorReport[];
 }
 
-/** Goes through the items one after another, so that memory holds one item's history at a time beside the set of needed packs. */
+/** Goes through the items one after another, so that memory holds the histories of two items, one read ahead, beside the set of needed packs. */
 async function mark(vault: VaultAccess, survey: RunSurvey, context: HistoryContext, options: CollectOptions): Promise<Marked> {
   const marked: Marked = { alive: new AliveSet(), abandoned: [], abandonedRuns: new Map(), tombs: new Set(), names: new Map(), counts: { items: 0, live: 0, binned: 0 }, purged: [], bin: [], problems: [] };
   const items = [...new Set([...survey.items.keys(), ...(await namesDigests(vault)).keys()])].sort();
-  for (const [index, itemId] of items.entries()) {
-    if (options.signal?.aborted) throw new HoldfastError('CANCELLED', 'The collection was stopped before anything was deleted');
+  const read = (itemId: string, index: number): Promise<ItemHistory> => {
     options.onProgress?.(`looking at item ${index + 1} of ${items.length}`);
-    const runs = survey.items.get(itemId) ?? [];
-    const history = await readItemHistory(vault, itemId, runs, context);
+    return readItemHistory(vault, itemId, survey.items.get(itemId) ?? [], context);
+  };
+  for await (const [itemId, history] of ahead(items, read)) {
+    if (options.signal?.aborted) throw new HoldfastError('CANCELLED', 'The collection was stopped before anything was deleted');
     await addAlive(marked.alive, itemId, history.points, recordReader(vault, itemId));
     marked.counts.items++;
     marked.counts.live += history.live;
