@@ -5,6 +5,7 @@ import { recordsRemoved } from '../vault/points/collect-work';
 import { itemIds } from '../vault/items';
 import { type MaintenanceRecord, recordMaintenance } from '../vault/points/maintenance-log';
 import { trustedNowMs } from '../vault/server-clock';
+import { withSmallHeap } from '../vault/small-heap';
 import type { ActivityDeps } from './deps';
 import { activity } from './outcome';
 import { executeRetention, planRetention, policiesInForce } from './retention';
@@ -30,7 +31,9 @@ export interface RetainItemsResult {
 const BY = 'maintenance';
 
 /** Puts into the bin what nothing keeps, for a page of items. Safe to run again: what is in the bin already stays there. An item that is refused does not hold up the others. */
-export const createRetainItems = (deps: ActivityDeps) => activity(async ({ dryRun, after }: RetainItemsInput): Promise<RetainItemsResult> => {
+export const createRetainItems = (deps: ActivityDeps) => activity((input: RetainItemsInput): Promise<RetainItemsResult> => withSmallHeap(() => retainItems(deps, input)));
+
+async function retainItems(deps: ActivityDeps, { dryRun, after }: RetainItemsInput): Promise<RetainItemsResult> {
   const vault = await deps.vault();
   const serverNowMs = await trustedNowMs(vault.store, deps.nowMs);
   const startedMs = deps.nowMs();
@@ -52,7 +55,7 @@ export const createRetainItems = (deps: ActivityDeps) => activity(async ({ dryRu
     if (done.refused && refused.length < MAX_REFUSED) refused.push({ itemId, error: done.refused });
   }
   return { ...result, refused, next };
-});
+}
 
 export interface CollectVaultInput { readonly dryRun: boolean; readonly approve: string | null }
 export type CollectVaultResult = NonNullable<MaintenanceRecord['collection']>;

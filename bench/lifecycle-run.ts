@@ -6,6 +6,7 @@ import { collect } from '../vault/points/collect';
 import { itemIds } from '../vault/items';
 import { openKeyProvider } from '../vault/keys/key-providers';
 import { trustedNowMs } from '../vault/server-clock';
+import { withSmallHeap } from '../vault/small-heap';
 import { openFolderStore } from '../vault/store/folder-store';
 import { openVault } from '../vault/vault';
 
@@ -20,11 +21,13 @@ async function main(): Promise<void> {
   let [binned, refused] = [0, 0];
   const items: string[] = [];
   for await (const itemId of itemIds(vault)) items.push(itemId);
-  for await (const [, plan] of ahead(items, (itemId) => planRetention(vault, itemId, policies, serverNowMs))) {
-    const done = await executeRetention(vault, plan, { by: 'bench', serverNowMs });
-    binned += done.binned.length;
-    if (done.refused) refused++;
-  }
+  await withSmallHeap(async () => {
+    for await (const [, plan] of ahead(items, (itemId) => planRetention(vault, itemId, policies, serverNowMs))) {
+      const done = await executeRetention(vault, plan, { by: 'bench', serverNowMs });
+      binned += done.binned.length;
+      if (done.refused) refused++;
+    }
+  });
   const retainedMs = Date.now();
   const report = await collect(vault, { localNowMs: Date.now, by: 'bench' });
   const endMs = Date.now();

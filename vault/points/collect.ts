@@ -8,6 +8,7 @@ import { MARGINS } from './margins';
 import { namesDigests } from './names-digest';
 import { type RunSurvey, surveyRuns } from './run-survey';
 import { trustedNowMs } from '../server-clock';
+import { withSmallHeap } from '../small-heap';
 import type { VaultAccess } from '../format/tree';
 
 export interface CollectOptions {
@@ -71,7 +72,9 @@ const PARALLEL_DELETES = 16;
  *
  * Throws COLLECTION_REFUSED for any doubt, COLLECTION_ABNORMAL for a plan that waits for a person, CLOCK_WRONG, and whatever the store throws; then nothing more is deleted.
  */
-export async function collect(vault: VaultAccess, options: CollectOptions): Promise<CollectReport> {
+export const collect = (vault: VaultAccess, options: CollectOptions): Promise<CollectReport> => withSmallHeap(() => collectNow(vault, options));
+
+async function collectNow(vault: VaultAccess, options: CollectOptions): Promise<CollectReport> {
   const dryRun = options.dryRun === true;
   const serverNowMs = await trustedNowMs(vault.store, options.localNowMs);
   const startedMs = options.localNowMs();
