@@ -171,6 +171,7 @@ export const catalogue = {
   HOST_NO_SUCH_INSTANCE: entry('There is no orchestration instance of this id', 'Check the id; it may have been purged.', 404, 3),
   HOST_INSTANCE_EXISTS: entry('An orchestration instance of this id is still running', 'Wait for it to end, terminate it, or use another id.', 409, 6),
   HOST_STOPPED: entry('The host is not running', 'Start it before using it.', 503),
+  CORE_TOOLS_MISSING: entry('Azure Functions Core Tools are not there', 'Install them (`npm install --global azure-functions-core-tools@4`, or a package of your system), or use `npm start`, which runs the same app without them.', 500, 2),
   PORT_IN_USE: entry('The port is taken by another program', 'Stop the other program, or choose another port with `--port`.', 409, 6),
   // The command line
   APP_UNREACHABLE: entry('The app cannot be reached', 'Check the address and that the app runs (`npm start` on one machine); set HOLDFAST_APP_KEY where it asks for a key.', 503),

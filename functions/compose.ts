@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { type ActivityDeps, DUTIES, type Duty } from '../activities/deps';
+import { parseArmEndpoint } from '../azure/compute/arm-client';
 import { createCredential } from '../azure/credential';
 import { createCloud, createRestoreCloud } from '../azure/compute/cloud';
 import { parseKeyId } from '../azure/keyvault/key-id';
@@ -22,8 +23,10 @@ import { readSettings, type Settings } from './settings';
 
 /** The composition root of the app: settings in, services out. Nothing is opened before it is needed. */
 export function compose(env: NodeJS.ProcessEnv): Services {
-  const settings = readSettings(env);
-  if (settings.keyVault !== '') parseKeyId(settings.keyVault);
+  const settings = readSettings(env, {
+    HOLDFAST_KEY_VAULT: parseKeyId, HOLDFAST_ARM_ENDPOINT: parseArmEndpoint,
+    HOLDFAST_AZURE_CREDENTIAL: createCredential, HOLDFAST_MAINTENANCE_CREDENTIAL: createCredential, HOLDFAST_RESTORE_CREDENTIAL: createCredential,
+  });
   return {
     http: settings,
     schedulerCron: settings.schedulerCron,

@@ -74,8 +74,12 @@ export const listItemRecoveryPoints = (services: Services): HttpHandler => async
   return json([...points.map(summarize), ...damaged.map(({ id, error }) => ({ id, itemId: item.id, damaged: true, error }))]);
 };
 
+/** Requests for one item within a millisecond; more than that is an engine that starts what it then denies. */
+const MAX_STARTS = 10;
+
 /** Starts a job under a stamp that no other job of the item has: two requests within a millisecond are two jobs. Returns its id. */
 async function startJob(client: df.DurableClient, job: Omit<BackupVmInput, 'stamp'>, nowMs: number): Promise<string> {
+  let refused = 0;
   for (let ms = nowMs; ; ms++) {
     const stamp = formatStamp(ms);
     const instanceId = backupInstanceId(job.itemId, stamp);
@@ -85,7 +89,7 @@ async function startJob(client: df.DurableClient, job: Omit<BackupVmInput, 'stam
       return instanceId;
     } catch (error) {
       // Someone took the id between the look and the start; anything else is an error.
-      if (!await findStatus(client, instanceId)) throw error;
+      if (++refused >= MAX_STARTS || !await findStatus(client, instanceId)) throw error;
     }
   }
 }

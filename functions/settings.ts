@@ -1,6 +1,7 @@
+import { Cron } from 'croner';
 import { z } from 'zod';
-import { HoldfastError } from '../errors/holdfast-error';
-import { parseContainerUrl } from '../vault/store/store-spec';
+import { HoldfastError, messageOf } from '../errors/holdfast-error';
+import { parseContainerUrl, parseVaultAddress } from '../vault/store/store-spec';
 
 /** Every setting of the app, from the environment alone. docs/settings.md explains each. */
 export interface Settings {
@@ -37,6 +38,9 @@ export interface Settings {
   readonly httpAuthLevel: 'anonymous' | 'function' | 'admin';
 }
 
+/** What the timers of Azure Functions take: seconds first, numbers and names, nothing that only other crons know. */
+const cron = (fallback: string) => z.string().refine(isNcrontab, 'expects six fields: second minute hour day month weekday').default(fallback);
+
 const schema = z.object({
   HOLDFAST_VAULT: z.string({ error: 'expects the address of the vault: a folder or a blob container URL' }).min(1, 'expects the address of the vault'),
   HOLDFAST_KEY: z.string().default(''),
@@ -53,11 +57,11 @@ const schema = z.object({
   HOLDFAST_TRANSFER_THREADS: z.coerce.number('expects a whole number').int('expects a whole number').min(0, 'expects 0 to 16').max(16, 'expects 0 to 16').optional(),
   HOLDFAST_RESTORE_CONTAINERS: z.string().default('').transform((text) => text.split(',').map((one) => one.trim()).filter((one) => one !== ''))
     .refine((urls) => urls.every(isContainerUrl), 'expects addresses of blob containers, separated by commas'),
-  HOLDFAST_SCHEDULER_CRON: z.string().default('0 * * * * *'),
-  HOLDFAST_RECONCILE_CRON: z.string().default('0 7 * * * *'),
-  HOLDFAST_SWEEP_CRON: z.string().default('0 37 3 * * *'),
-  HOLDFAST_MAINTAIN_CRON: z.string().default('0 17 4 * * *'),
-  HOLDFAST_SCRUB_CRON: z.string().default('0 47 1 * * *'),
+  HOLDFAST_SCHEDULER_CRON: cron('0 * * * * *'),
+  HOLDFAST_RECONCILE_CRON: cron('0 7 * * * *'),
+  HOLDFAST_SWEEP_CRON: cron('0 37 3 * * *'),
+  HOLDFAST_MAINTAIN_CRON: cron('0 17 4 * * *'),
+  HOLDFAST_SCRUB_CRON: cron('0 47 1 * * *'),
   HOLDFAST_SCRUB_DAYS: z.coerce.number('expects a whole number of days').int('expects a whole number of days').min(1, 'expects 1 to 366').max(366, 'expects 1 to 366').default(30),
   HOLDFAST_HTTP_AUTH_LEVEL: z.enum(['anonymous', 'function', 'admin'], { error: 'expects anonymous, function or admin' }).default('function'),
 });
@@ -77,17 +81,29 @@ function isContainerUrl(text: string): boolean {
 /** The names of all settings, as docs/settings.md lists them. */
 export const settingNames: readonly string[] = Object.keys(schema.shape);
 
-/** Reads the settings. Throws SETTING_INVALID with one line for each that is missing or wrong. */
-export function readSettings(env: NodeJS.ProcessEnv): Settings {
+/** Checks that only the composition root can make: each throws what is wrong with the value of its setting. */
+export type SettingChecks = Readonly<Record<string, (value: string) => unknown>>;
+
+/**
+ * Reads the settings. Throws SETTING_INVALID with one line for each that is missing, wrong or contradicts another: all at once, so that nobody
+ * has to start the app once for each.
+ */
+export function readSettings(env: NodeJS.ProcessEnv, checks: SettingChecks = {}): Settings {
   // A setting that is there but empty is what portals and templates leave of one that was never filled in.
-  const parsed = schema.safeParse(Object.fromEntries(Object.entries(env).filter(([, value]) => value !== '')));
-  if (!parsed.success) {
-    const lines = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}; it is ${(env[String(path[0])] ?? '') === '' ? 'missing' : `"${shown(env[String(path[0])])}"`}`);
-    throw new HoldfastError('SETTING_INVALID', `Settings are missing or wrong:\n  ${lines.join('\n  ')}`, { data: { settings: lines } });
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const parsed = schema.safeParse(given);
+  const wrong = new Map((parsed.error?.issues ?? []).map(({ path, message }) => [String(path[0]), message]));
+  for (const [name, check] of Object.entries({ HOLDFAST_VAULT: parseVaultAddress, ...checks })) {
+    const why = given[name] === undefined || wrong.has(name) ? null : reasonOf(check, given[name]);
+    if (why !== null) wrong.set(name, why);
+  }
+  const lines = [...wrong].map(([name, message]) => `${name}: ${message}; it is ${given[name] === undefined ? 'missing' : `"${SECRET.includes(name) ? '…' : shown(given[name])}"`}`);
+  lines.push(...contradictions(given, wrong));
+  if (!parsed.success || lines.length > 0) {
+    const told = lines.map((line) => `${line} (${DOCUMENTATION})`);
+    throw new HoldfastError('SETTING_INVALID', `Settings are missing or wrong:\n  ${told.join('\n  ')}`, { data: { settings: told } });
   }
   const { data } = parsed;
-  const keys = (['HOLDFAST_KEY', 'HOLDFAST_PASSPHRASE', 'HOLDFAST_KEY_VAULT'] as const).filter((name) => (data[name] ?? '') !== '');
-  if (keys.length > 1) throw new HoldfastError('SETTING_INVALID', `${keys.join(' and ')} each name a key of the vault; the app takes one`, { data: { settings: keys } });
   return {
     vault: data.HOLDFAST_VAULT, keyFile: data.HOLDFAST_KEY, passphrase: data.HOLDFAST_PASSPHRASE, keyVault: data.HOLDFAST_KEY_VAULT ?? '', lockDays: data.HOLDFAST_LOCK_DAYS, subscriptionIds: data.AZURE_SUBSCRIPTION_IDS, armEndpoint: data.HOLDFAST_ARM_ENDPOINT,
     credential: data.HOLDFAST_AZURE_CREDENTIAL, maintenanceCredential: data.HOLDFAST_MAINTENANCE_CREDENTIAL ?? data.HOLDFAST_AZURE_CREDENTIAL, restoreCredential: data.HOLDFAST_RESTORE_CREDENTIAL ?? data.HOLDFAST_AZURE_CREDENTIAL,
@@ -95,4 +111,38 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     reconcileCron: data.HOLDFAST_RECONCILE_CRON, sweepCron: data.HOLDFAST_SWEEP_CRON, maintainCron: data.HOLDFAST_MAINTAIN_CRON, scrubCron: data.HOLDFAST_SCRUB_CRON, scrubDays: data.HOLDFAST_SCRUB_DAYS,
     httpAuthLevel: data.HOLDFAST_HTTP_AUTH_LEVEL,
   };
+}
+
+const DOCUMENTATION = 'docs/settings.md';
+const SECRET: readonly string[] = ['HOLDFAST_PASSPHRASE'];
+const KEYS = ['HOLDFAST_KEY', 'HOLDFAST_PASSPHRASE', 'HOLDFAST_KEY_VAULT'] as const;
+
+/** Settings that are each right by themselves and not together. */
+function contradictions(given: NodeJS.ProcessEnv, wrong: ReadonlyMap<string, string>): string[] {
+  const lines: string[] = [];
+  const keys = KEYS.filter((name) => given[name] !== undefined);
+  if (keys.length > 1) lines.push(`${keys.join(' and ')} each name a key of the vault; the app takes one`);
+  const vault = wrong.has('HOLDFAST_VAULT') ? undefined : given['HOLDFAST_VAULT'];
+  if (given['HOLDFAST_LOCK_DAYS'] !== undefined && vault !== undefined && parseVaultAddress(vault).kind === 'folder') {
+    lines.push(`HOLDFAST_LOCK_DAYS expects a vault in a container, where objects can be held; HOLDFAST_VAULT is the folder "${shown(vault)}"`);
+  }
+  return lines;
+}
+
+function reasonOf(check: (value: string) => unknown, value: string): string | null {
+  try {
+    check(value);
+    return null;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+function isNcrontab(text: string): boolean {
+  if (!/^(?:[\d*,/ -]|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|sun|mon|tue|wed|thu|fri|sat)+$/i.test(text)) return false;
+  try {
+    return new Cron(text, { mode: '6-part', paused: true }).nextRun() !== null;
+  } catch {
+    return false;
+  }
 }

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { HoldfastError, messageOf } from '../errors/holdfast-error';
 import { checkedFolder, createAzureStandIn } from './azure/stand-in';
 import { SubscriptionFolder } from './azure/subscription-folder';
+import { startFunc } from './func';
 import { createHost } from './host/host';
 import { makeSampleSubscription } from './sample/make-sample';
 import { lockVault } from './vault-lock';
@@ -18,6 +19,8 @@ export interface HomeOptions {
   /** Everything else that the home keeps: journal, snapshots, sample, and the vault unless another is named. */
   readonly state: string;
   readonly port: number;
+  /** The program `func`: the real Functions host in place of the embedded one. */
+  readonly func?: string;
 }
 
 /** A level of the host's log that a person should see: what is wrong, not what goes on. */
@@ -50,13 +53,22 @@ export async function startLocalHome(options: HomeOptions, print: (line: string)
     const standIn = createAzureStandIn({ disksFolder: disks, stateFolder: path.join(state, 'azure'), port: 0, log });
     await standIn.start();
     undo.push(() => standIn.stop());
+    const settings = {
+      HOLDFAST_VAULT: vaultAddress, ...vault.keySettings, AZURE_SUBSCRIPTION_IDS: standIn.subscriptionId, HOLDFAST_ARM_ENDPOINT: standIn.url, HOLDFAST_HTTP_AUTH_LEVEL: 'anonymous',
+    };
+    if (options.func !== undefined) {
+      const func = await startFunc(options.func, settings, options.port);
+      undo.push(() => func.stop());
+      print(`func start on ${disks}, vault ${vaultAddress}, task hub in memory; Ctrl-C stops it`);
+      func.ended.then(async (code) => { if (!stopping) { await stop(); process.exit(code); } }, () => undefined);
+      return stop;
+    }
     const host = await createHost({
       entry: path.join(__dirname, '..', 'functions', 'register.js'), hostJsonPath: path.join(__dirname, '..', '..', 'host.json'),
       stateFolder: path.join(state, 'host'), port: options.port, hostname: '127.0.0.1',
-      env: {
-        HOLDFAST_VAULT: vaultAddress, ...vault.keySettings, AZURE_SUBSCRIPTION_IDS: standIn.subscriptionId, HOLDFAST_ARM_ENDPOINT: standIn.url,
-        HOLDFAST_HTTP_AUTH_LEVEL: 'anonymous',
-      },
+      env: settings,
+      // Here it works all the same; in Azure it would be slower, or refused.
+      onLargePayload: (kind, name, bytes) => print(`warning: the ${kind} of ${name} has ${bytes} bytes, more than Azure takes well`),
       // What a stop cuts off is no error: it goes on at the next start.
       log: (level, message) => { if (SHOWN.has(level) && !stopping) print(`${level}: ${message}`); },
     });

@@ -6,7 +6,7 @@ import { HoldfastError, messageOf } from '../errors/holdfast-error';
 const NEEDED_NODE: readonly [number, number] = [22, 15];
 const DEFAULT_PORT = 7071;
 
-interface Options { readonly disks?: string; readonly vault?: string; readonly key?: string; readonly state: string; readonly port: number }
+interface Options { readonly disks?: string; readonly vault?: string; readonly key?: string; readonly state: string; readonly port: number; readonly func?: true }
 
 async function main(args: readonly string[]): Promise<void> {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
@@ -20,12 +20,14 @@ async function main(args: readonly string[]): Promise<void> {
     .option('--key <file>', 'the key file (or HOLDFAST_KEY; default: in your configuration folder)')
     .option('--state <folder>', 'where everything else is kept', '.holdfast')
     .option('--port <number>', 'port to listen on; 0 takes any that is free', parsePort, DEFAULT_PORT)
+    .option('--func', 'run it on the real Functions host (Azure Functions Core Tools) with Azurite, instead of the embedded one')
     .showHelpAfterError('What to do: `npm start -- --help` lists the options.')
     .exitOverride()
     .parse([...args], { from: 'user' }).opts<Options>();
   const print = (line: string): void => { process.stdout.write(`${line}\n`); };
   const { startLocalHome } = await import('./home.js');
-  const starting = startLocalHome({ ...options, disks: options.disks, vault: named(options.vault, 'HOLDFAST_VAULT'), key: named(options.key, 'HOLDFAST_KEY') }, print);
+  const program = options.func ? { func: (await import('./func.js')).findCoreTools(process.env) } : {};
+  const starting = startLocalHome({ state: options.state, port: options.port, ...program, disks: options.disks, vault: named(options.vault, 'HOLDFAST_VAULT'), key: named(options.key, 'HOLDFAST_KEY') }, print);
   // From the first moment on: a Ctrl-C while it starts must not leave anything behind either.
   let stopping = false;
   const end = (): void => {

@@ -50,7 +50,10 @@ export interface HostOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Overrides host.json. */
   readonly maxConcurrentActivities?: number;
-  /** Called for every payload above 45 KB. */
+  /**
+   * Called for every payload above 45 KB, every custom status above 16 KB of UTF-16 and every instance id above 100 characters. Without it such a thing is
+   * an error, which whoever waits for the host, or stops it, is told: that is how tests run.
+   */
   readonly onLargePayload?: (kind: PayloadKind, name: string, bytes: number) => void;
   /** Called with what passed between host and functions. */
   readonly onInvocation?: (record: InvocationRecord) => void;
@@ -90,6 +93,8 @@ export class EmbeddedHost {
   readonly #listeners = new Set<StatusListener>();
   readonly #restoreEnv: () => void;
   #state: 'created' | 'running' | 'stopped' = 'created';
+  /** What was refused, in words. */
+  #tooLarge: string | undefined;
 
   constructor(options: HostOptions, restoreEnv: () => void) {
     this.#options = options;
@@ -99,7 +104,9 @@ export class EmbeddedHost {
     this.settings = options.maxConcurrentActivities === undefined ? settings : { ...settings, maxConcurrentActivities: options.maxConcurrentActivities };
     this.#clock = options.clock ?? realClock;
     this.chaos = options.chaos && new Chaos(options.chaos);
-    this.#metrics = new Metrics(options.onLargePayload);
+    this.#metrics = new Metrics(options.onLargePayload ?? ((kind, name, bytes) => {
+      this.#tooLarge ??= `The ${kind} of ${name} has ${String(bytes)} ${kind === 'instanceId' ? 'characters' : 'bytes'}: too much for Azure (45 KB, a custom status 16 KB of UTF-16, an instance id 100 characters)`;
+    }));
     const registrations = collectRegistrations(() => {
       if (options.entry !== undefined) requireEntry(options.entry);
       options.load?.();
@@ -161,6 +168,7 @@ export class EmbeddedHost {
     await closing;
     this.#journal.close();
     this.#restoreEnv();
+    this.#refuseTooLarge();
   }
 
   /** Address of the public port, without a slash at its end. */
@@ -203,6 +211,7 @@ export class EmbeddedHost {
   /** Resolves when nothing runs and nothing is ready to run. Time stands still meanwhile, on a virtual clock. */
   async settle(): Promise<void> {
     await this.#quiet.untilIdle();
+    this.#refuseTooLarge();
   }
 
   /**
@@ -280,6 +289,10 @@ export class EmbeddedHost {
     if (this.#listeners.size === 0) return;
     const status = this.client.find(instanceId);
     if (status) for (const listener of [...this.#listeners]) listener(status);
+  }
+
+  #refuseTooLarge(): void {
+    if (this.#tooLarge !== undefined) throw this.#failure(this.#tooLarge);
   }
 
   #running(): void {

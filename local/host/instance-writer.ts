@@ -28,6 +28,7 @@ export class InstanceWriter {
   /** The row, without what an earlier execution left, and the message that sets it going. */
   create(start: NewExecution, nowMs: number): void {
     const { journal } = this;
+    this.metrics.instanceId(start.instanceId);
     journal.purge(start.instanceId);
     const { name, instanceId, executionId, generation, input, parent } = start;
     journal.saveInstance({ instanceId, executionId, name, generation, status: 'Pending', input, output: null, customStatus: null, createdAtMs: nowMs, updatedAtMs: nowMs, parent });

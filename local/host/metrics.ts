@@ -1,7 +1,12 @@
-/** Sizes that matter in Azure: payloads above 45 KB leave the queue for a blob, and every episode reads the whole history. */
-export type PayloadKind = 'input' | 'output' | 'activityInput' | 'activityResult' | 'event' | 'customStatus';
+/**
+ * Sizes that matter in Azure: payloads above 45 KB leave the queue for a blob, a custom status has 16 KB of UTF-16, an instance id 100 characters, and
+ * every episode reads the whole history.
+ */
+export type PayloadKind = 'input' | 'output' | 'activityInput' | 'activityResult' | 'event' | 'customStatus' | 'instanceId';
 
 export const largePayloadBytes = 45 * 1024;
+export const largeStatusChars = 8 * 1024;
+export const longInstanceIdChars = 100;
 
 export interface MetricsSnapshot {
   /** The largest payload seen, in bytes, by `kind:function name`. */
@@ -25,9 +30,13 @@ export class Metrics {
     const bytes = Buffer.byteLength(json);
     const key = `${kind}:${name}`;
     this.#largest.set(key, Math.max(this.#largest.get(key) ?? 0, bytes));
-    if (bytes <= largePayloadBytes) return;
+    if (bytes <= largePayloadBytes && (kind !== 'customStatus' || json.length <= largeStatusChars)) return;
     this.#largePayloads++;
     this.onLargePayload?.(kind, name, bytes);
+  }
+
+  instanceId(id: string): void {
+    if (id.length > longInstanceIdChars) this.onLargePayload?.('instanceId', id, id.length);
   }
 
   historyLength(name: string, length: number): void {

@@ -58,8 +58,29 @@ describe('settings', () => {
     assert.match(refused({ ...needed, HOLDFAST_KEY: '/k', HOLDFAST_PASSPHRASE: 'correct horse' }), /HOLDFAST_KEY and HOLDFAST_PASSPHRASE each name a key/);
     assert.ok(!refused({ ...needed, HOLDFAST_PASSPHRASE: 'correct horse', HOLDFAST_KEY_VAULT: 'https://a.vault.azure.net/keys/b' }).includes('correct horse'));
     refused({ ...needed, HOLDFAST_KEY_VAULT: 'backup-key' });
-    assert.throws(() => compose({ ...needed, HOLDFAST_KEY_VAULT: 'https://example.com/keys/b' }), (error) => isHoldfastError(error, 'KEY_VAULT_ID'));
+    assert.throws(() => compose({ ...needed, HOLDFAST_KEY_VAULT: 'https://example.com/keys/b' }), (error) => isHoldfastError(error, 'SETTING_INVALID') && /HOLDFAST_KEY_VAULT: .* is not the id of a key/.test(error.message));
     compose({ ...needed, HOLDFAST_KEY_VAULT: 'https://acme.vault.azure.net/keys/b' });
+  });
+
+  it('are refused by what only Azure knows in the same breath: every line names its setting, what it is and where it is documented', () => {
+    const wrong = {
+      HOLDFAST_VAULT: 'ftp://somewhere', AZURE_SUBSCRIPTION_IDS: '', HOLDFAST_KEY_VAULT: 'https://example.com/keys/b', HOLDFAST_PASSPHRASE: 'correct horse', HOLDFAST_ARM_ENDPOINT: 'http://example.com',
+      HOLDFAST_AZURE_CREDENTIAL: 'me', HOLDFAST_RESTORE_CREDENTIAL: 'managed-identity:me', HOLDFAST_SWEEP_CRON: '0 3 * * *', HOLDFAST_SCRUB_CRON: '0 0 25 * * *', HOLDFAST_MAINTAIN_CRON: '0 0 0 L * *', HOLDFAST_LOCK_DAYS: '0',
+    };
+    assert.throws(() => compose(wrong), (error) => {
+      assert.ok(isHoldfastError(error, 'SETTING_INVALID'));
+      const lines = error.message.split('\n').slice(1);
+      assert.deepEqual(lines.map((line) => /^ {2}(\w+)/.exec(line)?.[1]).sort(), Object.keys(wrong).filter((name) => name !== 'HOLDFAST_PASSPHRASE').sort().concat('HOLDFAST_PASSPHRASE').sort());
+      for (const line of lines) assert.match(line, /^ {2}\w+(: .+; it is (missing|".*")| and \w+ each name a key of the vault; the app takes one) \(docs\/settings\.md\)$/);
+      assert.deepEqual(error.data['settings'], lines.map((line) => line.trim()));
+      assert.ok(!error.message.includes('correct horse'));
+      return true;
+    });
+  });
+
+  it('that contradict each other are refused: locks on a vault in a folder', () => {
+    assert.match(refused({ ...needed, HOLDFAST_LOCK_DAYS: '30' }), /HOLDFAST_LOCK_DAYS expects a vault in a container, .* HOLDFAST_VAULT is the folder "\/vault"/);
+    readSettings({ ...needed, HOLDFAST_VAULT: 'https://acme.blob.core.windows.net/vault', HOLDFAST_LOCK_DAYS: '30' });
   });
 
   it('that are empty count as not given', () => {

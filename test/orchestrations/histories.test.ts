@@ -41,7 +41,7 @@ async function startHost(orchestrations: Readonly<Record<string, df.Orchestratio
 
 describe('the histories of orchestrations', () => {
   let host: EmbeddedHost;
-  afterEach(() => host.stop());
+  afterEach(() => host?.stop());
 
   function assertBounded(large: readonly string[]): void {
     assert.deepEqual(large, [], 'payloads above 45 KB');
@@ -50,6 +50,27 @@ describe('the histories of orchestrations', () => {
     for (const [name, bytes] of Object.entries(largestPayloadBytes)) if (name.startsWith('customStatus')) assert.ok(bytes <= MAX_STATUS_CHARS, `${name} has ${bytes} bytes`);
     for (const { instanceId } of host.client.list()) assert.ok(instanceId.length <= MAX_INSTANCE_ID_CHARS, `${instanceId} has ${instanceId.length} characters`);
   }
+
+  it('are refused by the host when a payload, a status or an id is too large for Azure', async () => {
+    const big: [string, df.OrchestrationHandler, RegExp][] = [
+      ['output', function* (context) { yield context.df.callActivity('nothing'); return 'x'.repeat(45 * 1024); }, /The output of main has 46082 bytes/],
+      ['status', function* (context) { context.df.setCustomStatus('x'.repeat(8 * 1024)); yield context.df.callActivity('nothing'); }, /The customStatus of main has 8194 bytes/],
+      ['argument', function* (context) { yield context.df.callActivity('nothing', { x: 'x'.repeat(45 * 1024) }); }, /The activityInput of nothing/],
+      ['child', function* (context) { yield context.df.callSubOrchestrator('main', { x: 'x'.repeat(45 * 1024) }, 'c'); }, /The input of main/],
+      ['id', function* (context) { yield context.df.callSubOrchestrator('other', {}, 'i'.repeat(101)); }, /The instanceId of i+ has 101 characters/],
+    ];
+    for (const [what, orchestrator, words] of big) {
+      const strict = await createHost({ stateFolder: ':memory:', clock: new VirtualClock(), load: () => {
+        df.app.orchestration('main', function* (context) { return context.df.instanceId === 'c' ? null : yield* orchestrator(context) as Generator<df.Task, unknown, unknown>; });
+        df.app.orchestration('other', function* (context) { yield context.df.callActivity('nothing'); });
+        df.app.activity('nothing', { handler: () => null });
+      } });
+      await strict.start();
+      strict.client.startNew('main');
+      await assert.rejects(strict.settle(), words, what);
+      await assert.rejects(strict.stop(), words, what);
+    }
+  });
 
   it('31: a region of 1,024 changed windows stays small, and each window is transferred once', async () => {
     const slices: string[] = [];

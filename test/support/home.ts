@@ -36,6 +36,8 @@ export interface Home {
   readonly vault: VaultAccess;
   /** What the app's steps of restores are made with. */
   readonly deps: ActivityDeps;
+  /** The same app's services, to register it in another host. */
+  readonly services: Services;
   /** Where the vault lies, for other programs; null for one in memory. */
   readonly storeSpec: StoreSpec | null;
   readonly disksFolder: string;
@@ -139,7 +141,7 @@ export async function startHome(fill: (disksFolder: string) => Promise<void>, op
   });
   await host.start();
   const home: Home = {
-    host, standIn, vault, deps: services.others.restore, storeSpec, disksFolder, clock, folder: temp.path, logs,
+    host, standIn, vault, services, deps: services.others.restore, storeSpec, disksFolder, clock, folder: temp.path, logs,
     async json(address, init) {
       const response = await host.fetch(address, init);
       const text = await response.text();

@@ -27,6 +27,8 @@ export async function recordedHost(invocations: InvocationRecord[] = [], ticks: 
     stateFolder: ':memory:', clock, maxConcurrentActivities: 10, hostJsonPath: recordedHostJson,
     load: () => registerRecordedApp(clock, ticks),
     onInvocation: (record) => invocations.push(structuredCloneOf(record)),
+    // What was recorded has payloads of 60 KB and an id of 300 characters.
+    onLargePayload: () => undefined,
   });
   await host.start();
   return host;

@@ -19,6 +19,8 @@ export interface GoldenExecution {
   readonly instanceId: string;
   readonly parentInstanceId: string | null;
   readonly input: unknown;
+  /** How many of the actions were asked for after each episode. */
+  readonly asked: readonly number[];
   /** As the extension sends it at the last call. Members that are null, and `IsPlayed`, are left out in the file and put back when it is read. */
   readonly history: readonly HistoryEvent[];
   readonly answer: GoldenAnswer;
@@ -40,6 +42,9 @@ export function answerOf(state: unknown): GoldenAnswer {
 export const goldenFolder = path.join(__dirname, '..', '..', '..', '..', 'test', 'fixtures', 'golden');
 export const goldenFile = (story: string): string => path.join(goldenFolder, `${story}.json`);
 export const goldenNames = (): string[] => readdirSync(goldenFolder).filter((name) => name.endsWith('.json')).map((name) => name.slice(0, -'.json'.length)).sort();
+/** The same form, recorded from the genuine extension (test/genuine). */
+export const genuineFile = path.join(goldenFolder, '..', 'genuine', 'holdfast.json');
+export const readGenuine = (): GoldenStory => parseGolden(readFileSync(genuineFile, 'utf8'));
 export const readGolden = (story: string): GoldenStory => parseGolden(readFileSync(goldenFile(story), 'utf8'));
 
 const typeNames = new Map<number, string>(Object.entries(EventType).map(([name, type]) => [type, name]));
@@ -56,9 +61,13 @@ export class GoldenRecorder {
     const input = JSON.parse(JSON.stringify(record.input)) as { input: unknown; instanceId: string; parentInstanceId: string | null; history: HistoryEvent[] };
     const started = input.history.find((event) => event.EventType === EventType.ExecutionStarted);
     if (started?.EventType !== EventType.ExecutionStarted) throw new Error(`the history of ${input.instanceId} has no beginning`);
+    const key = `${input.instanceId} ${started.OrchestrationInstance.ExecutionId}`;
+    const answer = answerOf(record.output);
+    const asked = [...this.#executions.get(key)?.asked ?? []];
+    asked[input.history.filter((event) => event.EventType === EventType.OrchestratorStarted).length - 1] = answer.actions.length;
     // The last call of an execution has all of its history, and answers with all that it ever asked for.
-    this.#executions.set(`${input.instanceId} ${started.OrchestrationInstance.ExecutionId}`, {
-      name: record.function, instanceId: input.instanceId, parentInstanceId: input.parentInstanceId, input: input.input, history: input.history, answer: answerOf(record.output),
+    this.#executions.set(key, {
+      name: record.function, instanceId: input.instanceId, parentInstanceId: input.parentInstanceId, input: input.input, asked, history: input.history, answer,
     });
   };
 

@@ -41,7 +41,7 @@ export class Orchestrators {
       answer = await this.#call(execution, sent, isFirst);
       if (sent.at(-1)?.EventType === EventType.ExecutionTerminated) return null;
       const where = `${execution.name} (${execution.instanceId}), episode ${index + 1} of ${episodes.length}`;
-      const asked = this.#scheduled(answer, sent);
+      const asked = scheduledBy(answer, sent, this.#known);
       if (typeof asked === 'string') return `${where}: the history does not replay: ${asked} ${REMEDY}`;
       // In the last episode nothing of the history follows.
       if (index < episodes.length - 1 && !isDeepStrictEqual(asked, recorded)) return `${where}: the history has ${list(recorded)}, and the code asks for ${list(asked)}. ${REMEDY}`;
@@ -65,16 +65,28 @@ export class Orchestrators {
       return answerOf(state);
     }
   }
+}
 
-  /** What the answer asks for that the history does not have, in words, or why the two do not fit. */
-  #scheduled({ isDone, actions, error }: GoldenAnswer, history: readonly HistoryEvent[]): string[] | string {
-    try {
-      const { actions: understood } = readOrchestratorOutput({ isDone, actions: [actions], ...(error === undefined ? {} : { error }) });
-      return replay(understood, history, this.#known).scheduled.map(inWords);
-    } catch (cause) {
-      return messageOf(cause);
-    }
+/** What the answer asks for that the history does not have, in words, or why the two do not fit. */
+function scheduledBy({ isDone, actions, error }: GoldenAnswer, history: readonly HistoryEvent[], known: Known): string[] | string {
+  try {
+    const { actions: understood } = readOrchestratorOutput({ isDone, actions: [actions], ...(error === undefined ? {} : { error }) });
+    return replay(understood, history, known).scheduled.map(inWords);
+  } catch (cause) {
+    return messageOf(cause);
   }
+}
+
+/**
+ * Whether the embedded host does with an execution what the host did that recorded it: after each part of the history, the recorded actions must lead to what was
+ * recorded next. No code of an orchestration is run. Null when it is so.
+ */
+export function misunderstanding({ name, instanceId, history, answer, asked: counts }: GoldenExecution): string | null {
+  for (const [index, { sent, recorded }] of episodesOf(history).slice(0, -1).entries()) {
+    const asked = scheduledBy({ ...answer, actions: answer.actions.slice(0, counts[index]) }, sent, { activity: () => true, orchestrator: () => true });
+    if (!isDeepStrictEqual(asked, recorded)) return `${name} (${instanceId}), episode ${index + 1}: recorded was ${list(recorded)}, and the embedded host does ${typeof asked === 'string' ? asked : list(asked)}`;
+  }
+  return null;
 }
 
 /** What `func start` would load; nothing of it is opened before it is used. */
