@@ -1,9 +1,11 @@
 import { type ErrorReport, toReport } from '../errors/holdfast-error';
+import { ahead } from '../vault/ahead';
 import { collect, type CollectReport } from '../vault/points/collect';
 import { recordsRemoved } from '../vault/points/collect-work';
 import { itemIds } from '../vault/items';
 import { type MaintenanceRecord, recordMaintenance } from '../vault/points/maintenance-log';
 import { trustedNowMs } from '../vault/server-clock';
+import { withSmallHeap } from '../vault/small-heap';
 import type { ActivityDeps } from './deps';
 import { activity } from './outcome';
 import { executeRetention, planRetention, policiesInForce } from './retention';
@@ -29,7 +31,9 @@ export interface RetainItemsResult {
 const BY = 'maintenance';
 
 /** Puts into the bin what nothing keeps, for a page of items. Safe to run again: what is in the bin already stays there. An item that is refused does not hold up the others. */
-export const createRetainItems = (deps: ActivityDeps) => activity(async ({ dryRun, after }: RetainItemsInput): Promise<RetainItemsResult> => {
+export const createRetainItems = (deps: ActivityDeps) => activity((input: RetainItemsInput): Promise<RetainItemsResult> => withSmallHeap(() => retainItems(deps, input)));
+
+async function retainItems(deps: ActivityDeps, { dryRun, after }: RetainItemsInput): Promise<RetainItemsResult> {
   const vault = await deps.vault();
   const serverNowMs = await trustedNowMs(vault.store, deps.nowMs);
   const startedMs = deps.nowMs();
@@ -39,12 +43,11 @@ export const createRetainItems = (deps: ActivityDeps) => activity(async ({ dryRu
   for await (const itemId of itemIds(vault)) if (after === null || itemId > after) items.push(itemId);
   const result = { items: 0, kept: 0, binned: 0 };
   let next: string | null = null;
-  for (const [index, itemId] of items.entries()) {
-    if (index === PAGE || (index > 0 && deps.nowMs() - startedMs > PAGE_TIME_MS)) {
-      next = items[index - 1] as string;
+  for await (const [itemId, plan] of ahead(items, (one) => planRetention(vault, one, policies, serverNowMs))) {
+    if (result.items === PAGE || (result.items > 0 && deps.nowMs() - startedMs > PAGE_TIME_MS)) {
+      next = items[result.items - 1] as string;
       break;
     }
-    const plan = await planRetention(vault, itemId, policies, serverNowMs);
     const done = dryRun ? { kept: plan.points.length - plan.goes.length, binned: plan.goes, refused: plan.refused } : await executeRetention(vault, plan, { by: BY, serverNowMs });
     result.items++;
     result.kept += done.kept;
@@ -52,7 +55,7 @@ export const createRetainItems = (deps: ActivityDeps) => activity(async ({ dryRu
     if (done.refused && refused.length < MAX_REFUSED) refused.push({ itemId, error: done.refused });
   }
   return { ...result, refused, next };
-});
+}
 
 export interface CollectVaultInput { readonly dryRun: boolean; readonly approve: string | null }
 export type CollectVaultResult = NonNullable<MaintenanceRecord['collection']>;

@@ -1,10 +1,12 @@
 // Retention and collection over a whole vault, as the daily maintenance does them, in a process of its own.
 import { parseArgs } from 'node:util';
 import { executeRetention, planRetention, policiesInForce } from '../activities/retention';
+import { ahead } from '../vault/ahead';
 import { collect } from '../vault/points/collect';
 import { itemIds } from '../vault/items';
 import { openKeyProvider } from '../vault/keys/key-providers';
 import { trustedNowMs } from '../vault/server-clock';
+import { withSmallHeap } from '../vault/small-heap';
 import { openFolderStore } from '../vault/store/folder-store';
 import { openVault } from '../vault/vault';
 
@@ -17,11 +19,15 @@ async function main(): Promise<void> {
   const serverNowMs = await trustedNowMs(store, Date.now);
   const policies = await policiesInForce(vault, serverNowMs, (name, error) => { throw new Error(`${name}: ${error.message}`); });
   let [binned, refused] = [0, 0];
-  for await (const itemId of itemIds(vault)) {
-    const done = await executeRetention(vault, await planRetention(vault, itemId, policies, serverNowMs), { by: 'bench', serverNowMs });
-    binned += done.binned.length;
-    if (done.refused) refused++;
-  }
+  const items: string[] = [];
+  for await (const itemId of itemIds(vault)) items.push(itemId);
+  await withSmallHeap(async () => {
+    for await (const [, plan] of ahead(items, (itemId) => planRetention(vault, itemId, policies, serverNowMs))) {
+      const done = await executeRetention(vault, plan, { by: 'bench', serverNowMs });
+      binned += done.binned.length;
+      if (done.refused) refused++;
+    }
+  });
   const retainedMs = Date.now();
   const report = await collect(vault, { localNowMs: Date.now, by: 'bench' });
   const endMs = Date.now();

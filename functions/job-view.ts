@@ -3,14 +3,12 @@ import type { AuditDiskResult } from '../activities/types';
 import { catalogue } from '../errors/catalogue';
 import { type ErrorReport, toReport } from '../errors/holdfast-error';
 import type { BackupVmInput, BackupVmResult, BackupVmStatus } from '../orchestrations/backup-vm';
-import type { DiskStatus } from '../orchestrations/backup-disk';
-import type { RegionStatus } from '../orchestrations/backup-region';
-import { diskInstanceId, regionInstanceId } from '../orchestrations/names';
+import { diskInstanceId } from '../orchestrations/names';
 import { runEnd } from '../vault/run';
 import type { VaultAccess } from '../vault/format/tree';
-import { REGION_BYTES, WINDOW_BYTES } from '../vault/format/format';
 import type { TransferStats } from '../vault/transfer/transfer-types';
-import { findStatus, isActive } from './durable-status';
+import { bytesDone } from './disk-progress';
+import { isActive } from './durable-status';
 
 export type JobState = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled' | 'skipped';
 
@@ -55,7 +53,8 @@ export async function viewJob(client: DurableClient, vault: VaultAccess, status:
   const ended = result !== null || !isActive(status);
   const startedAt = new Date(status.createdTime);
   const state = stateOf(status, result);
-  const bytes = await bytesDone(client, status.instanceId, custom, state === 'succeeded', deep && !ended);
+  const disks = (custom?.disks ?? []).map(({ sizeBytes }, index) => ({ instanceId: diskInstanceId(status.instanceId, index, 0), sizeBytes }));
+  const bytes = await bytesDone(client, disks, { all: state === 'succeeded', deep: deep && !ended });
   const elapsedSeconds = Math.max(0.001, ((ended ? new Date(status.lastUpdatedTime).getTime() : nowMs) - startedAt.getTime()) / 1000);
   const rate = bytes.done > 0 ? Math.round(bytes.done / elapsedSeconds) : null;
   return {
@@ -92,38 +91,4 @@ function errorOf(status: DurableOrchestrationStatus, result: BackupVmResult | nu
   let report: ErrorReport | null = result?.error ?? null;
   if (!result && !isActive(status)) report = toReport(new Error(`The orchestration ended as ${status.runtimeStatus}`));
   return report && { code: report.code, cause: catalogue[report.code].title, message: report.message, remedy: report.remedy };
-}
-
-async function bytesDone(client: DurableClient, jobId: string, custom: BackupVmStatus | null, all: boolean, deep: boolean): Promise<{ done: number; total: number; disksDone: number }> {
-  const disks = custom?.disks ?? [];
-  const total = disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  if (all) return { done: total, total, disksDone: disks.length };
-  if (!deep) return { done: 0, total, disksDone: 0 };
-  let done = 0;
-  let disksDone = 0;
-  for (const [index, disk] of disks.entries()) {
-    const instanceId = diskInstanceId(jobId, index, 0);
-    const status = await findStatus(client, instanceId);
-    if (!status) continue;
-    if (!isActive(status)) {
-      done += disk.sizeBytes;
-      disksDone++;
-    } else {
-      done += await diskBytesDone(client, instanceId, disk.sizeBytes, status.customStatus as DiskStatus | null);
-    }
-  }
-  return { done: Math.min(done, total), total, disksDone };
-}
-
-/** Regions that need no look count as done as soon as the plan says so; of those that run, the windows that are transferred. */
-async function diskBytesDone(client: DurableClient, instanceId: string, sizeBytes: number, disk: DiskStatus | null): Promise<number> {
-  if (!disk) return 0;
-  const regionBytes = Math.min(REGION_BYTES, sizeBytes);
-  let left = (disk.regions - disk.regionsDone) * regionBytes;
-  for (const region of disk.running) {
-    const status = await findStatus(client, regionInstanceId(instanceId, region));
-    const progress = status && isActive(status) ? status.customStatus as RegionStatus | null : null;
-    if (progress) left -= regionBytes - Math.min(regionBytes, (progress.windows - progress.windowsDone) * WINDOW_BYTES);
-  }
-  return Math.max(0, sizeBytes - Math.max(0, left));
 }

@@ -4,6 +4,7 @@ import { findManifest, ITEM_ID, loadManifest, type LoadedManifest, type Manifest
 import { type MarkState, readMarks, readMarksOf, refuseGone } from './points/marks';
 import { type LastProof, lastProvedItems } from './proof/proofs';
 import type { VaultAccess } from './format/tree';
+import { listNames } from './store/list-names';
 
 /** A manifest that does not open. The recovery point cannot be used, but the others can. */
 export interface DamagedManifest {
@@ -50,28 +51,32 @@ const PARALLEL_READS = 16;
  * Every recovery point of the vault or of one item that was not deleted. A manifest that is damaged is listed apart, so that one bad object
  * does not hide the good ones. An item without any is an empty list: see requireItem.
  */
-export async function listRecoveryPoints(vault: VaultAccess, itemId?: string, { deleted = false }: ListOptions = {}): Promise<RecoveryPointList> {
+export const listRecoveryPoints = (vault: VaultAccess, itemId?: string, options: ListOptions = {}): Promise<RecoveryPointList> =>
+  pickRecoveryPoints(vault, itemId, options, (point) => point);
+
+/** The same with what `pick` makes of each: a thousand manifests of large machines would fill memory. */
+export async function pickRecoveryPoints<T>(vault: VaultAccess, itemId: string | undefined, { deleted = false }: ListOptions, pick: (point: ListedPoint) => T): Promise<{ points: T[]; damaged: DamagedManifest[] }> {
   const all = await manifestNames(vault, itemId);
   const ids = new Set(all.map((name) => recoveryPointId(name.itemId, name.stamp)));
   const marks = await readMarks(vault, { itemId, wanted: (id) => ids.has(id) });
   const names = all.map((name) => ({ ...name, marks: marks.of(recoveryPointId(name.itemId, name.stamp)) })).filter((name) => name.marks.state === 'live' || (deleted && name.marks.state === 'binned'));
-  const points: ListedPoint[] = [];
+  const points: { itemId: string; sequence: number; picked: T }[] = [];
   const damaged: DamagedManifest[] = [];
   const queue = names.values();
   await Promise.all(Array.from({ length: Math.min(PARALLEL_READS, names.length) }, async () => {
     for (const { itemId: item, stamp, marks: state } of queue) {
       try {
         const found = await findManifest(vault, item, stamp);
-        if (found) points.push({ ...found, marks: state });
+        if (found) points.push({ itemId: item, sequence: found.manifest.sequence, picked: pick({ ...found, marks: state }) });
       } catch (error) {
         if (!isDamage(error)) throw error;
         damaged.push({ id: recoveryPointId(item, stamp), itemId: item, stamp, error: error.toJSON(), marks: state });
       }
     }
   }));
-  points.sort((a, b) => compare(a.manifest.itemId, b.manifest.itemId) || a.manifest.sequence - b.manifest.sequence);
+  points.sort((a, b) => compare(a.itemId, b.itemId) || a.sequence - b.sequence);
   damaged.sort((a, b) => compare(a.id, b.id));
-  return { points, damaged };
+  return { points: points.map(({ picked }) => picked), damaged };
 }
 
 /** The items that have recovery points, by name, from their manifests alone. */
@@ -175,7 +180,7 @@ export function findDisk(manifest: Manifest, wanted?: string): ManifestDisk {
 async function manifestNames(vault: VaultAccess, itemId?: string): Promise<{ itemId: string; stamp: string }[]> {
   if (itemId !== undefined && !ITEM_ID.test(itemId)) throw itemNotFound(vault, itemId);
   const names: { itemId: string; stamp: string }[] = [];
-  for await (const { name } of vault.store.list(itemId === undefined ? PREFIX : `${PREFIX}${itemId}/`)) {
+  for await (const name of listNames(vault.store, itemId === undefined ? PREFIX : `${PREFIX}${itemId}/`)) {
     const [item, stamp, ...more] = name.slice(PREFIX.length).split('/');
     // What is no name of a manifest was not written by Holdfast, and is no recovery point.
     if (item !== undefined && stamp !== undefined && more.length === 0 && ITEM_ID.test(item) && STAMP.test(stamp)) names.push({ itemId: item, stamp });

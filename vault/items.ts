@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { createDocument, findDocument } from './format/documents';
 import type { VaultAccess } from './format/tree';
+import { listNames } from './store/list-names';
 
 /** Who a protected item is (format §2). */
 export const itemSchema = z.object({
@@ -17,7 +18,7 @@ export async function recordItem(vault: VaultAccess, item: Omit<ItemDocument, 'v
 
 /** The ids of every item that a run was ever opened for. */
 export async function* itemIds(vault: VaultAccess): AsyncGenerator<string> {
-  for await (const { name } of vault.store.list(PREFIX)) yield name.slice(PREFIX.length);
+  for await (const name of listNames(vault.store, PREFIX)) yield name.slice(PREFIX.length);
 }
 
 export const findItem = (vault: VaultAccess, itemId: string): Promise<ItemDocument | undefined> => findDocument(vault, `${PREFIX}${itemId}`, itemSchema);

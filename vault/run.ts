@@ -4,6 +4,7 @@ import { createDocument, findDocument } from './format/documents';
 import { readMarksOf } from './points/marks';
 import { findManifest, type LoadedManifest, type Manifest, manifestName, manifestSchema, recoveryPointId } from './format/manifest';
 import type { VaultAccess } from './format/tree';
+import { listNames } from './store/list-names';
 
 const openSchema = z.object({
   version: z.literal(1), itemId: z.string(), sequence: z.int(), stamp: z.string(), slot: z.string().nullable(),
@@ -280,7 +281,7 @@ export const findRunOpen = (vault: VaultAccess, itemId: string, sequence: number
 
 async function runStates(vault: VaultAccess, itemId: string): Promise<Map<number, Set<string>>> {
   const states = new Map<number, Set<string>>();
-  for await (const { name } of vault.store.list(`runs/${itemId}/`)) {
+  for await (const name of listNames(vault.store, `runs/${itemId}/`)) {
     const [sequence, state] = name.slice(`runs/${itemId}/`.length).split('/');
     if (!sequence || !SEQUENCE.test(sequence)) continue;
     const number = Number(sequence);

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { isHoldfastError } from '../../errors/holdfast-error';
-import type { ObjectInfo, Store } from '../../vault/store/store';
+import { listNames } from '../../vault/store/list-names';
+import type { Store } from '../../vault/store/store';
 
 export interface ContractSubject {
   /** Empty when it is handed over. */
@@ -190,6 +191,7 @@ export function storeContract(name: string, open: () => Promise<ContractSubject>
         const mixed = ['a/1', 'a-b', 'a.b', 'a0', 'aa/z', 'a/0/x', 'B', 'Z/a', '_', 'a_b/c', '0'];
         for (const each of mixed) await store.create(each, Buffer.from(each));
         assert.deepEqual(await names(store), mixed.toSorted(byCodeUnit));
+        assert.deepEqual(await collect(listNames(store, '')), mixed.toSorted(byCodeUnit));
       });
 
       it('takes the prefix as plain text', async () => {
@@ -210,7 +212,9 @@ export function storeContract(name: string, open: () => Promise<ContractSubject>
         await Promise.all(samples.map((each) => store.create(each, Buffer.from(each))));
         const sorted = samples.toSorted(byCodeUnit);
         for (const prefix of ['', 'a', 'b', 'C', 'a.d/', ...sorted.slice(0, 8).map((each) => each.slice(0, -2))]) {
-          assert.deepEqual(await names(store, prefix), sorted.filter((each) => each.startsWith(prefix)), `seed ${seed}, prefix '${prefix}'`);
+          const wanted = sorted.filter((each) => each.startsWith(prefix));
+          assert.deepEqual(await names(store, prefix), wanted, `seed ${seed}, prefix '${prefix}'`);
+          assert.deepEqual(await collect(listNames(store, prefix)), wanted, `the names alone, seed ${seed}, prefix '${prefix}'`);
         }
       });
 
@@ -363,9 +367,9 @@ export function storeContract(name: string, open: () => Promise<ContractSubject>
   });
 }
 
-export async function collect(list: AsyncIterable<ObjectInfo>): Promise<ObjectInfo[]> {
-  const all: ObjectInfo[] = [];
-  for await (const info of list) all.push(info);
+export async function collect<T>(list: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const one of list) all.push(one);
   return all;
 }
 

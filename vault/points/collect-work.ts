@@ -2,8 +2,9 @@ import { isHoldfastError } from '../../errors/holdfast-error';
 import { proofsToRemove, restoresToRemove } from './collect-records';
 import type { ItemHistory } from './item-history';
 import { MARGINS } from './margins';
-import type { RunSurvey } from './run-survey';
+import { type RunSurvey, runTimes } from './run-survey';
 import type { VaultAccess } from '../format/tree';
+import { listNames } from '../store/list-names';
 
 /** Records that were of use to a run only. */
 export interface WorkRemoved {
@@ -37,17 +38,25 @@ export interface EndedRecords {
  */
 export async function collectWork(vault: VaultAccess, survey: RunSurvey, { abandonedRuns: abandoned, tombs }: EndedRecords, serverNowMs: number, beforeMs: number, dryRun: boolean): Promise<WorkRemoved> {
   const work: string[] = [];
-  const ended = new Map<string, Map<number, number>>();
+  const ended = new Map<string, Set<number>>();
   const last = new Map<string, number>();
   for (const [itemId, runs] of survey.items) {
-    ended.set(itemId, new Map(runs.flatMap(({ sequence, endedAtMs }) => (endedAtMs === null ? [] : [[sequence, endedAtMs]]))));
+    ended.set(itemId, new Set(runs.flatMap((run) => (run.ended ? [run.sequence] : []))));
     last.set(itemId, runs.at(-1)?.sequence ?? 0);
   }
-  for await (const { name } of vault.store.list('work/')) {
+  const isOld = async (itemId: string, sequence: number): Promise<boolean> => {
+    const { endedAtMs } = await runTimes(vault, itemId, sequence);
+    return endedAtMs !== null && endedAtMs <= serverNowMs - MARGINS.workKeptMs;
+  };
+  let asked = { itemId: '', sequence: 0, old: false };
+  for await (const name of listNames(vault.store, 'work/')) {
     const [, itemId = '', number, rest = ''] = WORK_NAME.exec(name) ?? [];
-    const endedAtMs = ended.get(itemId)?.get(Number(number));
-    if (endedAtMs === undefined || endedAtMs > serverNowMs - MARGINS.workKeptMs) continue;
-    if (!KEPT.has(rest) || Number(number) < (last.get(itemId) ?? 0) - MARGINS.workKeptRuns) work.push(name);
+    const sequence = Number(number);
+    if (ended.get(itemId)?.has(sequence) !== true) continue;
+    if (KEPT.has(rest) && sequence >= (last.get(itemId) ?? 0) - MARGINS.workKeptRuns) continue;
+    // A run's names follow one another in the list.
+    if (asked.itemId !== itemId || asked.sequence !== sequence) asked = { itemId, sequence, old: await isOld(itemId, sequence) };
+    if (asked.old) work.push(name);
   }
   const records: string[] = [];
   for (const [itemId, runs] of abandoned) {

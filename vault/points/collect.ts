@@ -1,4 +1,5 @@
 import { type ErrorReport, HoldfastError, isHoldfastError } from '../../errors/holdfast-error';
+import { ahead } from '../ahead';
 import { addAlive, AliveSet, doubt } from './alive';
 import { type Candidate, CollectPlanner, type CollectPlan, type Interval, timeOfToken, writtenBefore } from './collect-plan';
 import { collectWork, type WorkRemoved } from './collect-work';
@@ -7,6 +8,7 @@ import { MARGINS } from './margins';
 import { namesDigests } from './names-digest';
 import { type RunSurvey, surveyRuns } from './run-survey';
 import { trustedNowMs } from '../server-clock';
+import { withSmallHeap } from '../small-heap';
 import type { VaultAccess } from '../format/tree';
 
 export interface CollectOptions {
@@ -70,7 +72,9 @@ const PARALLEL_DELETES = 16;
  *
  * Throws COLLECTION_REFUSED for any doubt, COLLECTION_ABNORMAL for a plan that waits for a person, CLOCK_WRONG, and whatever the store throws; then nothing more is deleted.
  */
-export async function collect(vault: VaultAccess, options: CollectOptions): Promise<CollectReport> {
+export const collect = (vault: VaultAccess, options: CollectOptions): Promise<CollectReport> => withSmallHeap(() => collectNow(vault, options));
+
+async function collectNow(vault: VaultAccess, options: CollectOptions): Promise<CollectReport> {
   const dryRun = options.dryRun === true;
   const serverNowMs = await trustedNowMs(vault.store, options.localNowMs);
   const startedMs = options.localNowMs();
@@ -122,15 +126,16 @@ interface Marked {
   readonly problems: ErrorReport[];
 }
 
-/** Goes through the items one after another, so that memory holds one item's history at a time beside the set of needed packs. */
+/** Goes through the items one after another, so that memory holds the histories of two items, one read ahead, beside the set of needed packs. */
 async function mark(vault: VaultAccess, survey: RunSurvey, context: HistoryContext, options: CollectOptions): Promise<Marked> {
   const marked: Marked = { alive: new AliveSet(), abandoned: [], abandonedRuns: new Map(), tombs: new Set(), names: new Map(), counts: { items: 0, live: 0, binned: 0 }, purged: [], bin: [], problems: [] };
   const items = [...new Set([...survey.items.keys(), ...(await namesDigests(vault)).keys()])].sort();
-  for (const [index, itemId] of items.entries()) {
-    if (options.signal?.aborted) throw new HoldfastError('CANCELLED', 'The collection was stopped before anything was deleted');
+  const read = (itemId: string, index: number): Promise<ItemHistory> => {
     options.onProgress?.(`looking at item ${index + 1} of ${items.length}`);
-    const runs = survey.items.get(itemId) ?? [];
-    const history = await readItemHistory(vault, itemId, runs, context);
+    return readItemHistory(vault, itemId, survey.items.get(itemId) ?? [], context);
+  };
+  for await (const [itemId, history] of ahead(items, read)) {
+    if (options.signal?.aborted) throw new HoldfastError('CANCELLED', 'The collection was stopped before anything was deleted');
     await addAlive(marked.alive, itemId, history.points, recordReader(vault, itemId));
     marked.counts.items++;
     marked.counts.live += history.live;

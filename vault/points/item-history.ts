@@ -7,8 +7,10 @@ import { namesDigest } from './names-digest';
 import { isPurgeDue, markName, type Marks, type MarkState, markPurged, readMarks, type Tombstone } from './marks';
 import { recordSchema, referencesFolder, type TreeHistory } from './references';
 import { findVerdict, runEnd } from '../run';
-import type { SurveyedRun } from './run-survey';
+import { type EndedRun, runTimes, type SurveyedRun } from './run-survey';
 import type { VaultAccess } from '../format/tree';
+import { listNames } from '../store/list-names';
+import { compareNames } from '../store/object-names';
 
 export interface HistoryContext {
   /** By the clock of the store's server. */
@@ -30,14 +32,17 @@ export interface ItemHistory {
   /** Recovery points that were purged at any time before. Their manifests may be there still. */
   readonly tombs: readonly string[];
   /** Runs that ended without a recovery point. */
-  readonly abandoned: readonly SurveyedRun[];
+  readonly abandoned: readonly EndedRun[];
   readonly problems: readonly ErrorReport[];
-  /** What the names of its manifests and marks come to after this, so that a later look can tell whether anything else was decided: see NameDigest. */
+  /** What the names of its manifests and marks come to after this, so that a later look can tell whether anything else was decided: see namesDigest. */
   readonly names: string;
 }
 
 /** Manifests that are fetched at once, as in catalog.ts. */
 const PARALLEL_READS = 16;
+
+/** Recovery points that are purged at once: most of the time is the store's, until each mark is durable. */
+const PARALLEL_PURGES = 8;
 
 /** A recovery point in the few fields that collection needs: a thousand manifests of large machines would fill memory. */
 interface Point {
@@ -63,7 +68,7 @@ export async function readItemHistory(vault: VaultAccess, itemId: string, runs: 
   const marks = await readMarks(vault, { itemId, onName: (name) => void names.marks.add(name) });
   const tombs = [...marks.marked].flatMap(([id, { tombstone }]) => (tombstone ? [{ id, tombstone }] : []));
   const known = new Set([...points.map(({ sequence }) => sequence), ...tombs.map(({ tombstone }) => tombstone.sequence)]);
-  const { abandoned, found } = await explainRuns(vault, itemId, runs.filter(({ sequence, endedAtMs }) => endedAtMs !== null && !known.has(sequence)), new Set(damaged.map(({ id }) => id)));
+  const { abandoned, found } = await explainRuns(vault, itemId, runs.filter(({ sequence, ended }) => ended && !known.has(sequence)), new Set(damaged.map(({ id }) => id)));
   for (const { id } of damaged) if (!found.some((point) => point.id === id) && marks.of(id).state !== 'purged') throw doubt(`the manifest of ${id} does not open, and no run tells what it was`, { id });
   const all = [...points, ...found];
   await assertRunsKnown(vault, itemId, runs, all, context.serverNowMs);
@@ -81,7 +86,7 @@ interface Names { readonly manifests: Set<string>; readonly marks: Set<string> }
 async function readManifests(vault: VaultAccess, itemId: string, names: Set<string>): Promise<{ points: Point[]; damaged: { id: string; error: ErrorReport }[] }> {
   const prefix = `recovery-points/${itemId}/`;
   const stamps: string[] = [];
-  for await (const { name } of vault.store.list(prefix)) {
+  for await (const name of listNames(vault.store, prefix)) {
     names.add(name);
     if (STAMP.test(name.slice(prefix.length))) stamps.push(name.slice(prefix.length));
   }
@@ -107,8 +112,8 @@ const pointOf = ({ id, stamp, sequence, parent, disks }: Manifest, digest: strin
   ({ id, stamp, sequence, parent, digest, trees: disks.map(({ tree }) => tree), rootPacks: disks.map(({ root }) => root?.pack ?? null) });
 
 /** What became of runs that ended and have neither manifest nor tombstone. One that made a recovery point whose manifest does not open still has it in its verdict. */
-async function explainRuns(vault: VaultAccess, itemId: string, runs: readonly SurveyedRun[], damaged: ReadonlySet<string>): Promise<{ abandoned: SurveyedRun[]; found: Point[] }> {
-  const abandoned: SurveyedRun[] = [];
+async function explainRuns(vault: VaultAccess, itemId: string, runs: readonly SurveyedRun[], damaged: ReadonlySet<string>): Promise<{ abandoned: EndedRun[]; found: Point[] }> {
+  const abandoned: EndedRun[] = [];
   const found: Point[] = [];
   const queue = runs.values();
   await Promise.all(Array.from({ length: Math.min(PARALLEL_READS, runs.length) }, async () => {
@@ -116,7 +121,7 @@ async function explainRuns(vault: VaultAccess, itemId: string, runs: readonly Su
       const end = await runEnd(vault, { itemId, sequence: run.sequence, stamp: '' });
       if (!end) throw doubt(`the end of run ${run.sequence} of ${itemId} was listed and is not there`, { itemId });
       if (end.outcome === 'abandoned') {
-        abandoned.push(run);
+        abandoned.push({ sequence: run.sequence, ...await runTimes(vault, itemId, run.sequence) });
         continue;
       }
       if (end.recoveryPoint === null || !damaged.has(end.recoveryPoint)) {
@@ -154,7 +159,7 @@ type Settled = Pick<ItemHistory, 'points' | 'live' | 'binned' | 'purged'>;
 async function settlePoints(vault: VaultAccess, points: readonly Point[], tombs: readonly { readonly id: string; readonly tombstone: Tombstone & { readonly at: string } }[], marks: Marks, context: HistoryContext, names: Names): Promise<Settled> {
   const history = tombs.map(({ tombstone }): HistoryPoint => ({ ...tombstone, rootPacks: null, needed: Date.parse(tombstone.at) >= context.horizonMs }));
   const binned: ItemHistory['binned'][number][] = [];
-  const purged: string[] = [];
+  const due: Point[] = [];
   let live = 0;
   for (const point of points) {
     const state = marks.of(point.id);
@@ -166,10 +171,33 @@ async function settlePoints(vault: VaultAccess, points: readonly Point[], tombs:
     // One that is purged only now is needed all the same: a run that began before may have taken it over.
     history.push({ sequence: point.sequence, parentSequence: point.parent?.sequence ?? null, trees: point.trees, rootPacks: point.rootPacks, needed: true });
     if (state.state === 'live') live++;
-    else if (isPurgeDue(state, context.serverNowMs) && (context.dryRun || await purge(vault, point, context, names))) purged.push(point.id);
-    else binned.push({ id: point.id, binUntil: state.binUntil ?? '', held: state.held });
+    else if (isPurgeDue(state, context.serverNowMs)) due.push(point);
+    else binned.push(binnedOf(point, state));
   }
-  return { points: history, live, binned: binned.sort((a, b) => (a.binUntil < b.binUntil ? -1 : 1)), purged };
+  const purged = context.dryRun ? new Set(due) : await purgeAll(vault, due, context, names);
+  for (const point of due) if (!purged.has(point)) binned.push(binnedOf(point, marks.of(point.id)));
+  return { points: history, live, binned: binned.sort((a, b) => (a.binUntil < b.binUntil ? -1 : 1)), purged: [...purged].map(({ id }) => id).sort(compareNames) };
+}
+
+const binnedOf = ({ id }: Point, { binUntil, held }: MarkState): ItemHistory['binned'][number] => ({ id, binUntil: binUntil ?? '', held });
+
+/** Purges a few at once, and answers which are gone now. Throws the first failure after those under way have ended. */
+async function purgeAll(vault: VaultAccess, due: readonly Point[], context: HistoryContext, names: Names): Promise<Set<Point>> {
+  const purged = new Set<Point>();
+  const failures: unknown[] = [];
+  const queue = due.values();
+  await Promise.all(Array.from({ length: Math.min(PARALLEL_PURGES, due.length) }, async () => {
+    for (const point of queue) {
+      if (failures.length > 0) return;
+      try {
+        if (await purge(vault, point, context, names)) purged.add(point);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+  }));
+  if (failures.length > 0) throw failures[0];
+  return purged;
 }
 
 /** The mark decides: an undelete or a hold that comes first wins, and then nothing happens. */

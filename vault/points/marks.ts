@@ -4,6 +4,7 @@ import { ITEM_ID, manifestName, parseRecoveryPointId, recoveryPointId, STAMP } f
 import { MARGINS } from './margins';
 import { foldMark, type Mark, type MarkState, markSchema, type Tombstone, UNMARKED } from './mark-fold';
 import type { VaultAccess } from '../format/tree';
+import { listNames } from '../store/list-names';
 
 export type { Hold, Mark, MarkState, Tombstone } from './mark-fold';
 
@@ -41,7 +42,7 @@ export interface ReadMarksOptions {
  */
 export async function readMarks(vault: VaultAccess, { itemId, wanted = () => true, onName }: ReadMarksOptions = {}): Promise<Marks> {
   const names = new Map<string, string[]>();
-  for await (const { name } of vault.store.list(itemId === undefined ? PREFIX : `${PREFIX}${itemId}/`)) {
+  for await (const name of listNames(vault.store, itemId === undefined ? PREFIX : `${PREFIX}${itemId}/`)) {
     onName?.(name);
     const [item = '', stamp = '', ...rest] = name.slice(PREFIX.length).split('/');
     if (!ITEM_ID.test(item) || !STAMP.test(stamp)) continue;
@@ -61,7 +62,7 @@ export async function readMarks(vault: VaultAccess, { itemId, wanted = () => tru
 export async function readMarksOf(vault: VaultAccess, id: string): Promise<MarkState> {
   const folder = markName(id, 0).slice(0, -4);
   const numbers: string[] = [];
-  for await (const { name } of vault.store.list(folder)) numbers.push(name.slice(folder.length));
+  for await (const name of listNames(vault.store, folder)) numbers.push(name.slice(folder.length));
   return readNumbered(vault, id, numbers);
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { ITEM_ID } from '../format/manifest';
 import type { VaultAccess } from '../format/tree';
+import { listNames } from '../store/list-names';
 import { compareNames } from '../store/object-names';
 
 const hash = (names: readonly string[]): string => createHash('sha256').update(names.join('\n')).digest('hex');
@@ -21,7 +22,7 @@ async function digests(vault: VaultAccess, prefix: string): Promise<Map<string, 
   const found = new Map<string, string>();
   let [itemId, names]: [string, string[]] = ['', []];
   const close = (): void => { if (names.length > 0) found.set(itemId, hash(names)); };
-  for await (const { name } of vault.store.list(prefix)) {
+  for await (const name of listNames(vault.store, prefix)) {
     const item = name.slice(prefix.length).split('/', 1)[0] ?? '';
     if (!ITEM_ID.test(item)) continue;
     if (item !== itemId) {

@@ -1,16 +1,22 @@
 import { HoldfastError } from '../../errors/holdfast-error';
 import { MARGINS } from './margins';
 import { ITEM_ID } from '../format/manifest';
-import { abandonRun, commitRun, findRunOpen, findVerdict, type RunRef } from '../run';
+import { abandonRun, commitRun, findRunOpen, findVerdict, runFolder, type RunRef } from '../run';
 import type { VaultAccess } from '../format/tree';
+import { listNames } from '../store/list-names';
 
-/** A run by its records' names and the times of the store's server. */
+/** A run by its records' names. */
 export interface SurveyedRun {
   readonly sequence: number;
-  /** When it began by the clock of the store's server; null when its `open` is not there. */
-  openedAtMs: number | null;
-  endedAtMs: number | null;
+  ended: boolean;
 }
+
+/** By the clock of the store's server; null where the record is not there. */
+export interface RunTimes {
+  readonly openedAtMs: number | null;
+  readonly endedAtMs: number | null;
+}
+export interface EndedRun extends RunTimes { readonly sequence: number }
 
 /** A run that has not ended and may still be at work. */
 export interface OpenRun {
@@ -38,12 +44,19 @@ export interface RunSurvey {
 
 export const RUN_NAME = /^runs\/([^/]+)\/(\d{10})\/([a-z]+)$/;
 
-/** Every run of the vault, from one list. Of each the records and their times are kept: some 60 bytes a run. */
+/** When a run began and ended. Two questions to the store, for the few runs where it matters: a list that tells it of all may have to ask after each object. */
+export async function runTimes(vault: VaultAccess, itemId: string, sequence: number): Promise<RunTimes> {
+  const folder = runFolder(itemId, sequence);
+  const [open, end] = await Promise.all(['open', 'end'].map((record) => vault.store.stat(`${folder}/${record}`)));
+  return { openedAtMs: open?.modifiedAtMs ?? null, endedAtMs: end?.modifiedAtMs ?? null };
+}
+
+/** Every run of the vault, from one list: some 30 bytes a run. */
 async function listRuns(vault: VaultAccess): Promise<Map<string, SurveyedRun[]>> {
   const items = new Map<string, SurveyedRun[]>();
   let runs: SurveyedRun[] = [];
   let itemId = '';
-  for await (const { name, modifiedAtMs } of vault.store.list('runs/')) {
+  for await (const name of listNames(vault.store, 'runs/')) {
     const [, item, number, record] = RUN_NAME.exec(name) ?? [];
     if (item === undefined || !ITEM_ID.test(item)) continue;
     if (item !== itemId) {
@@ -53,9 +66,8 @@ async function listRuns(vault: VaultAccess): Promise<Map<string, SurveyedRun[]>>
     }
     const sequence = Number(number);
     let run = runs.at(-1);
-    if (run?.sequence !== sequence) runs.push(run = { sequence, openedAtMs: null, endedAtMs: null });
-    if (record === 'open') run.openedAtMs = modifiedAtMs;
-    if (record === 'end') run.endedAtMs = modifiedAtMs;
+    if (run?.sequence !== sequence) runs.push(run = { sequence, ended: false });
+    if (record === 'end') run.ended = true;
   }
   return items;
 }
@@ -70,11 +82,10 @@ export async function surveyRuns(vault: VaultAccess, serverNowMs: number, dryRun
   const settled: SettledRun[] = [];
   for (const [itemId, runs] of items) {
     for (const run of runs) {
-      if (run.endedAtMs !== null) continue;
+      if (run.ended) continue;
       const found = await settle(vault, itemId, run, serverNowMs, dryRun);
       if ('outcome' in found) settled.push(found); else open.push(found);
-      // It has ended now; when it began is what matters, and its end was in this moment.
-      if ('outcome' in found && !dryRun) run.endedAtMs = serverNowMs;
+      if ('outcome' in found && !dryRun) run.ended = true;
     }
   }
   return { items, open, settled };
@@ -85,7 +96,7 @@ async function settle(vault: VaultAccess, itemId: string, run: SurveyedRun, serv
   const open = await findRunOpen(vault, itemId, sequence);
   const verdict = await findVerdict(vault, itemId, sequence);
   const ref: RunRef = { itemId, sequence, stamp: open?.stamp ?? '' };
-  const openedAtMs = run.openedAtMs ?? serverNowMs;
+  const openedAtMs = (await runTimes(vault, itemId, sequence)).openedAtMs ?? serverNowMs;
   if (verdict?.verdict === 'sealed') {
     if (!dryRun) await commitRun(vault, ref, serverNowMs);
     return { itemId, sequence, openedAtMs, outcome: 'committed' };

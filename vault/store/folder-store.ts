@@ -111,15 +111,14 @@ class FolderStore implements Store {
   }
 
   async *list(prefix: string): AsyncGenerator<ObjectInfo> {
-    assertNamePrefix(prefix);
-    try {
-      const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
-      if (await this.#folders.exist(foldersOf(prefix))) yield* this.#walk(folder, prefix);
-      // After the last entry, because a disk that went away in the middle looks like folders that became empty.
-      await this.#assertRoot();
-    } catch (error) {
-      throw folderError(error, `list ${prefix}`, this.description);
+    for await (const files of this.#files(prefix)) {
+      // A few at once: the time of a list is that of its many small questions.
+      for (let next = 0; next < files.length; next += PARALLEL_STATS) yield* await this.#infos(prefix, files.slice(next, next + PARALLEL_STATS));
     }
+  }
+
+  async *listNames(prefix: string): AsyncGenerator<string> {
+    for await (const files of this.#files(prefix)) yield* files;
   }
 
   async delete(name: string): Promise<'deleted' | 'absent'> {
@@ -208,8 +207,21 @@ class FolderStore implements Store {
     }
   }
 
-  /** Depth first, one folder's entries in memory at a time and level. `folder` is '' or ends in a slash. */
-  async *#walk(folder: string, prefix: string): AsyncGenerator<ObjectInfo> {
+  /** The names of a list, some at a time. */
+  async *#files(prefix: string): AsyncGenerator<string[]> {
+    assertNamePrefix(prefix);
+    try {
+      const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+      if (await this.#folders.exist(foldersOf(prefix))) yield* this.#walk(folder, prefix);
+      // After the last entry, because a disk that went away in the middle looks like folders that became empty.
+      await this.#assertRoot();
+    } catch (error) {
+      throw folderError(error, `list ${prefix}`, this.description);
+    }
+  }
+
+  /** Depth first, one folder's entries in memory at a time and level: the files up to the next folder, at a time. `folder` is '' or ends in a slash. */
+  async *#walk(folder: string, prefix: string): AsyncGenerator<string[]> {
     const levels = [{ entries: await this.#entries(folder, prefix), next: 0 }];
     for (let level = levels.at(-1); level; level = levels.at(-1)) {
       const { entries, next } = level;
@@ -220,11 +232,8 @@ class FolderStore implements Store {
         level.next++;
         levels.push({ entries: await this.#entries(entry.name, prefix), next: 0 });
       } else {
-        // Up to the next folder, a few files at once: the time of a list is that of its many small questions.
-        let end = next + 1;
-        while (end < entries.length && end < next + PARALLEL_STATS && !(entries[end] as ListedEntry).isFolder) end++;
-        level.next = end;
-        for (const info of await this.#infos(entries.slice(next, end))) if (info !== undefined) yield info;
+        while (entries[level.next]?.isFolder === false) level.next++;
+        yield entries.slice(next, level.next).map(({ name }) => name);
       }
     }
   }
@@ -240,11 +249,16 @@ class FolderStore implements Store {
     }
   }
 
-  #infos(files: readonly ListedEntry[]): Promise<(ObjectInfo | undefined)[]> {
-    return this.#local.run(
-      () => files.map(({ name }) => infoOf(name, lstatSync(this.#path(name), NOTHING_THERE))),
-      () => Promise.all(files.map(({ name }) => fileInfo(name, this.#path(name)))),
-    );
+  async #infos(prefix: string, names: readonly string[]): Promise<ObjectInfo[]> {
+    try {
+      const found = await this.#local.run(
+        () => names.map((name) => infoOf(name, lstatSync(this.#path(name), NOTHING_THERE))),
+        () => Promise.all(names.map((name) => fileInfo(name, this.#path(name)))),
+      );
+      return found.filter((info) => info !== undefined);
+    } catch (error) {
+      throw folderError(error, `list ${prefix}`, this.description);
+    }
   }
 
   /** Names are checked, so there is nothing that `join` would have to clear up. */

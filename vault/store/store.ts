@@ -37,6 +37,9 @@ export interface Store {
    */
   list(prefix: string): AsyncIterable<ObjectInfo>;
 
+  /** The names alone, by the same rules. Present where that costs less; for who does not care there is list-names.ts. */
+  listNames?(prefix: string): AsyncIterable<string>;
+
   /**
    * Removes an object, durably. Idempotent. When an applied delete was answered by an error, its retry answers 'deleted'. Throws STORE_IMMUTABLE where a
    * WORM policy holds the object, with `untilMs` in its data (null where the store does not say): nothing is gained by asking again before.

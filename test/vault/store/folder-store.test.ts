@@ -6,6 +6,7 @@ import { isHoldfastError } from '../../../errors/holdfast-error';
 import { folderError } from '../../../vault/store/folder-errors';
 import { publish } from '../../../vault/store/folder-files';
 import { openFolderStore } from '../../../vault/store/folder-store';
+import { listNames } from '../../../vault/store/list-names';
 import type { Store } from '../../../vault/store/store';
 import { collect, storeContract } from '../../support/store-contract';
 import { makeTempFolder, type TempFolder } from '../../support/temp-folder';
@@ -129,7 +130,8 @@ describe('folder store', () => {
     await assert.rejects(store.create('linked/new', some), hasCode('STORE_FAILED'));
     await assert.rejects(store.delete('linked/secret'), hasCode('STORE_FAILED'));
     await assert.rejects(names(store), hasCode('STORE_FAILED'));
-    await assert.rejects(collect(store.list('linked/')), hasCode('STORE_FAILED'));
+    await assert.rejects(collect(listNames(store, '')), hasCode('STORE_FAILED'));
+    for (const list of [store.list('linked/'), listNames(store, 'linked/')]) await assert.rejects(collect<unknown>(list), hasCode('STORE_FAILED'));
     assert.deepEqual(await readdir(outside), ['secret']);
   });
 
