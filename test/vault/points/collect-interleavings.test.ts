@@ -156,6 +156,20 @@ describe('collection beside writers, other collectors and retention, order by or
     });
   }
 
+  // A full look at one switch with every instant of the clock has 2,654,597 states and takes two minutes of a processor; two switches have some hundred times as many.
+  const full = process.env.HOLDFAST_EVERY_SWITCH === '1';
+  it(`fault 7, fault 10, fault 11, fault 12: a writer, its twin, a collector, a zombie collector and retention, in every order with one switch${full ? ', at every instant' : ''}`, async () => {
+    const options = await optionsOf([WRITER, TWIN, collector, collector, retention], full ? EPOCHS_MS : LATE_MS);
+    const { states, worlds } = await explore({ ...options, maxSwitches: 1, maxStates: 4_000_000 });
+    assert.ok(states > 500_000 && worlds > 5_000, `${states} states, ${worlds} of the vault`);
+  });
+
+  it('finds with a single switch what a collector does that looks at no age', async () => {
+    const options = await optionsOf([WRITER, rash], LATE_MS);
+    await explore({ ...options, maxSwitches: 0 });
+    await assert.rejects(explore({ ...options, maxSwitches: 1 }), /needs packs\/meta\/.*, which is gone/);
+  });
+
   // Every order of all of them is too many (docs/faults.md says what is gone through whole): a writer, a collector and retention alone have 145,727 states.
   it('fault 7, fault 10, fault 11, fault 12: a writer, its twin, a collector, a zombie collector, retention and who takes it back, in random orders', async () => {
     const seed = Number(process.env.HOLDFAST_SEED ?? Date.now() % 1_000_000);
