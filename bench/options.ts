@@ -14,6 +14,8 @@ export interface BenchOptions {
   readonly runs: number;
   readonly mode: 'compare' | 'chunking' | 'profile' | 'lifecycle';
   readonly cases: ReadonlySet<BenchCase>;
+  /** Only to see that it works: nothing is judged. */
+  readonly smoke: boolean;
   readonly jsonFile: string | null;
   readonly markdown: boolean;
   readonly keep: boolean;
@@ -29,6 +31,7 @@ export const USAGE = `npm run bench -- [options]
   --chunking          measure chunk sizes, zstd levels and pack sizes instead
   --lifecycle         measure retention and collection of a vault with 100,000 recovery points instead
   --profile           profile one first backup instead, and print where the time goes
+  --smoke             a disk of 128 MiB, one run, into a folder: that it works and restores what it was given, in less than a minute. Its figures mean nothing
   --keep              leave .bench/work as it is at the end
 `;
 
@@ -41,21 +44,24 @@ export function parseOptions(args: readonly string[]): BenchOptions {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      size: { type: 'string', default: '4GiB' }, fill: { type: 'string' }, runs: { type: 'string', default: '3' }, only: { type: 'string' },
+      size: { type: 'string' }, fill: { type: 'string' }, runs: { type: 'string' }, only: { type: 'string' },
       json: { type: 'string' }, markdown: { type: 'boolean', default: false }, chunking: { type: 'boolean', default: false },
-      profile: { type: 'boolean', default: false }, lifecycle: { type: 'boolean', default: false }, keep: { type: 'boolean', default: false },
+      profile: { type: 'boolean', default: false }, lifecycle: { type: 'boolean', default: false }, smoke: { type: 'boolean', default: false }, keep: { type: 'boolean', default: false },
     },
   });
-  const sizeBytes = parseBytes('--size', values.size);
+  const usual = values.smoke ? { size: '128MiB', runs: '1', only: 'folder' } : { size: '4GiB', runs: '3', only: undefined };
+  const { size, runs: runsText, only } = { size: values.size ?? usual.size, runs: values.runs ?? usual.runs, only: values.only ?? usual.only };
+  const sizeBytes = parseBytes('--size', size);
   const fillBytes = values.fill === undefined ? Math.floor(sizeBytes * 0.6) : parseBytes('--fill', values.fill);
-  if (sizeBytes % MIB !== 0 || sizeBytes < 64 * MIB) throw new Error(`--size ${values.size}: a whole number of MiB, 64 at least, is needed`);
+  if (sizeBytes % MIB !== 0 || sizeBytes < 64 * MIB) throw new Error(`--size ${size}: a whole number of MiB, 64 at least, is needed`);
   if (fillBytes > sizeBytes * 0.9) throw new Error(`--fill ${fillBytes} leaves no room for the file system in ${sizeBytes} bytes`);
-  const runs = Number(values.runs);
-  if (!Number.isInteger(runs) || runs < 1 || runs > 99) throw new Error(`--runs ${values.runs}: a number from 1 to 99 is needed`);
+  const runs = Number(runsText);
+  if (!Number.isInteger(runs) || runs < 1 || runs > 99) throw new Error(`--runs ${runsText}: a number from 1 to 99 is needed`);
   if ([values.chunking, values.profile, values.lifecycle].filter(Boolean).length > 1) throw new Error('--chunking, --profile and --lifecycle are different measurements: give one of them');
+  if (values.smoke && (values.markdown || values.chunking || values.profile || values.lifecycle)) throw new Error('--smoke is no measurement: give it without --markdown, --chunking, --profile and --lifecycle');
   return {
     sizeBytes, fillBytes, runs, mode: values.chunking ? 'chunking' : values.profile ? 'profile' : values.lifecycle ? 'lifecycle' : 'compare',
-    cases: parseCases(values.only), jsonFile: values.json ?? null, markdown: values.markdown, keep: values.keep,
+    cases: parseCases(only), smoke: values.smoke, jsonFile: values.json ?? null, markdown: values.markdown, keep: values.keep,
   };
 }
 

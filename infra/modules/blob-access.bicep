@@ -40,7 +40,8 @@ resource role 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
     description: duty == 'backup' ? 'Reads unmanaged disks and takes snapshots of them.' : 'Writes disk images as page blobs.'
     type: 'CustomRole'
     permissions: [{
-      actions: duty == 'backup' ? ['Microsoft.Storage/storageAccounts/blobServices/generateUserDelegationKey/action'] : []
+      // The guest's status files lie in a container of their own, which the first backup makes.
+      actions: duty == 'backup' ? ['Microsoft.Storage/storageAccounts/blobServices/containers/write', 'Microsoft.Storage/storageAccounts/blobServices/generateUserDelegationKey/action'] : []
       notActions: []
       dataActions: dataActions
       notDataActions: []

@@ -6,7 +6,7 @@ import type { ReconcileJobResult } from '../../orchestrations/reconcile';
 import type { SweepJobResult } from '../../orchestrations/sweep';
 import { closeLostRun, openRun } from '../../vault/run';
 import { addVm, halfDisk, type Home, noise, readImage, startHome, writeDisk } from '../support/home';
-import { asleep, assertLeft, diskIdOf, madeDisks, madeSnapshots, startRestore } from '../support/restores';
+import { asleep, assertLeft, diskIdOf, madeDisks, madeSnapshots, startRestore, stateOf } from '../support/restores';
 import { createHold } from '../support/fault-store';
 import { createStartRestoreTarget } from '../../activities/restore-target';
 import { lookUntil } from '../support/upload-disk';
@@ -176,7 +176,7 @@ describe('the sweep', () => {
     const result = await sweep(home, false);
     assert.equal(result.orphans, 1, JSON.stringify(result));
     await home.assertClean(0);
-    assert.deepEqual(await home.deps.restoreCloud.listOwned('restorePointCollection', 'holdfast-vault'), [], 'what held its restore points goes when it is empty');
+    assert.deepEqual((await stateOf(home)).collections, {}, 'what held its restore points goes when it is empty');
     assert.equal((await sweep(home, false)).orphans, 0);
     assert.ok((await home.restore((await home.points())[0]?.id ?? '', 'web01_os')).equals(image));
   });

@@ -39,4 +39,19 @@ describe('the app on a vault under a WORM policy', () => {
     assert.deepEqual([latest?.error, latest?.locks?.left, latest?.keys?.opened.length], [null, 0, 1], JSON.stringify(latest));
     assert.ok(Date.parse(latest?.locks?.heldUntil ?? '') > clock.now() + 30 * DAY_MS && (worm?.extended.length ?? 0) > extended, 'threat 2: what would have come free is held for longer');
   });
+
+  it('threat 2: a backup holds what it takes over from an older one for as long as what it writes, before its recovery point is there', async () => {
+    const clock = new VirtualClock(HOME_START_MS);
+    const made: WormStore[] = [];
+    home = await startHome((folder) => addVm(folder, 'web01', { os: halfDisk(2, 1) }), {
+      host: { clock }, lockKeepMs: 30 * DAY_MS, wrapStore: (plain) => (made[0] = createWormStore(plain, { clock: () => clock.now(), holdMs: 44 * DAY_MS })),
+    });
+    assert.equal((await home.backUp('web01')).state, 'succeeded');
+    assert.equal(made[0]?.extended.length, 0, 'what is new is held long enough by the container\'s own policy');
+    await home.host.advanceTo(clock.now() + 20 * DAY_MS);
+    await writeDisk(home, 'web01', 'os', noise(8192, 11), 65536);
+    assert.equal((await home.backUp('web01')).state, 'succeeded');
+    const data = made[0]?.extended.filter(({ name }) => name.startsWith('packs/')) ?? [];
+    assert.ok(data.length > 0 && data.every(({ untilMs }) => untilMs >= clock.now() + 30 * DAY_MS), JSON.stringify(data));
+  });
 });

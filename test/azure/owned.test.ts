@@ -17,8 +17,7 @@ describe('what carries a tag', () => {
 
   it('is found on every page, whatever the case of the tag\'s name; the rest is left out', async () => {
     arm = await startArm();
-    arm.on(`GET ${all}/snapshots`, ok({ value: [{ id: `${compute}/snapshots/a`, name: 'a', location: 'westeurope', tags, properties: { timeCreated: '2026-11-23T10:00:00Z', diskState: 'ActiveSAS', creationData: {} } }, { id: `${compute}/snapshots/other`, name: 'other', location: 'x', properties: { creationData: {} } }], nextLink: `${arm.server.url}${all}/more` }));
-    arm.on(`GET ${all}/more`, ok({ value: [{ id: `${compute}/snapshots/b`, name: 'b', location: 'westeurope', tags, properties: { creationData: {} } }] }));
+    arm.on(`GET ${all}/snapshots`, ok({ value: [{ id: `${compute}/snapshots/a`, name: 'a', location: 'westeurope', tags, properties: { timeCreated: '2026-11-23T10:00:00Z', diskState: 'ActiveSAS', creationData: {} } }, { id: `${compute}/snapshots/other`, name: 'other', location: 'x', properties: { creationData: {} } }], nextLink: `${arm.server.url}${all}/snapshots?$skiptoken=2` }), ok({ value: [{ id: `${compute}/snapshots/b`, name: 'b', location: 'westeurope', tags, properties: { creationData: {} } }] }));
     assert.deepEqual(await owned().listOwned('snapshot', 'holdfast-vault'), [
       { kind: 'snapshot', id: `${compute}/snapshots/a`, name: 'a', location: 'westeurope', tags, createdAt: '2026-11-23T10:00:00.000Z', diskState: 'ActiveSAS', managedBy: null },
       { kind: 'snapshot', id: `${compute}/snapshots/b`, name: 'b', location: 'westeurope', tags, createdAt: null, diskState: null, managedBy: null },
@@ -35,8 +34,7 @@ describe('what carries a tag', () => {
 
   it('13: a page that fails is an error and no shorter list', async () => {
     arm = await startArm();
-    arm.on(`GET ${all}/snapshots`, ok({ value: [{ id: `${compute}/snapshots/a`, name: 'a', location: 'l', tags, properties: { creationData: {} } }], nextLink: `${arm.server.url}${all}/more` }));
-    arm.on(`GET ${all}/more`, refusal(403, 'AuthorizationFailed'));
+    arm.on(`GET ${all}/snapshots`, ok({ value: [{ id: `${compute}/snapshots/a`, name: 'a', location: 'l', tags, properties: { creationData: {} } }], nextLink: `${arm.server.url}${all}/snapshots?$skiptoken=2` }), refusal(403, 'AuthorizationFailed'));
     await assert.rejects(owned().listOwned('snapshot', 'holdfast-vault'), (error) => isHoldfastError(error, 'CLOUD_ACCESS_DENIED'));
   });
 

@@ -10,6 +10,7 @@ const mib = 1024 * 1024;
 const diskId = `${compute}/disks/restored`;
 const vmId = `${compute}/virtualMachines/web`;
 const subnetId = `${group}/providers/Microsoft.Network/virtualNetworks/v/subnets/s`;
+const securityGroupId = `${group}/providers/Microsoft.Network/networkSecurityGroups/sg`;
 const diskRequest = { id: diskId, location: 'westeurope', zone: '2', sku: 'Premium_LRS', sizeBytes: 32 * mib, osType: 'Windows', hyperVGeneration: 'V2', logicalSectorBytes: null, securityType: 'TrustedLaunch', tags: { r: '1' } } as const;
 const diskJson = (properties: object = {}, more: object = {}) => ({
   id: diskId.toUpperCase(), name: 'restored', location: 'westeurope', tags: { r: '1', other: 'x' }, ...more,
@@ -18,7 +19,7 @@ const diskJson = (properties: object = {}, more: object = {}) => ({
 const atRest = (id: string, properties: object = {}) => ok({ id, location: 'westeurope', properties: { provisioningState: 'Succeeded', diskState: 'Unattached', ...properties } });
 const vmRequest: VmCreateRequest = {
   id: vmId, location: 'westeurope', zone: '2', availabilitySetId: null, size: 'Standard_D2s_v5', osType: 'Windows', osDisk: { diskId, caching: 'ReadWrite', writeAccelerated: false },
-  dataDisks: [{ lun: 4, diskId: `${compute}/disks/data`, caching: 'None', writeAccelerated: true }], network: { kind: 'new', nicName: 'nic', subnetId, securityGroupId: null },
+  dataDisks: [{ lun: 4, diskId: `${compute}/disks/data`, caching: 'None', writeAccelerated: true }], network: { kind: 'new', nicName: 'nic', subnetId, securityGroupId },
   security: { type: 'TrustedLaunch', secureBoot: true, vTpm: true }, diskController: 'SCSI', licenseType: 'Windows_Server', plan: { name: 'a', publisher: 'b', product: 'c' }, ultraDisks: true, tags: { r: '1' },
 };
 const vmJson = (more: object = {}, power = 'running', etag = '"7"') => ({
@@ -120,7 +121,7 @@ describe('restores on Azure, by the wire', () => {
         },
         networkProfile: {
           networkApiVersion: '2022-11-01',
-          networkInterfaceConfigurations: [{ name: 'nic', properties: { primary: true, deleteOption: 'Delete', ipConfigurations: [{ name: 'primary', properties: { primary: true, subnet: { id: subnetId } } }] } }],
+          networkInterfaceConfigurations: [{ name: 'nic', properties: { primary: true, deleteOption: 'Delete', networkSecurityGroup: { id: securityGroupId }, ipConfigurations: [{ name: 'primary', properties: { primary: true, subnet: { id: subnetId } } }] } }],
         },
       },
     });

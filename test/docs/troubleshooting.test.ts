@@ -11,7 +11,7 @@ describe('docs/troubleshooting.md', () => {
   it('is what the catalogue of errors says', () => {
     const page = troubleshootingPage();
     if (process.env['HOLDFAST_WRITE_DOCS'] === '1') writeFileSync(path, page);
-    assert.ok(readFileSync(path, 'utf8') === page, 'docs/troubleshooting.md is stale: write it anew with `HOLDFAST_WRITE_DOCS=1 npm test -- --grep troubleshooting`');
+    assert.ok(readFileSync(path, 'utf8') === page, 'docs/troubleshooting.md is stale: write it anew with `npm run docs:errors`');
   });
 
   it('has every code once, as a row', () => {

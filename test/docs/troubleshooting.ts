@@ -17,8 +17,7 @@ const GROUPS: readonly { readonly title: string; readonly about: string; readonl
 
 const HEAD = `# Troubleshooting
 
-<!-- Made from errors/catalogue.ts by test/docs/troubleshooting.ts. Change the catalogue, then run
-     HOLDFAST_WRITE_DOCS=1 npm test -- --grep troubleshooting -->
+<!-- Made from errors/catalogue.ts by test/docs/troubleshooting.ts. Change the catalogue, then run npm run docs:errors -->
 
 Every failure has a code. The terminal shows what happened this time and what to do; \`--json\`, the HTTP API (\`code\` in the
 problem details) and a job's \`error\` have the code as well. Look it up here. The exit code is that of the command line; the

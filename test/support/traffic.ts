@@ -4,7 +4,7 @@ import type { KeyProvider } from '../../vault/keys/key-providers';
 import type { Store } from '../../vault/store/store';
 
 /** What an app did with its vault: one of the store's operations, or of its key's. */
-export interface StoreUse { readonly duty: Duty; readonly operation: Exclude<keyof Store, 'description' | 'close' | 'retention'> | 'until' | 'extend' | 'wrap' | 'unwrap' }
+export interface StoreUse { readonly duty: Duty; readonly operation: Exclude<keyof Store, 'description' | 'close' | 'retention' | 'listNames'> | 'until' | 'extend' | 'wrap' | 'unwrap' }
 
 export const storeChannel = channel('holdfast:store-use');
 export const tellUse = (duty: Duty, operation: StoreUse['operation']): void => storeChannel.publish({ duty, operation } satisfies StoreUse);
@@ -12,7 +12,7 @@ export const tellUse = (duty: Duty, operation: StoreUse['operation']): void => s
 /** The store, with each of its operations told on the channel as done by `duty`. */
 export function watchedStore(store: Store, duty: Duty): Store {
   const told = (operation: StoreUse['operation']): void => tellUse(duty, operation);
-  const { retention } = store;
+  const { retention, listNames } = store;
   return {
     description: store.description,
     create: (name, data) => { told('create'); return store.create(name, data); },
@@ -21,6 +21,8 @@ export function watchedStore(store: Store, duty: Duty): Store {
     list: (prefix) => { told('list'); return store.list(prefix); },
     delete: (name) => { told('delete'); return store.delete(name); },
     serverTimeMs: () => { told('serverTimeMs'); return store.serverTimeMs(); },
+    // A container lists names as it lists everything.
+    ...(listNames && { listNames: (prefix: string) => { told('list'); return listNames.call(store, prefix); } }),
     ...(retention && {
       retention: {
         until: (name: string) => { told('until'); return retention.until(name); },
