@@ -12,6 +12,7 @@ import type { Lane, LaneCompareJob } from '../vault/transfer/transfer-lane';
 import { loadRoot, type VaultAccess } from '../vault/format/tree';
 import { windowCount } from '../vault/transfer/window-blocks';
 import type { ActivityDeps } from './deps';
+import { laneStore } from './lane-store';
 import { activity } from './outcome';
 import { assertRestoreOpen, diskOf, type PlannedRestoreDisk, type RestorePlan, type RestoreRegionInput, restoreRecords, restoreSliceSchema } from './restore-records';
 import { presentSource } from './restore-present';
@@ -66,7 +67,7 @@ export const createRestoreSlice = (deps: ActivityDeps) => activity(async (input:
     });
     const renewSink = async (): Promise<Record<string, unknown>> => ({ ...await targetSpec(deps, disk) });
     const present = await presentSource(deps, disk);
-    const lanes = { factory: deps.transfer.factory, store: deps.transfer.store, keys: vault.keys, sink: await renewSink(), renewSink, ...present, ...(deps.transfer.threads === undefined ? {} : { threads: deps.transfer.threads }) };
+    const lanes = { factory: deps.transfer.factory, store: laneStore(deps), keys: vault.keys, sink: await renewSink(), renewSink, ...present, ...(deps.transfer.threads === undefined ? {} : { threads: deps.transfer.threads }) };
     const windows = await withLanes(lanes, (opened) => runLanes(opened, jobs, (lane, job) => fillWindow(lane, job, disk, present !== null)));
     return { version: 1 as const, ...windows.reduce(addSlices, NOTHING_RESTORED) };
   });

@@ -7,6 +7,7 @@ import { proofsSince, type ProvedDamage } from '../vault/proof/proofs';
 import { dailyShareBytes, itemsToScrub, scrubStep, type ScrubStep } from '../vault/proof/scrub';
 import type { VaultAccess } from '../vault/format/tree';
 import type { ActivityDeps } from './deps';
+import { laneStore } from './lane-store';
 import { activity } from './outcome';
 
 /** What a scrub is to prove: a day's share of the vault (`share`), or everything of the scope. */
@@ -67,8 +68,8 @@ export const createPlanScrub = (deps: ActivityDeps) => activity(async ({ scope, 
 export const createScrubItem = (deps: ActivityDeps) => activity(async (input: ScrubItemInput): Promise<ScrubItemResult> => {
   const vault = await deps.vault();
   const overMs = deps.nowMs() + STEP_MS;
-  const { factory, store, threads } = deps.transfer;
-  const step = await withLanes({ factory, store, keys: vault.keys, collectDamage: true, ...(threads === undefined ? {} : { threads }) }, (lanes) =>
+  const { factory, threads } = deps.transfer;
+  const step = await withLanes({ factory, store: laneStore(deps), keys: vault.keys, collectDamage: true, ...(threads === undefined ? {} : { threads }) }, (lanes) =>
     scrubStep(vault, lanes, { ...input, maxWindows: STEP_WINDOWS, isOver: () => deps.nowMs() >= overMs, by: 'scrub', nowMs: deps.nowMs }));
   if (step.damage.length > 0) deps.log('A scrub found damage', { recoveryPoint: step.recoveryPoint, message: step.damage[0]?.message ?? '' });
   return { ...step, damage: shown(step.damage) };

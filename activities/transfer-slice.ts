@@ -13,6 +13,7 @@ import type { VaultAccess } from '../vault/format/tree';
 import type { AccessUrl } from './cloud';
 import type { ActivityDeps } from './deps';
 import { ACCESS_SECONDS, openRanges } from './disk-access';
+import { laneStore } from './lane-store';
 import { activity } from './outcome';
 import { isFresh, parentRegion } from './plan-region';
 import type { TransferSliceInput } from './types';
@@ -37,10 +38,12 @@ export const createTransferSlice = (deps: ActivityDeps) => activity(async (input
     const toSpec = ({ url, sizeBytes }: AccessUrl): Spec => ({ kind: 'snapshot', url, sizeBytes });
     const known = jobs.every(({ ranges }) => ranges !== null) ? jobs.reduce((sum, { ranges }) => sum + (ranges ?? []).reduce((bytes, { length }) => bytes + length, 0), 0) : Infinity;
     const outcome = await withLanes({
-      factory: deps.transfer.factory, store: deps.transfer.store, keys: vault.keys, source: toSpec(await grant()), renew: async () => toSpec(await grant()),
+      factory: deps.transfer.factory, store: laneStore(deps), keys: vault.keys, source: toSpec(await grant()), renew: async () => toSpec(await grant()),
       champions: disk.champions, avoid: disk.avoid, forward: disk.forward, readBytesPerSecond: await bandwidthShare(vault, input), ...threadsFor(deps, known),
     }, (lanes) => transferSlice(lanes, jobs));
     await recordDamage(vault, damageOfLanes(outcome.windows), { by: 'backup', nowMs: deps.nowMs() });
+    deps.telemetry.measure('holdfast.transfer.read', outcome.stats.readBytes, { item: input.itemId });
+    deps.telemetry.measure('holdfast.transfer.stored', outcome.stats.storedBytes, { item: input.itemId });
     return { version: 1 as const, stats: outcome.stats, windows: outcome.windows.map(({ window, leaf, usage, hooks, stats, parentLost }) => ({ window, leaf, usage: [...usage], hooks: [...hooks], stats, parentLost })) };
   }));
   return record.stats;

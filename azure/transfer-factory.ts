@@ -12,10 +12,14 @@ const toAccess = (spec: Spec): AccessUrl => ({ url: String(spec.url), sizeBytes:
 
 export const transferFactory: TransferFactory = {
   // Threads show the identity of the duty that they work for, which the composition root put beside the address.
-  openStore: (spec) => openStore(spec as unknown as StoreSpec, process.env, {
-    ...(typeof spec.credential === 'string' ? { credential: createCredential(spec.credential) } : {}),
-    ...(DUTIES.some((duty) => duty === spec.duty) ? { duty: spec.duty as Duty } : {}),
-  }),
+  openStore: async (spec) => {
+    // Set where somebody listens: what the thread asks for then counts for the step that it works for.
+    if (typeof spec.traceparent === 'string') (await import('../telemetry/thread-side.js')).tellCallsOf(spec.traceparent);
+    return openStore(spec as unknown as StoreSpec, process.env, {
+      ...(typeof spec.credential === 'string' ? { credential: createCredential(spec.credential) } : {}),
+      ...(DUTIES.some((duty) => duty === spec.duty) ? { duty: spec.duty as Duty } : {}),
+    });
+  },
   openSource: (spec, renew) => Promise.resolve(openSnapshotSource(toAccess(spec), async () => toAccess(await renew()))),
   openSink: (spec, renew) => openPageTarget(pageTargetSpec(spec), async () => pageTargetSpec(await renew())),
 };

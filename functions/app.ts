@@ -19,7 +19,7 @@ import { createSelectItems } from '../activities/select-items';
 import { createSnapshotStatus, createStartSnapshot } from '../activities/snapshot';
 import { createTransferSlice } from '../activities/transfer-slice';
 import type { Outcome } from '../activities/outcome';
-import { withinLimit } from '../activities/step-limit';
+import { stepOf } from '../activities/observed';
 import type { OpenRunInput } from '../activities/types';
 import { backupDisk } from '../orchestrations/backup-disk';
 import { backupRegion } from '../orchestrations/backup-region';
@@ -44,14 +44,18 @@ import { guarded } from './problem';
 import { schedulerTick } from './scheduler';
 import { registerScrubs } from './scrubs';
 import type { Services } from './services';
+import { registerTracing } from './tracing';
+import { registerWatch } from './watch';
 
 /** Binds names to code: everything that this app is made of. */
 export function registerApp(services: Services): void {
+  registerTracing();
   registerSteps(services);
   registerRoutes(services);
   registerHousekeeping(services);
   registerMaintenance(services);
   registerScrubs(services);
+  registerWatch(services);
   app.timer('scheduler', {
     schedule: services.schedulerCron,
     extraInputs: [df.input.durableClient()],
@@ -78,12 +82,12 @@ function registerSteps({ deps, others: { restore: restoreDeps } }: Services): vo
     driveRestoredMachine: createDriveRestoredMachine(restoreDeps), commitRestore: createCommitRestore(restoreDeps), abandonRestore: createAbandonRestore(restoreDeps),
     undoRestore: createUndoRestore(restoreDeps), releaseRestore: createReleaseRestore(restoreDeps),
   };
-  df.app.activity(REPORTS.reportJob, { handler: withinLimit(REPORTS.reportJob, createReportJob(deps)) });
-  for (const [name, step] of Object.entries(steps)) df.app.activity(name, { handler: (input: unknown) => withinLimit(name, step)(input as never) });
+  df.app.activity(REPORTS.reportJob, { handler: stepOf(deps.telemetry, REPORTS.reportJob, createReportJob(deps)) });
+  for (const [name, step] of Object.entries(steps)) df.app.activity(name, { handler: (input: unknown) => stepOf(deps.telemetry, name, step)(input as never) });
   // The one step that asks after another instance: is the backup that holds the item still at work?
   df.app.activity(ACTIVITIES.openRun, {
     extraInputs: [df.input.durableClient()],
-    handler: (input: OpenRunInput, context: InvocationContext) => withinLimit(ACTIVITIES.openRun, createOpenRun(deps, (owner) => hasEnded(df.getClient(context), owner)))(input),
+    handler: (input: OpenRunInput, context: InvocationContext) => stepOf(deps.telemetry, ACTIVITIES.openRun, createOpenRun(deps, (owner) => hasEnded(df.getClient(context), owner)))(input),
   });
 }
 

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { type ActivityDeps, DUTIES, type Duty } from '../activities/deps';
@@ -10,8 +11,11 @@ import { createKeyVaultKeys } from '../azure/keyvault/remote-keys';
 import { openSnapshotSource } from '../azure/disk/snapshot-source';
 import { openStore } from '../azure/open-store';
 import { openPageTarget } from '../azure/page-target';
-import { silentTelemetry } from '../activities/telemetry';
 import { HoldfastError } from '../errors/holdfast-error';
+import { observedStore } from '../telemetry/observed-store';
+import { createTelemetry } from '../telemetry/otel';
+import type { startAzureMonitor as StartAzureMonitor } from '../telemetry/azure-monitor';
+import type { RunningTelemetry } from '../telemetry/providers';
 import { type KeyProvider, keyFileProvider, openKeyProvider, parseKeyFile } from '../vault/keys/key-providers';
 import { passphraseProvider } from '../vault/keys/passphrase';
 import { remoteKeyProvider } from '../vault/keys/remote-key';
@@ -20,6 +24,22 @@ import type { VaultAccess } from '../vault/format/tree';
 import { openVault } from '../vault/vault';
 import type { Services } from './services';
 import { readSettings, type Settings } from './settings';
+
+/**
+ * Begins to send telemetry where Application Insights is named, as the Functions host itself does by the same settings. Its packages are loaded only then: they take a
+ * share of every cold start. `undefined` where there is none; in the local home the home itself listens.
+ */
+export function startMonitoring(env: NodeJS.ProcessEnv): RunningTelemetry | undefined {
+  const connectionString = env.APPLICATIONINSIGHTS_CONNECTION_STRING ?? '';
+  if (connectionString === '') return undefined;
+  const { startAzureMonitor } = createRequire(__filename)('../telemetry/azure-monitor') as { startAzureMonitor: typeof StartAzureMonitor };
+  const authentication = env.APPLICATIONINSIGHTS_AUTHENTICATION_STRING ?? '';
+  const clientId = /(?:^|;)\s*ClientId=([^;]+)/i.exec(authentication)?.[1];
+  const credential = /(?:^|;)\s*Authorization=AAD\b/i.test(authentication) ? createCredential(clientId === undefined ? 'managed-identity' : `managed-identity:${clientId.trim()}`) : undefined;
+  return startAzureMonitor({ connectionString, ...(credential ? { credential } : {}), keepPercent: readSettings(env).traceCallsPercent, appName: appNameOf(env) });
+}
+
+const appNameOf = (env: NodeJS.ProcessEnv): string => env.WEBSITE_SITE_NAME ?? hostname();
 
 /** The composition root of the app: settings in, services out. Nothing is opened before it is needed. */
 export function compose(env: NodeJS.ProcessEnv): Services {
@@ -30,12 +50,15 @@ export function compose(env: NodeJS.ProcessEnv): Services {
   return {
     http: settings,
     schedulerCron: settings.schedulerCron,
+    lookCron: settings.lookCron,
     housekeeping: { reconcileCron: settings.reconcileCron, sweepCron: settings.sweepCron, maintainCron: settings.maintainCron },
     scrubs: { cron: settings.scrubCron, days: settings.scrubDays },
     deps: depsOf('backup', settings, env),
     others: { maintenance: depsOf('maintenance', settings, env), restore: depsOf('restore', settings, env) },
   };
 }
+
+const telemetry = createTelemetry();
 
 /** Each duty opens the vault and reaches Azure with its own identity, in its transfer threads as well. */
 function depsOf(duty: Duty, settings: Settings, env: NodeJS.ProcessEnv): ActivityDeps {
@@ -46,7 +69,7 @@ function depsOf(duty: Duty, settings: Settings, env: NodeJS.ProcessEnv): Activit
   return {
     vault: once(async () => {
       const store = await openStore(spec, env, { credential, duty });
-      return openVault(store, await keyProvider(settings, credential, duty));
+      return openVault(observedStore(store, telemetry), await keyProvider(settings, credential, duty));
     }),
     cloud: createCloud(cloudSettings),
     keys: () => keysOf(settings),
@@ -55,8 +78,8 @@ function depsOf(duty: Duty, settings: Settings, env: NodeJS.ProcessEnv): Activit
     openPageTarget,
     transfer: { factory: path.join(__dirname, '..', 'azure', 'transfer-factory.js'), store: { ...spec, credential: identity, duty }, threads: settings.transferThreads },
     lockKeepMs: settings.lockDays === undefined ? undefined : settings.lockDays * 86_400_000,
-    appName: env.WEBSITE_SITE_NAME ?? hostname(),
-    telemetry: silentTelemetry,
+    appName: appNameOf(env),
+    telemetry,
     nowMs: () => Date.now(),
     log: (message, fields) => console.warn(JSON.stringify({ message, ...fields })),
   };

@@ -4,7 +4,7 @@ import type { DurableClient } from 'durable-functions';
 import { z } from 'zod';
 import { createReconcileRestores } from '../activities/reconcile-restores';
 import { createReconcile, type ReconcileInput } from '../activities/reconcile';
-import { withinLimit } from '../activities/step-limit';
+import { stepOf } from '../activities/observed';
 import { createSweep } from '../activities/sweep';
 import { createSweepBlobs } from '../activities/sweep-blobs';
 import { HoldfastError } from '../errors/holdfast-error';
@@ -21,15 +21,15 @@ export function registerHousekeeping(services: Services): void {
   const { deps, others } = services;
   df.app.orchestration(HOUSEKEEPING.sweepCloud, sweep);
   df.app.orchestration(HOUSEKEEPING.reconcileRuns, reconcile);
-  df.app.activity(HOUSEKEEPING.sweepItems, { handler: withinLimit(HOUSEKEEPING.sweepItems, createSweep(deps, others.restore)) });
-  df.app.activity(HOUSEKEEPING.sweepBlobs, { handler: withinLimit(HOUSEKEEPING.sweepBlobs, createSweepBlobs(deps)) });
+  df.app.activity(HOUSEKEEPING.sweepItems, { handler: stepOf(deps.telemetry, HOUSEKEEPING.sweepItems, createSweep(deps, others.restore)) });
+  df.app.activity(HOUSEKEEPING.sweepBlobs, { handler: stepOf(deps.telemetry, HOUSEKEEPING.sweepBlobs, createSweepBlobs(deps)) });
   df.app.activity(HOUSEKEEPING.reconcileItems, {
     extraInputs: [df.input.durableClient()],
-    handler: (input: ReconcileInput, context: InvocationContext) => withinLimit(HOUSEKEEPING.reconcileItems, createReconcile(deps, (owner) => ownerState(df.getClient(context), owner)))(input),
+    handler: (input: ReconcileInput, context: InvocationContext) => stepOf(deps.telemetry, HOUSEKEEPING.reconcileItems, createReconcile(deps, (owner) => ownerState(df.getClient(context), owner)))(input),
   });
   df.app.activity(HOUSEKEEPING.reconcileRestores, {
     extraInputs: [df.input.durableClient()],
-    handler: (input: object, context: InvocationContext) => withinLimit(HOUSEKEEPING.reconcileRestores, createReconcileRestores(others.restore, (restoreId) => restoreState(df.getClient(context), restoreId)))(input),
+    handler: (input: object, context: InvocationContext) => stepOf(deps.telemetry, HOUSEKEEPING.reconcileRestores, createReconcileRestores(others.restore, (restoreId) => restoreState(df.getClient(context), restoreId)))(input),
   });
   const timer = (name: string, schedule: string, start: (client: DurableClient) => Promise<unknown>): void =>
     app.timer(name, { schedule, extraInputs: [df.input.durableClient()], handler: async (_timer, context) => { await start(df.getClient(context)); } });

@@ -4,7 +4,7 @@ import type { DurableClient } from 'durable-functions';
 import { z } from 'zod';
 import { createLockVault } from '../activities/lock-vault';
 import { createCollectVault, createRecordMaintenance, createRetainItems } from '../activities/maintain';
-import { withinLimit } from '../activities/step-limit';
+import { stepOf } from '../activities/observed';
 import { createTestKeys } from '../activities/test-keys';
 import { HoldfastError, messageOf } from '../errors/holdfast-error';
 import { maintain, type MaintainInput, type MaintainStatus } from '../orchestrations/maintain';
@@ -21,11 +21,11 @@ const LISTED = 30;
 export function registerMaintenance(services: Services): void {
   const { deps, others } = services;
   df.app.orchestration(MAINTENANCE.maintain, maintain);
-  df.app.activity(MAINTENANCE.retainItems, { handler: withinLimit(MAINTENANCE.retainItems, createRetainItems(others.maintenance)) });
-  df.app.activity(MAINTENANCE.collectVault, { handler: withinLimit(MAINTENANCE.collectVault, createCollectVault(others.maintenance)) });
-  df.app.activity(MAINTENANCE.lockVault, { handler: withinLimit(MAINTENANCE.lockVault, createLockVault(others.maintenance)) });
-  df.app.activity(MAINTENANCE.testKeys, { handler: withinLimit(MAINTENANCE.testKeys, createTestKeys(others.maintenance)) });
-  df.app.activity(MAINTENANCE.recordMaintenance, { handler: withinLimit(MAINTENANCE.recordMaintenance, createRecordMaintenance(others.maintenance)) });
+  df.app.activity(MAINTENANCE.retainItems, { handler: stepOf(deps.telemetry, MAINTENANCE.retainItems, createRetainItems(others.maintenance)) });
+  df.app.activity(MAINTENANCE.collectVault, { handler: stepOf(deps.telemetry, MAINTENANCE.collectVault, createCollectVault(others.maintenance)) });
+  df.app.activity(MAINTENANCE.lockVault, { handler: stepOf(deps.telemetry, MAINTENANCE.lockVault, createLockVault(others.maintenance)) });
+  df.app.activity(MAINTENANCE.testKeys, { handler: stepOf(deps.telemetry, MAINTENANCE.testKeys, createTestKeys(others.maintenance)) });
+  df.app.activity(MAINTENANCE.recordMaintenance, { handler: stepOf(deps.telemetry, MAINTENANCE.recordMaintenance, createRecordMaintenance(others.maintenance)) });
   app.timer('maintainer', {
     schedule: services.housekeeping.maintainCron, extraInputs: [df.input.durableClient()],
     handler: async (_timer, context) => {

@@ -3,7 +3,7 @@ import * as df from 'durable-functions';
 import type { DurableClient } from 'durable-functions';
 import { z } from 'zod';
 import { createConcludeScrub, createPlanScrub, createScrubItem, type ScrubScope } from '../activities/scrub';
-import { withinLimit } from '../activities/step-limit';
+import { stepOf } from '../activities/observed';
 import { HoldfastError } from '../errors/holdfast-error';
 import { DAILY_SCRUB_ID, isScrubInstanceId, scrubInstanceId, SCRUBS } from '../orchestrations/names';
 import { scrub, type ScrubJobInput } from '../orchestrations/scrub';
@@ -25,9 +25,9 @@ const MAX_LISTED_DAMAGE = 500;
 export function registerScrubs(services: Services): void {
   const { deps, others, scrubs } = services;
   df.app.orchestration(SCRUBS.scrub, scrub);
-  df.app.activity(SCRUBS.planScrub, { handler: withinLimit(SCRUBS.planScrub, createPlanScrub(others.maintenance)) });
-  df.app.activity(SCRUBS.scrubItem, { handler: withinLimit(SCRUBS.scrubItem, createScrubItem(others.maintenance)) });
-  df.app.activity(SCRUBS.concludeScrub, { handler: withinLimit(SCRUBS.concludeScrub, createConcludeScrub(others.maintenance)) });
+  df.app.activity(SCRUBS.planScrub, { handler: stepOf(deps.telemetry, SCRUBS.planScrub, createPlanScrub(others.maintenance)) });
+  df.app.activity(SCRUBS.scrubItem, { handler: stepOf(deps.telemetry, SCRUBS.scrubItem, createScrubItem(others.maintenance)) });
+  df.app.activity(SCRUBS.concludeScrub, { handler: stepOf(deps.telemetry, SCRUBS.concludeScrub, createConcludeScrub(others.maintenance)) });
   app.timer('scrubber', {
     schedule: scrubs.cron, extraInputs: [df.input.durableClient()],
     handler: async (_timer, context) => { await startShare(df.getClient(context), scrubs.days, deps.nowMs()); },

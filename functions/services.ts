@@ -9,6 +9,8 @@ export interface Services {
   readonly others: Readonly<Record<Exclude<Duty, 'backup'>, ActivityDeps>>;
   readonly http: Pick<Settings, 'httpAuthLevel'>;
   readonly schedulerCron: string;
+  /** When the look at the vault measures it: NCRONTAB with seconds, UTC. */
+  readonly lookCron: string;
   /** When the reconciler, the sweeper and the maintenance of the vault run: NCRONTAB with seconds, UTC. */
   readonly housekeeping: { readonly reconcileCron: string; readonly sweepCron: string; readonly maintainCron: string };
   /** When a day's share of the vault is proved (NCRONTAB with seconds, UTC), and how many days a round through all of it takes. */

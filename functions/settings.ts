@@ -34,6 +34,10 @@ export interface Settings {
   /** When a day's share of the vault is read and proved, and the days of one round through all of it. */
   readonly scrubCron: string;
   readonly scrubDays: number;
+  /** When the look at the vault measures ages and finds what is overdue: NCRONTAB with seconds, UTC. */
+  readonly lookCron: string;
+  /** Of a hundred requests that succeeded, how many are kept as spans. */
+  readonly traceCallsPercent: number;
   /** 'function' asks callers for a key; 'anonymous' is for a host that only this machine reaches. */
   readonly httpAuthLevel: 'anonymous' | 'function' | 'admin';
 }
@@ -63,6 +67,8 @@ const schema = z.object({
   HOLDFAST_MAINTAIN_CRON: cron('0 17 4 * * *'),
   HOLDFAST_SCRUB_CRON: cron('0 47 1 * * *'),
   HOLDFAST_SCRUB_DAYS: z.coerce.number('expects a whole number of days').int('expects a whole number of days').min(1, 'expects 1 to 366').max(366, 'expects 1 to 366').default(30),
+  HOLDFAST_LOOK_CRON: z.string().default('0 22 * * * *'),
+  HOLDFAST_TRACE_CALLS_PERCENT: z.coerce.number('expects 0 to 100').min(0, 'expects 0 to 100').max(100, 'expects 0 to 100').default(5),
   HOLDFAST_HTTP_AUTH_LEVEL: z.enum(['anonymous', 'function', 'admin'], { error: 'expects anonymous, function or admin' }).default('function'),
 });
 
@@ -109,7 +115,7 @@ export function readSettings(env: NodeJS.ProcessEnv, checks: SettingChecks = {})
     credential: data.HOLDFAST_AZURE_CREDENTIAL, maintenanceCredential: data.HOLDFAST_MAINTENANCE_CREDENTIAL ?? data.HOLDFAST_AZURE_CREDENTIAL, restoreCredential: data.HOLDFAST_RESTORE_CREDENTIAL ?? data.HOLDFAST_AZURE_CREDENTIAL,
     transferThreads: data.HOLDFAST_TRANSFER_THREADS, restoreContainers: data.HOLDFAST_RESTORE_CONTAINERS, schedulerCron: data.HOLDFAST_SCHEDULER_CRON,
     reconcileCron: data.HOLDFAST_RECONCILE_CRON, sweepCron: data.HOLDFAST_SWEEP_CRON, maintainCron: data.HOLDFAST_MAINTAIN_CRON, scrubCron: data.HOLDFAST_SCRUB_CRON, scrubDays: data.HOLDFAST_SCRUB_DAYS,
-    httpAuthLevel: data.HOLDFAST_HTTP_AUTH_LEVEL,
+    lookCron: data.HOLDFAST_LOOK_CRON, traceCallsPercent: data.HOLDFAST_TRACE_CALLS_PERCENT, httpAuthLevel: data.HOLDFAST_HTTP_AUTH_LEVEL,
   };
 }
 

@@ -5,6 +5,8 @@ import { HoldfastError, messageOf } from '../errors/holdfast-error';
 import { checkedFolder, createAzureStandIn } from './azure/stand-in';
 import { SubscriptionFolder } from './azure/subscription-folder';
 import { startFunc } from './func';
+import { readSettings } from '../functions/settings';
+import { startLocalTelemetry } from '../telemetry/local';
 import { createHost } from './host/host';
 import { makeSampleSubscription } from './sample/make-sample';
 import { lockVault } from './vault-lock';
@@ -63,10 +65,13 @@ export async function startLocalHome(options: HomeOptions, print: (line: string)
       func.ended.then(async (code) => { if (!stopping) { await stop(); process.exit(code); } }, () => undefined);
       return stop;
     }
+    const telemetry = startLocalTelemetry(path.join(state, 'telemetry'), readSettings({ ...process.env, ...settings }).traceCallsPercent);
+    undo.push(() => telemetry.stop());
     const host = await createHost({
       entry: path.join(__dirname, '..', 'functions', 'register.js'), hostJsonPath: path.join(__dirname, '..', '..', 'host.json'),
       stateFolder: path.join(state, 'host'), port: options.port, hostname: '127.0.0.1',
-      env: settings,
+      // The home listens itself.
+      env: { ...settings, APPLICATIONINSIGHTS_CONNECTION_STRING: '' }, onSpan: (span) => telemetry.hostSpan(span), metricsText: () => telemetry.metricsText(),
       // Here it works all the same; in Azure it would be slower, or refused.
       onLargePayload: (kind, name, bytes) => print(`warning: the ${kind} of ${name} has ${bytes} bytes, more than Azure takes well`),
       // What a stop cuts off is no error: it goes on at the next start.
@@ -82,6 +87,7 @@ export async function startLocalHome(options: HomeOptions, print: (line: string)
     await host.runTimer('scheduler');
     // What a lost state folder or a crash left open is closed at once, and not in an hour.
     await host.runTimer('reconciler');
+    await host.runTimer('watcher');
     return stop;
   } catch (error) {
     await stop();
@@ -114,6 +120,7 @@ function tell(print: (line: string) => void, home: { url: string; disks: string;
     ...(home.key === null ? [] : ['            Without this key nothing in the vault can be restored: keep a copy elsewhere.']),
     `  policies  ${home.policies.join(', ')}`,
     '',
+    `  curl ${home.url}/metrics`,
     `  curl ${home.url}/api/items`,
     `  curl -X POST ${home.url}/api/items/ITEM/backups`,
     `  npx holdfast list --vault ${home.vaultAddress}`,

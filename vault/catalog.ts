@@ -177,6 +177,48 @@ export function findDisk(manifest: Manifest, wanted?: string): ManifestDisk {
   return found;
 }
 
+export interface NewestPoint {
+  readonly itemId: string;
+  /** The newest recovery point that is there, was not deleted and opens; null when none does. */
+  readonly newest: Pick<Manifest, 'id' | 'createdAt'> | null;
+  /** Recovery points above it that do not open. */
+  readonly unreadable: number;
+  /** When the oldest one that is there was wanted, as its stamp says. */
+  readonly oldestStamp: string;
+}
+
+/** Of each item with recovery points the newest: two lists, and as a rule one manifest an item. */
+export async function newestPoints(vault: VaultAccess): Promise<NewestPoint[]> {
+  const all = await manifestNames(vault);
+  const ids = new Set(all.map(({ itemId, stamp }) => recoveryPointId(itemId, stamp)));
+  const marks = await readMarks(vault, { wanted: (id) => ids.has(id) });
+  const stamps = new Map<string, string[]>();
+  for (const { itemId, stamp } of all) if (marks.of(recoveryPointId(itemId, stamp)).state === 'live') stamps.set(itemId, [...stamps.get(itemId) ?? [], stamp]);
+  const found: NewestPoint[] = [];
+  const queue = stamps.entries();
+  await Promise.all(Array.from({ length: PARALLEL_READS }, async () => {
+    for (const [itemId, own] of queue) found.push(await newestOf(vault, itemId, own));
+  }));
+  return found.sort((a, b) => compare(a.itemId, b.itemId));
+}
+
+async function newestOf(vault: VaultAccess, itemId: string, stamps: readonly string[]): Promise<NewestPoint> {
+  // Milliseconds are left out of a stamp where they are zero, which would put it last.
+  const ascending = [...stamps].sort((a, b) => compare(a.slice(0, 15) + (a.slice(15, -1) || '000'), b.slice(0, 15) + (b.slice(15, -1) || '000')));
+  const oldestStamp = ascending[0] ?? '';
+  let unreadable = 0;
+  for (const stamp of ascending.reverse()) {
+    try {
+      const manifest = (await findManifest(vault, itemId, stamp))?.manifest;
+      if (manifest) return { itemId, newest: { id: manifest.id, createdAt: manifest.createdAt }, unreadable, oldestStamp };
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      unreadable++;
+    }
+  }
+  return { itemId, newest: null, unreadable, oldestStamp };
+}
+
 async function manifestNames(vault: VaultAccess, itemId?: string): Promise<{ itemId: string; stamp: string }[]> {
   if (itemId !== undefined && !ITEM_ID.test(itemId)) throw itemNotFound(vault, itemId);
   const names: { itemId: string; stamp: string }[] = [];

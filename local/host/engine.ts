@@ -12,6 +12,7 @@ import type { HostSettings } from './host-json';
 import { hexId, InstanceWriter } from './instance-writer';
 import type { ActivityItem, Instance, Journal, Message } from './journal';
 import type { Known } from './replay';
+import { parseTraceparent } from './traces';
 
 export interface EngineDeps extends FunctionCallsDeps {
   readonly journal: Journal;
@@ -27,6 +28,8 @@ export interface StartOptions {
   readonly instanceId?: string;
   /** JSON text; null for no input. */
   readonly input: string | null;
+  /** W3C `traceparent` of whoever starts it; null or left out for none. */
+  readonly traceparent?: string | null;
 }
 
 export class DurableEngine {
@@ -48,7 +51,7 @@ export class DurableEngine {
   constructor(deps: EngineDeps) {
     this.#deps = deps;
     this.#calls = new FunctionCalls(deps);
-    this.#writer = new InstanceWriter(deps.journal, deps.metrics, deps.chaos);
+    this.#writer = new InstanceWriter(deps.journal, deps.metrics, deps.chaos, deps.traces);
     this.#known = {
       activity: (name) => deps.registry.find('activityTrigger', name) !== undefined,
       orchestrator: (name) => deps.registry.find('orchestrationTrigger', name) !== undefined,
@@ -107,7 +110,7 @@ export class DurableEngine {
         throw new HoldfastError('HOST_INSTANCE_EXISTS', `An Orchestration instance with the status ${existing.status} already exists.`, { data: { instanceId } });
       }
       const generation = existing ? (existing.generation ?? 0) + 1 : 0;
-      this.#writer.create({ name, instanceId, executionId: randomUUID(), generation, input: options.input, parent: null }, clock.now());
+      this.#writer.create({ name, instanceId, executionId: randomUUID(), generation, input: options.input, parent: null, startedBy: parseTraceparent(options.traceparent ?? null) }, clock.now());
     });
     this.#deps.metrics.payload('input', name, options.input);
     this.#changed(instanceId);
@@ -233,6 +236,7 @@ export class DurableEngine {
     const conclusion = concludeEpisode(instance, prepared, outcome, this.#known, clock.now());
     for (const warning of conclusion.warnings) this.#warnOnce(warning);
     const stillThere = journal.transaction(() => this.#writer.commit(instance, prepared, conclusion, batch, clock.now()));
+    if (stillThere && isFinished(conclusion.status)) this.#deps.traces.ended(instanceId, instance.name, conclusion.status !== 'Completed');
     if (stillThere) this.#deps.onChange(instanceId);
     this.#crashHere();
   }

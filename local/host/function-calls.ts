@@ -3,11 +3,12 @@ import { messageOf } from '../../errors/holdfast-error';
 import { readOrchestratorOutput, stateOfFailure } from './actions';
 import type { Clock } from './clock';
 import { orchestratorInput, outcomeOf, unknownOrchestrator, type Outcome, type PreparedEpisode } from './episode';
-import { events, timestamp, type HistoryEvent } from './history';
+import { events, EventType, timestamp, type HistoryEvent } from './history';
 import type { Invoker, LogSink } from './invoke';
 import type { ActivityItem, Instance } from './journal';
 import type { Metrics } from './metrics';
 import type { FunctionRegistry, TypedData } from './registration';
+import type { HostTraces, TraceContext } from './traces';
 import { activityFailure, activityInputData, resultText, workerError } from './wire-values';
 
 /** What passed between host and function; for tests and tracing. */
@@ -25,6 +26,7 @@ export interface FunctionCallsDeps {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly log: LogSink;
+  readonly traces: HostTraces;
   readonly onInvocation: ((record: InvocationRecord) => void) | undefined;
   /** The durableClient binding object, for activities that ask for it. */
   readonly durableClient: () => unknown;
@@ -44,7 +46,7 @@ export class FunctionCalls {
     const input = orchestratorInput(instance, prepared);
     const seen = (output: unknown): void => onInvocation?.({ kind: 'orchestration', function: target.name, instanceId: instance.instanceId, input, output });
     try {
-      const { response } = await invoker.invoke(target, { data: { string: JSON.stringify(input) } });
+      const { response } = await invoker.invoke(target, { data: { string: JSON.stringify(input) }, trace: this.#deps.traces.contextOf(instance.instanceId) });
       const { returnValue } = await response();
       const state: unknown = JSON.parse(returnValue?.json ?? 'null');
       seen(state);
@@ -58,6 +60,12 @@ export class FunctionCalls {
 
   /** Never rejects: a failure is an event as well. */
   async activity(item: ActivityItem): Promise<HistoryEvent> {
+    const { traces } = this.#deps;
+    const isFailure = ({ EventType: type }: HistoryEvent): boolean => type === EventType.TaskFailed;
+    return traces.run(`activity:${item.name}`, traces.of(item.instanceId), { 'durabletask.task.instance_id': item.instanceId, 'durabletask.task.task_id': item.taskId }, (trace) => this.#activity(item, trace), isFailure);
+  }
+
+  async #activity(item: ActivityItem, trace: TraceContext | null): Promise<HistoryEvent> {
     const { registry, clock, metrics, invoker, onInvocation, durableClient } = this.#deps;
     const target = registry.find('activityTrigger', item.name);
     if (!target) {
@@ -72,7 +80,7 @@ export class FunctionCalls {
       metadata['data'] = { string: item.input ?? '' };
     }
     try {
-      const { returned, response } = await invoker.invoke(target, { data, triggerMetadata: metadata, durableClient });
+      const { returned, response } = await invoker.invoke(target, { data, triggerMetadata: metadata, durableClient, trace });
       onInvocation?.({ kind: 'activity', function: target.name, instanceId: item.instanceId, input: argument, output: returned });
       const result = resultText((await response()).returnValue);
       metrics.payload('activityResult', target.name, result);

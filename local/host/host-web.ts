@@ -21,6 +21,7 @@ export interface HostWebDeps {
   readonly registry: FunctionRegistry;
   readonly log: LogSink;
   readonly http: (request: HostRequest) => Promise<Response | undefined>;
+  readonly metricsText?: (() => Promise<string>) | undefined;
   readonly fireTimer: (name: string) => Promise<boolean>;
   readonly waitUntilFinished: ManagementDeps['waitUntilFinished'];
   readonly onChange: () => void;
@@ -109,6 +110,8 @@ export class HostWeb {
       return handleManagement(this.#management(), request, path.slice(webhookPrefix.length), request.url.origin);
     }
     if (path.toLowerCase().startsWith('/admin/')) return this.#admin(request, path.slice('/admin/'.length).split('/'));
+    const { metricsText } = this.#deps;
+    if (path === '/metrics' && request.method === 'GET' && metricsText) return new Response(await metricsText(), { headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' } });
     return (await this.#deps.http(request)) ?? new Response(null, { status: 404 });
   }
 

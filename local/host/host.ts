@@ -30,6 +30,7 @@ import { Quiet } from './quiet';
 import { FunctionRegistry } from './registration';
 import type { InstanceStatus } from './status-json';
 import { TimerFunctions } from './timer-functions';
+import { HostTraces, type SpanSink } from './traces';
 import { waitForInstance, type WaitOptions } from './wait-for';
 
 export interface HostOptions {
@@ -55,6 +56,10 @@ export interface HostOptions {
    * an error, which whoever waits for the host, or stops it, is told: that is how tests run.
    */
   readonly onLargePayload?: (kind: PayloadKind, name: string, bytes: number) => void;
+  /** Takes the host's own spans; without it there are no traces. */
+  readonly onSpan?: SpanSink;
+  /** What GET /metrics answers, as the text that Prometheus reads; without it that address is not found. */
+  readonly metricsText?: () => Promise<string>;
   /** Called with what passed between host and functions. */
   readonly onInvocation?: (record: InvocationRecord) => void;
 }
@@ -120,7 +125,8 @@ export class EmbeddedHost {
     try {
       this.keys = readKeys(this.#journal);
       this.#quiet = new Quiet(this.#clock, () => this.#load());
-      const common = { journal: this.#journal, registry, invoker: this.#invoker, clock: this.#clock, log };
+      const traces = new HostTraces(this.#journal, options.onSpan);
+      const common = { traces, journal: this.#journal, registry, invoker: this.#invoker, clock: this.#clock, log };
       const durableClient = (origin?: string): unknown => this.#web.durableClient(origin);
       this.#engine = new DurableEngine({
         ...common, durableClient: () => durableClient(), settings: this.settings, metrics: this.#metrics, chaos: this.chaos, onChange: (id) => this.#notify(id), onQuiet: () => this.#quiet.check(), onInvocation: options.onInvocation,
@@ -129,10 +135,11 @@ export class EmbeddedHost {
         journal: this.#journal, engine: this.#engine, clock: this.#clock, keys: this.keys, taskHubName: this.settings.taskHubName, log, registry,
         fireTimer: (name) => this.#timers.fire(name),
         http: (request) => this.#http.handle(request),
+        metricsText: options.metricsText,
         waitUntilFinished: (id, timeoutMs) => this.#waitUntilFinished(id, timeoutMs),
         onChange: () => this.#quiet.check(),
       });
-      this.#http = new HttpFunctions(registry, this.settings.routePrefix, this.keys, this.#invoker, durableClient, log);
+      this.#http = new HttpFunctions(registry, this.settings.routePrefix, this.keys, this.#invoker, durableClient, log, traces);
       this.#timers = new TimerFunctions({ ...common, durableClient: () => durableClient(), onChange: () => this.#quiet.check() });
       this.client = new HostClient(this.#journal, this.#engine, this.#clock);
     } catch (error) {

@@ -5,6 +5,7 @@ import type { HostRequest } from './http-types';
 import type { Invoker, LogSink } from './invoke';
 import { isOneOf, presentedKey, type HostKeys } from './keys';
 import type { FunctionRegistry, RegisteredFunction } from './registration';
+import { type HostTraces, parseTraceparent } from './traces';
 import { byPrecedence, matchRoute, parseRoute, type Route } from './routes';
 
 interface Endpoint {
@@ -23,6 +24,7 @@ export class HttpFunctions {
     private readonly invoker: Invoker,
     private readonly durableClient: (origin: string) => unknown,
     private readonly log: LogSink,
+    private readonly traces: HostTraces,
   ) {
     this.#endpoints = registry.ofKind('httpTrigger').map((target) => ({
       target,
@@ -70,8 +72,9 @@ export class HttpFunctions {
       ...(request.body.length === 0 ? {} : { body: { bytes: request.body } }),
     });
     try {
-      const { returned } = await this.invoker.invoke(target, { argument, durableClient: () => this.durableClient(request.url.origin) });
-      return toResponse(returned);
+      const about = { 'faas.trigger': 'http', 'http.request.method': request.method, 'url.path': request.url.pathname };
+      return await this.traces.run(target.name, parseTraceparent(request.headers.get('traceparent')), about, async (trace) =>
+        toResponse((await this.invoker.invoke(target, { argument, durableClient: () => this.durableClient(request.url.origin), trace })).returned), ({ status }) => status >= 500);
     } catch (error) {
       this.log('error', `Function "${target.name}" failed: ${messageOf(error)}`, { function: target.name });
       return new Response(null, { status: 500 });

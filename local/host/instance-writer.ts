@@ -6,6 +6,7 @@ import { events, type ParentInstance } from './history';
 import type { Instance, Journal, Message } from './journal';
 import type { Metrics } from './metrics';
 import type { Scheduled } from './replay';
+import type { HostTraces, parseTraceparent } from './traces';
 import { jsonText } from './wire-values';
 
 /** Ids that the extension makes have no dashes, those of client starts have. */
@@ -19,11 +20,13 @@ export interface NewExecution {
   /** JSON text. */
   readonly input: string | null;
   readonly parent: ParentInstance | null;
+  /** The span of whoever starts it. */
+  readonly startedBy?: ReturnType<HostTraces['of']> | ReturnType<typeof parseTraceparent>;
 }
 
 /** Every method is to be called within a transaction of the journal. */
 export class InstanceWriter {
-  constructor(private readonly journal: Journal, private readonly metrics: Metrics, private readonly chaos: Chaos | undefined) {}
+  constructor(private readonly journal: Journal, private readonly metrics: Metrics, private readonly chaos: Chaos | undefined, private readonly traces: HostTraces) {}
 
   /** The row, without what an earlier execution left, and the message that sets it going. */
   create(start: NewExecution, nowMs: number): void {
@@ -32,6 +35,7 @@ export class InstanceWriter {
     journal.purge(start.instanceId);
     const { name, instanceId, executionId, generation, input, parent } = start;
     journal.saveInstance({ instanceId, executionId, name, generation, status: 'Pending', input, output: null, customStatus: null, createdAtMs: nowMs, updatedAtMs: nowMs, parent });
+    this.traces.started(instanceId, start.startedBy);
     journal.post({ instanceId, executionId, kind: 'start', events: [events.executionStarted(start, nowMs)], dueAtMs: nowMs });
   }
 
@@ -100,7 +104,7 @@ export class InstanceWriter {
     const input = jsonText(task.input);
     metrics.payload('input', task.name, input);
     const link: ParentInstance = { Name: parent.name, OrchestrationInstance: { InstanceId: parent.instanceId, ExecutionId: parent.executionId }, TaskScheduleId: task.id, Version: null };
-    this.create({ name: task.name, instanceId, executionId: hexId(), generation: null, input, parent: link }, nowMs);
+    this.create({ name: task.name, instanceId, executionId: hexId(), generation: null, input, parent: link, startedBy: this.traces.of(parent.instanceId) }, nowMs);
   }
 
   #tellParent(parent: ParentInstance, conclusion: Conclusion, nowMs: number): void {

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { invocationModelFor, type Registrations } from './core-module';
 import type { CoreContext, InvocationContextLike, InvocationModel, LogLevel, RegisteredFunction, TypedData } from './registration';
+import type { TraceContext } from './traces';
 
 export type LogSink = (level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>) => void;
 
@@ -9,6 +10,8 @@ export interface InvocationInput {
   readonly data?: TypedData | null;
   readonly triggerMetadata?: Readonly<Record<string, TypedData>>;
   readonly retryContext?: CoreContext['request']['retryContext'];
+  /** The span that the function runs in; null or left out where there are no traces. */
+  readonly trace?: TraceContext | null;
   /** The durableClient binding object, for functions that ask for it. */
   readonly durableClient?: () => unknown;
   /** An argument that bypasses the wire (HTTP requests); the trigger's data is then not sent. */
@@ -71,7 +74,7 @@ export class Invoker {
     }
     return {
       invocationId,
-      request: { invocationId, functionId: target.name, inputData, triggerMetadata: input.triggerMetadata ?? {}, traceContext: null, retryContext: input.retryContext ?? null },
+      request: { invocationId, functionId: target.name, inputData, triggerMetadata: input.triggerMetadata ?? {}, traceContext: input.trace ?? null, retryContext: input.retryContext ?? null },
       metadata: { name: target.name, bindings: target.bindings },
       state: 'invocation',
       log: (level, _category, message) => this.#log(level, message, { function: target.name, invocationId }),

@@ -28,6 +28,9 @@ export interface Instance {
   readonly parent: ParentInstance | null;
 }
 
+/** The span that an instance is in a trace (traces.ts). */
+export interface InstanceTrace { readonly traceId: string; readonly spanId: string; readonly parentSpanId: string | null; readonly startMs: number }
+
 /** A message on its way to an instance. */
 export interface Message {
   readonly id: number;
@@ -74,6 +77,7 @@ const schema = `
   CREATE INDEX IF NOT EXISTS inbox_instance ON inbox (instance_id);
   CREATE TABLE IF NOT EXISTS activities (
     id INTEGER PRIMARY KEY AUTOINCREMENT, instance_id TEXT NOT NULL, execution_id TEXT NOT NULL, task_id INTEGER NOT NULL, name TEXT NOT NULL, input TEXT) STRICT;
+  CREATE TABLE IF NOT EXISTS traces (instance_id TEXT PRIMARY KEY, trace TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS schedules (function_name TEXT PRIMARY KEY, status TEXT NOT NULL) STRICT;
 `;
 
@@ -165,7 +169,16 @@ export class Journal {
 
   /** Forgets an instance and everything on its way to it. */
   purge(instanceId: string): void {
-    for (const table of ['instances', 'history', 'inbox', 'activities']) this.#run(`DELETE FROM ${table} WHERE instance_id = ?`, instanceId);
+    for (const table of ['instances', 'history', 'inbox', 'activities', 'traces']) this.#run(`DELETE FROM ${table} WHERE instance_id = ?`, instanceId);
+  }
+
+  trace(instanceId: string): InstanceTrace | undefined {
+    const row = this.#get('SELECT trace FROM traces WHERE instance_id = ?', instanceId);
+    return row && (JSON.parse(String(row['trace'])) as InstanceTrace);
+  }
+
+  saveTrace(instanceId: string, trace: InstanceTrace): void {
+    this.#run('INSERT OR REPLACE INTO traces (instance_id, trace) VALUES (?, ?)', instanceId, JSON.stringify(trace));
   }
 
   history(instanceId: string): HistoryEvent[] {

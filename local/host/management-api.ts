@@ -81,7 +81,7 @@ async function start(deps: ManagementDeps, request: HostRequest, name: string, i
   const body = request.body.length === 0 ? { json: null } : bodyJson(request.body);
   if ('detail' in body) return invalidJson(body.detail);
   try {
-    const id = deps.engine.startNew(name, { input: body.json, ...(instanceId ? { instanceId } : {}) });
+    const id = deps.engine.startNew(name, { input: body.json, traceparent: request.headers.get('traceparent'), ...(instanceId ? { instanceId } : {}) });
     const query = request.url.searchParams;
     if (query.has('timeout') || query.has('pollingInterval')) return await startAndWait(deps, id, query, origin);
     return started(deps, id, origin);

@@ -1,5 +1,6 @@
 /** What an app registers with the host, and the shapes in which the host invokes it (observed; see test/fixtures/durable). */
 import { HoldfastError } from '../../errors/holdfast-error';
+import type { TraceContext } from './traces';
 
 export type LogLevel = 'trace' | 'debug' | 'information' | 'warning' | 'error' | 'critical';
 
@@ -47,7 +48,7 @@ export interface CoreContext {
     readonly functionId: string;
     readonly inputData: readonly { readonly name: string; readonly data: TypedData | null }[];
     readonly triggerMetadata: Readonly<Record<string, TypedData>>;
-    readonly traceContext: null;
+    readonly traceContext: TraceContext | null;
     readonly retryContext: { readonly retryCount: number; readonly maxRetryCount: number; readonly exception?: { readonly message: string } } | null;
   };
   readonly metadata: { readonly name: string; readonly bindings: Readonly<Record<string, Binding>> };

@@ -9,6 +9,7 @@ import type { Clock } from './clock';
 import type { Invoker, LogSink } from './invoke';
 import type { Journal } from './journal';
 import type { FunctionRegistry, RegisteredFunction, RetryPolicy } from './registration';
+import type { HostTraces } from './traces';
 import { workerError } from './wire-values';
 
 interface ScheduleStatus {
@@ -29,6 +30,7 @@ interface TimerDeps {
   readonly invoker: Invoker;
   readonly durableClient: () => unknown;
   readonly log: LogSink;
+  readonly traces: HostTraces;
   /** Called when a run begins or ends. */
   readonly onChange: () => void;
 }
@@ -169,7 +171,8 @@ export class TimerFunctions {
     for (let retryCount = 0; ; retryCount++) {
       try {
         const retryContext = policy ? { retryCount, maxRetryCount, ...(exception ? { exception } : {}) } : null;
-        await this.deps.invoker.invoke(target, { data: { json: JSON.stringify(payload) }, retryContext, durableClient: this.deps.durableClient }, invocationId);
+        await this.deps.traces.run(target.name, undefined, { 'faas.trigger': 'timer' },
+          (trace) => this.deps.invoker.invoke(target, { data: { json: JSON.stringify(payload) }, retryContext, durableClient: this.deps.durableClient, trace }, invocationId));
         return;
       } catch (error) {
         exception = { message: workerError(error).message };

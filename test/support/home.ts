@@ -129,6 +129,7 @@ export async function startHome(fill: (disksFolder: string) => Promise<void>, op
   };
   const services: Services = {
     http: { httpAuthLevel: 'anonymous' },
+    lookCron: '0 0 0 1 1 *',
     schedulerCron: options.schedulerCron ?? '0 */5 * * * *',
     // Once a year: what does not ask for them is not slowed down by them.
     housekeeping: { reconcileCron: '0 0 0 1 1 *', sweepCron: '0 0 0 1 1 *', maintainCron: '0 0 0 1 1 *', ...options.housekeeping },

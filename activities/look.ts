@@ -1,0 +1,80 @@
+import type { PolicyDocument } from '../policy/schema';
+import { itemIdOfResource } from '../policy/item-id';
+import { nextSlots } from '../policy/schedule';
+import { policyFor } from '../policy/select';
+import { parseStamp } from '../policy/slot';
+import { toReport } from '../errors/holdfast-error';
+import { newestPoints } from '../vault/catalog';
+import { lastProvedItems } from '../vault/proof/proofs';
+import { parseRecoveryPointId } from '../vault/format/manifest';
+import type { ActivityDeps } from './deps';
+import { listPolicies, type StoredPolicy } from './policy-store';
+
+const HOUR_MS = 3_600_000;
+/** The longest pause of a schedule shows within so many slots: a week of hourly ones is longer than a person's week of exceptions. */
+const SLOTS_LOOKED_AT = 24 * 7;
+
+export type ItemState = 'protected' | 'overdue' | 'damaged' | 'unprotected' | 'gone';
+const STATES: readonly ItemState[] = ['protected', 'overdue', 'damaged', 'unprotected', 'gone'];
+
+/**
+ * Looks at the vault from outside the path of runs: what recovery points are there, how old they are, and what the policies want. So that an item is found overdue
+ * whatever kept its backups from running, jobs that never began included. Reads only. What it finds goes out as metrics, overdue items as an event each; that it came
+ * to an end, or why not, is an event as well, and an alert rule fires when that event stays away.
+ */
+export async function look(deps: Pick<ActivityDeps, 'vault' | 'cloud' | 'nowMs' | 'telemetry' | 'log'>): Promise<void> {
+  const startedMs = deps.nowMs();
+  try {
+    const counts = await measureItems(deps);
+    deps.telemetry.event('holdfast.look', { outcome: 'succeeded', code: '', message: '', seconds: (deps.nowMs() - startedMs) / 1000, ...counts });
+  } catch (error) {
+    const { code, message } = toReport(error);
+    deps.telemetry.event('holdfast.look', { outcome: 'failed', code, message: message.slice(0, 500), seconds: (deps.nowMs() - startedMs) / 1000 });
+    throw error;
+  }
+}
+
+async function measureItems({ vault: open, cloud, nowMs, telemetry, log }: Parameters<typeof look>[0]): Promise<Readonly<Record<ItemState, number>>> {
+  const vault = await open();
+  const broken = (name: string): void => log('A policy cannot be read: what it covers is not known', { policy: name });
+  const at = nowMs();
+  const policies = (await listPolicies(vault.store, broken)).filter(({ document }) => document.enabled).map((policy) => ({ policy, objective: objectiveSeconds(policy.document, at) }));
+  const points = new Map((await newestPoints(vault)).map((point) => [point.itemId, point]));
+  const newest = new Set([...points.values()].flatMap(({ newest: point }) => (point ? [point.id] : [])));
+  const proofs = await lastProvedItems(vault, (id) => points.has(parseRecoveryPointId(id).itemId));
+  const counts = Object.fromEntries(STATES.map((state) => [state, 0])) as Record<ItemState, number>;
+  const vms = new Map((await cloud.listVms()).map((vm) => [itemIdOfResource(vm.id), vm]));
+  for (const itemId of new Set([...vms.keys(), ...points.keys()])) {
+    const point = points.get(itemId);
+    const proof = proofs.get(itemId);
+    if (point) telemetry.measure('holdfast.item.proved_age', secondsSince(proof?.ok ? Date.parse(proof.at) : parseStamp(point.oldestStamp) ?? at, at), { item: itemId });
+    const damaged = (point?.unreadable ?? 0) > 0 || (proof?.ok === false && newest.has(proof.recoveryPoint));
+    const vm = vms.get(itemId);
+    const strictest = vm ? strictestOf(policies.filter(({ policy }) => policyFor(vm, [policy.document]).length > 0)) : null;
+    const age = point?.newest ? secondsSince(Date.parse(point.newest.createdAt), at) : strictest ? secondsSince(strictest.policy.storedAtMs, at) : null;
+    const isOverdue = strictest !== null && age !== null && age > strictest.objective;
+    const state: ItemState = !vm ? 'gone' : isOverdue ? 'overdue' : damaged ? 'damaged' : strictest ? 'protected' : 'unprotected';
+    counts[state]++;
+    if (!strictest || age === null) continue;
+    const of = { item: itemId, policy: strictest.policy.document.name };
+    telemetry.measure('holdfast.recovery_point.age', age, of);
+    telemetry.measure('holdfast.recovery_point.objective', strictest.objective, of);
+    if (isOverdue) telemetry.event('holdfast.item.overdue', { ...of, age, objective: strictest.objective, recoveryPoint: point?.newest?.id ?? '', machine: vm?.name ?? '' });
+  }
+  for (const state of STATES) telemetry.measure('holdfast.items', counts[state], { state });
+  return counts;
+}
+
+interface Wanted { readonly policy: StoredPolicy; readonly objective: number }
+
+const secondsSince = (thenMs: number, nowMs: number): number => Math.max(0, (nowMs - thenMs) / 1000);
+
+/** Of several policies the one that wants the newest recovery points. */
+const strictestOf = (wanted: readonly Wanted[]): Wanted | null => wanted.reduce<Wanted | null>((least, one) => (least === null || one.objective < least.objective ? one : least), null);
+
+/** The age at which an item is overdue: the longest pause between two slots, and the time that a run may take, at most as long as that pause again. */
+export function objectiveSeconds(policy: Pick<PolicyDocument, 'schedule' | 'maxRunHours'>, nowMs: number): number {
+  const slots = nextSlots(policy.schedule, nowMs, SLOTS_LOOKED_AT);
+  const pauseMs = Math.max(0, ...slots.slice(1).map((slot, index) => slot - (slots[index] as number)));
+  return (pauseMs + Math.min(pauseMs, policy.maxRunHours * HOUR_MS)) / 1000;
+}
