@@ -117,6 +117,9 @@ type timesType = {
 
   @description('When it reads a share of the vault and proves it.')
   scrub: string
+
+  @description('When it looks at the vault and measures how old recovery points are.')
+  look: string
 }
 
 @description('When the app does what.')
@@ -126,6 +129,7 @@ param times timesType = {
   sweep: '0 37 3 * * *'
   maintain: '0 17 4 * * *'
   scrub: '0 47 1 * * *'
+  look: '0 22 * * * *'
 }
 
 @description('Days of one round of proof through the whole vault. Reading from cool and cold tiers is paid for by the GB: with tiering, take 180 or more.')
@@ -184,6 +188,11 @@ param diskAccess bool = false
 @maxValue(730)
 param telemetryDays int = 90
 
+@description('Of a hundred requests to Azure that succeeded, how many are kept in traces. What failed is kept always.')
+@minValue(0)
+@maxValue(100)
+param traceCallsPercent int = 5
+
 @description('GB of telemetry a day at which the workspace stops taking in more; -1 for no limit.')
 @minValue(-1)
 param telemetryDailyQuotaGb int = 5
@@ -194,6 +203,12 @@ param budgetMonthlyAmount int = 0
 
 @description('First day of the month that the budget begins with, as 2026-12-01: the month of the first deployment, and the same ever after.')
 param budgetStartDate string = utcNow('yyyy-MM-01')
+
+@description('Address of docs/troubleshooting.md as your people reach it, for the links beside failures in the workbook; empty for none.')
+param documentationUrl string = ''
+
+@description('When somebody is told: snapshots left behind, days within which every item should have been proved, and GiB in the vault (0 for no limit).')
+param alertLimits { orphans: int, provedWithinDays: int, storedGiB: int } = { orphans: 20, provedWithinDays: 45, storedGiB: 0 }
 
 // ---- Names: each fits its limit because environmentName does.
 
@@ -420,6 +435,8 @@ module app 'modules/function-app.bicep' = {
       HOLDFAST_MAINTAIN_CRON: times.maintain
       HOLDFAST_SCRUB_CRON: times.scrub
       HOLDFAST_SCRUB_DAYS: string(scrubDays)
+      HOLDFAST_LOOK_CRON: times.look
+      HOLDFAST_TRACE_CALLS_PERCENT: string(traceCallsPercent)
       HOLDFAST_HTTP_AUTH_LEVEL: 'function'
     }
   }
@@ -430,6 +447,22 @@ module app 'modules/function-app.bicep' = {
 module budget 'modules/budget.bicep' = if (budgetMonthlyAmount > 0) {
   scope: group
   params: { monthlyAmount: max(budgetMonthlyAmount, 1), startDate: budgetStartDate, emails: alertEmails }
+}
+
+// ---- What wakes somebody
+
+module monitoring 'modules/monitoring.bicep' = {
+  scope: group
+  params: {
+    location: location
+    tags: tags
+    workspaceId: telemetry.outputs.workspaceId
+    emails: alertEmails
+    documentationUrl: documentationUrl
+    orphansLimit: alertLimits.orphans
+    provedWithinDays: alertLimits.provedWithinDays
+    storedGiBLimit: alertLimits.storedGiB
+  }
 }
 
 // ---- What to do next takes these (README.md); azd keeps them in its environment.

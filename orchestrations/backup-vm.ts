@@ -61,12 +61,15 @@ export interface BackupVmResult {
 export function* backupVm(context: OrchestrationContext): Steps<BackupVmResult> {
   const { itemId, policy } = context.df.getInput() as BackupVmInput;
   const clock = new PhaseClock(context);
-  const result = yield* backUpVm(context, clock);
+  const status = new Status(context, clock);
+  const result = yield* backUpVm(context, status);
   const { committed, recoveryPoint, error } = result;
   yield* reportJob(context, clock, {
     kind: 'backup', outcome: result.outcome === 'committed' ? 'succeeded' : result.outcome, itemId, policy, error,
     figures: { ...committed?.stats, warnings: result.warnings.length }, details: { ...(recoveryPoint === null ? {} : { recoveryPoint }), ...(committed ? { consistency: committed.consistency } : {}) },
   });
+  // Only now: who sees this phase takes the job for ended, though its result is not there yet.
+  status.set({ phase: 'done' });
   return result;
 }
 
@@ -78,9 +81,8 @@ export function* backupVm(context: OrchestrationContext): Steps<BackupVmResult> 
  * 5. commit: the recovery point exists
  * 6. whatever happened: end access, delete snapshots, close the run with its cause
  */
-function* backUpVm(context: OrchestrationContext, clock: PhaseClock): Steps<BackupVmResult> {
+function* backUpVm(context: OrchestrationContext, status: Status): Steps<BackupVmResult> {
   const input = context.df.getInput() as BackupVmInput;
-  const status = new Status(context, clock);
 
   // 1
   status.set({ phase: 'opening' });
@@ -104,7 +106,6 @@ function* backUpVm(context: OrchestrationContext, clock: PhaseClock): Steps<Back
   status.set({ phase: 'clean-up' });
   const { committed, error } = backedUp.ok ? { committed: backedUp.value, error: null } : yield* close(context, run, backedUp.error, status);
   yield* release(context, run, status);
-  status.set({ phase: 'done' });
   return { outcome: committed ? 'committed' : 'failed', recoveryPoint: committed?.recoveryPoint ?? null, committed, error, warnings: status.warnings };
 }
 
