@@ -38,7 +38,9 @@ export const createReportJob = (deps: Pick<ActivityDeps, 'telemetry'>) => activi
   telemetry.event('holdfast.job', {
     jobId: report.jobId, kind, outcome, item: report.itemId ?? '', policy: report.policy ?? '', code: report.error?.code ?? '', message: (report.error?.message ?? '').slice(0, MAX_MESSAGE_CHARS),
     remedy: report.error?.remedy ?? '', startedAt: new Date(report.startedAtMs).toISOString(), seconds: secondsOf(report),
-    ...Object.fromEntries(Object.entries(report.phases).map(([phase, seconds]) => [`phase.${phase}`, seconds])), ...report.figures, ...report.details,
+    ...Object.fromEntries(Object.entries(report.phases).map(([phase, seconds]) => [`phase.${phase}`, seconds])), ...report.figures,
+    // Queries read these of every scrub.
+    ...(kind === 'scrub' ? { damagedPoint: '', damageCode: '' } : {}), ...report.details,
   });
   telemetry.measure('holdfast.jobs', 1, { kind, outcome, code: report.error?.code ?? '' });
   telemetry.measure('holdfast.job.duration', secondsOf(report), { kind, outcome, phase: 'all' });

@@ -69,7 +69,7 @@ export function* backupVm(context: OrchestrationContext): Steps<BackupVmResult> 
     figures: { ...committed?.stats, warnings: result.warnings.length }, details: { ...(recoveryPoint === null ? {} : { recoveryPoint }), ...(committed ? { consistency: committed.consistency } : {}) },
   });
   // Only now: who sees this phase takes the job for ended, though its result is not there yet.
-  status.set({ phase: 'done' });
+  if (status.isOpen) status.set({ phase: 'done' });
   return result;
 }
 
@@ -224,6 +224,8 @@ class Status {
   private all: readonly string[] = [];
   constructor(private readonly context: OrchestrationContext, private readonly clock: PhaseClock) {}
   get warnings(): readonly string[] { return this.all; }
+  /** Whether the run was opened: one that was not has no record in the vault. */
+  get isOpen(): boolean { return this.current.sequence !== null; }
   set(change: Partial<BackupVmStatus>): void {
     if (change.phase) this.clock.enter(change.phase);
     this.current = { ...this.current, ...change };

@@ -47,7 +47,7 @@ export function* scrub(context: OrchestrationContext): Steps<ScrubJobResult | un
   const { items, itemsDone, proved, windows, plainBytes, storedBytes, damaged, error } = result;
   yield* reportJob(context, clock, {
     kind: 'scrub', outcome: error ? 'failed' : 'succeeded', itemId: null, policy: null, error, figures: { items, itemsDone, proved, windows, plainBytes, storedBytes, damaged: damaged.length },
-    details: { damagedPoint: damaged[0]?.recoveryPoint ?? '', damageCode: damaged[0]?.damage[0]?.code ?? '' },
+    details: damaged[0] ? { damagedPoint: damaged[0].recoveryPoint, damageCode: damaged[0].damage[0]?.code ?? '' } : {},
   });
   return result;
 }

@@ -41,15 +41,33 @@ resource people 'Microsoft.Insights/actionGroups@2023-01-01' = {
 
 @description('One alert rule. `column` and `threshold` for a value that must not be above it; without them any row is one too many. Severity 0 is the worst.')
 type rule = {
+  @description('Its name in docs/monitoring.md.')
   name: string
+
+  @description('The subject of the e-mail.')
   title: string
+
+  @description('What it means.')
   text: string
+
+  @description('The query, in KQL.')
   query: string
+
+  @description('0 is the worst.')
   severity: 0 | 1 | 2 | 3
+
+  @description('How often it is looked at, as an ISO 8601 duration.')
   every: string
+
+  @description('How far back it looks.')
   window: string
+
+  @description('The column of the query with the value.')
   column: string?
+
+  @description('The value above which it fires.')
   threshold: int?
+
   @description('Fires when there is no row.')
   whenSilent: bool?
 }

@@ -21,7 +21,7 @@ const premiumSettings = ['FUNCTIONS_EXTENSION_VERSION', 'FUNCTIONS_WORKER_RUNTIM
 const otherKeys = ['HOLDFAST_KEY', 'HOLDFAST_PASSPHRASE'];
 
 /** Read outside functions/settings.ts: by the platform's wish, or where the vault's container is not opened by an identity. */
-const readElsewhere = ['AZURE_STORAGE_ACCOUNT', 'AZURE_STORAGE_CONNECTION_STRING', 'AZURE_STORAGE_KEY', 'WEBSITE_SITE_NAME'];
+const readElsewhere = ['APPLICATIONINSIGHTS_AUTHENTICATION_STRING', 'APPLICATIONINSIGHTS_CONNECTION_STRING', 'AZURE_STORAGE_ACCOUNT', 'AZURE_STORAGE_CONNECTION_STRING', 'AZURE_STORAGE_KEY', 'WEBSITE_SITE_NAME'];
 
 const identity = (digit: number) => ({ id: `/identities/${digit}`, clientId: `00000000-0000-4000-8000-00000000000${digit}`, principalId: `00000000-0000-4000-9000-00000000000${digit}` });
 const deployed: Deployed = {
