@@ -14,7 +14,7 @@ type SpanIds = Pick<InstanceTrace, 'traceId' | 'spanId'>;
 export interface TraceContext { readonly traceParent: string; readonly traceState: string; readonly attributes: Readonly<Record<string, string>> }
 
 export class HostTraces {
-  constructor(private readonly journal: Journal, private readonly sink: SpanSink | undefined) {}
+  constructor(private readonly journal: Pick<Journal, 'trace' | 'saveTrace'>, private readonly sink: SpanSink | undefined) {}
 
   /** Runs an invocation as a span of its own. Without a sink there are no traces, and functions are handed none. */
   async run<T>(name: string, parent: SpanIds | undefined, attributes: HostSpan['attributes'], work: (trace: TraceContext | null) => Promise<T>, isFailure: (result: T) => boolean = () => false): Promise<T> {

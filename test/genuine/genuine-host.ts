@@ -12,6 +12,7 @@ import { HttpFunctions } from '../../local/host/http-functions';
 import { Invoker } from '../../local/host/invoke';
 import { durableClientBinding } from '../../local/host/links';
 import { FunctionRegistry, type RegisteredFunction, type TypedData } from '../../local/host/registration';
+import { HostTraces } from '../../local/host/traces';
 import { workerError } from '../../local/host/wire-values';
 import { readText } from '../docs/repository';
 import { GoldenRecorder } from '../orchestrations/golden/fixture';
@@ -43,7 +44,7 @@ export class GenuineHost {
     const log = (level: string, message: string): void => { said.push(`${level} ${message}`); };
     const invoker = new Invoker(registrations.hooks, log);
     const server = createServer((request, response) => { host.answer(request, response).catch((error: unknown) => { response.writeHead(500).end(String(error)); }); });
-    const host: GenuineHost = new GenuineHost(registry, invoker, new HttpFunctions(registry, 'api', KEYS, invoker, binding, log), server, storage, said);
+    const host: GenuineHost = new GenuineHost(registry, invoker, new HttpFunctions(registry, 'api', KEYS, invoker, binding, log, new HostTraces({ trace: () => undefined, saveTrace: () => undefined }, undefined)), server, storage, said);
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     await host.launch(program);
     // The extension listens before its task hub is made.
