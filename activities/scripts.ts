@@ -1,5 +1,5 @@
 import { type ErrorReport, fromReport, HoldfastError, isHoldfastError, messageOf } from '../errors/holdfast-error';
-import { findDocument } from '../vault/format/documents';
+import { createDocument, findDocument } from '../vault/format/documents';
 import type { VaultAccess } from '../vault/format/tree';
 import type { ActivityDeps } from './deps';
 import { activity, isTransient } from './outcome';
@@ -19,6 +19,8 @@ const RUNNING: ScriptResult = { ...DONE, state: 'running' };
 
 /** What Azure takes to begin a script and to tell its end, beside the script's own time. */
 const GRACE_MS = 5 * 60_000;
+/** A request to start a script has arrived by then, or never will. */
+const START_MS = 90_000;
 /** Clocks of Azure and of the vault: a snapshot that was made longer before the pre-script than this was not made while it held. */
 const CLOCK_MARGIN_MS = 5 * 60_000;
 const MAX_LOOK_BACK = 16;
@@ -91,18 +93,31 @@ async function advance(deps: Deps, vault: VaultAccess, run: RunInput, plan: RunP
   return resultOf(plan, which, done.why);
 }
 
+/**
+ * Who starts a script. To ask for a command that is there runs it again (Run Command has no If-None-Match), so of twins that both saw none only the one that makes this record may ask. Who made it and
+ * died before asking has its turn taken by the next one, a while later.
+ */
+async function mayStart(vault: VaultAccess, run: RunInput, which: Which, nowMs: number): Promise<boolean> {
+  for (let turn = 1; ; turn++) {
+    const name = records.scriptTurn(run, which, turn);
+    if (await createDocument(vault, name, { version: 1, atMs: nowMs }) === 'created') return true;
+    const { atMs } = await recall(vault, name, scriptMomentSchema);
+    if (nowMs < atMs + START_MS) return false;
+  }
+}
+
 /** Null when it succeeded, else the reason; or 'running'. */
 async function whyFailed(deps: Deps, vault: VaultAccess, run: RunInput, plan: RunPlan, which: Which): Promise<string | null> {
   const name = nameOf(vault, run, which);
   const timeoutSeconds = plan.scripts?.timeoutSeconds ?? 0;
   try {
     const status = await deps.cloud.getScript(plan.vmId, name);
-    if (!status) {
+    if (!status && await mayStart(vault, run, which, deps.nowMs())) {
       await deps.cloud.startScript({ vmId: plan.vmId, location: plan.location, name, script: plan.scripts?.[which] ?? '', timeoutSeconds });
       return 'running';
     }
-    if (status.state === 'succeeded') return null;
-    if (status.state === 'failed') return status.message;
+    if (status?.state === 'succeeded') return null;
+    if (status?.state === 'failed') return status.message;
   } catch (error) {
     if (!isHoldfastError(error) || isTransient(error.toJSON())) throw error;
     // A pre-script that cannot be run is a failure at once. A post-script is owed, so it is tried until its time is over, unless the machine is gone.

@@ -113,6 +113,7 @@ export const records = {
   guestAsked: (run: RunInput): string => `${workFolder(run)}/guest-asked`,
   guestFailed: (run: RunInput): string => `${workFolder(run)}/guest-failed`,
   scriptBegun: (run: RunInput, which: 'pre' | 'post'): string => `${workFolder(run)}/script-${which}-begun`,
+  scriptTurn: (run: RunInput, which: 'pre' | 'post', turn: number): string => `${workFolder(run)}/script-${which}-turn-${turn}`,
   scriptDone: (run: RunInput, which: 'pre' | 'post'): string => `${workFolder(run)}/script-${which}-done`,
   scriptsHeld: (run: RunInput): string => `${workFolder(run)}/scripts-held`,
   snapshot: (run: RunInput): string => `${workFolder(run)}/snapshot`,
