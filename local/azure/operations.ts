@@ -12,6 +12,7 @@ import { keyOf, sameId, type World } from './world';
  */
 export async function pollOperation(world: World, operation: OperationRecord): Promise<void> {
   if (operation.status !== 'InProgress') return;
+  await world.atRest(operation);
   if (operation.pollsLeft > 0) {
     operation.pollsLeft--;
     return;

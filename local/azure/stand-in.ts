@@ -63,7 +63,7 @@ export function createAzureStandIn(options: StandInOptions): AzureStandIn {
   const limits = { ...quickLimits, ...options.limits };
   const { seed, deletedVms, replacedDisks } = store.content;
   const folder = new SubscriptionFolder({ folder: disksFolder, seed, deletedVms, replacedDisks, warn: log });
-  const world = new World(store, folder, limits, now, log);
+  const world = new World(store, folder, limits, now, log, options.clock !== undefined);
   for (const fault of options.faults ?? []) world.faults.add(fault);
   return new RunningStandIn(world, options.port, options.hostname ?? '127.0.0.1');
 }

@@ -33,6 +33,16 @@ describe('stand-in: snapshots and access', () => {
     assert.equal((await readdir(join(bench.stateFolder, 'content'))).length, 2);
   });
 
+  it('lets a look wait for the copying where the clock is a test\'s: hours could pass on it meanwhile', async () => {
+    await bench.stop();
+    bench = await Bench.start({ 'web/os.img': noise(mib, 1), 'web/data.img': noise(64 * mib, 3) }, { limits: { answerWaitMs: 0 } });
+    const stateOf = ({ body }: Awaited<ReturnType<Bench['arm']>>): unknown => (body['properties'] as { provisioningState?: string } | undefined)?.provisioningState;
+    const body = { location: 'local', properties: { incremental: true, creationData: { createOption: 'Copy', sourceResourceId: bench.diskId('web_data') } } };
+    assert.equal(stateOf(await bench.arm('PUT', snapshotId('large'), body)), 'Creating');
+    bench.nowMs += 24 * 3_600_000;
+    assert.equal(stateOf(await bench.arm('GET', snapshotId('large'))), 'Succeeded');
+  });
+
   it('takes a repeated PUT for the same disk as one snapshot, also when both come at once', async () => {
     const body = { location: 'local', properties: { incremental: true, creationData: { createOption: 'Copy', sourceResourceId: bench.diskId('web_os') } } };
     const answers = await Promise.all([bench.arm('PUT', snapshotId('s1'), body), bench.arm('PUT', snapshotId('s1'), body)]);
