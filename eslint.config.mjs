@@ -41,26 +41,31 @@ export default tseslint.config(
   },
   {
     files: ['vault/**/*.ts'],
-    rules: forbid(['azure', 'local', 'activities', 'orchestrations', 'functions', 'cli', 'policy', 'telemetry'], ['^@azure/', '^durable-functions$', '^@opentelemetry/'],
+    rules: forbid(['access', 'azure', 'local', 'activities', 'orchestrations', 'functions', 'cli', 'policy', 'telemetry'], ['^@azure/', '^durable-functions$', '^@opentelemetry/'],
       'vault/ is the format alone: it knows neither Azure nor the host. Own an interface here and let azure/ or local/ implement it.'),
   },
   {
+    files: ['access/**/*.ts'],
+    rules: forbid(['azure', 'local', 'activities', 'orchestrations', 'functions', 'cli', 'policy', 'telemetry', 'vault'], ['^@azure/', '^durable-functions$', '^@opentelemetry/'],
+      'access/ finds out who is calling and what they may do, and knows nothing of what is done: it imports errors/ alone.'),
+  },
+  {
     files: ['policy/**/*.ts'],
-    rules: forbid(['azure', 'local', 'activities', 'orchestrations', 'functions', 'cli', 'vault', 'telemetry'], ['^@azure/', '^durable-functions$'],
+    rules: forbid(['access', 'azure', 'local', 'activities', 'orchestrations', 'functions', 'cli', 'vault', 'telemetry'], ['^@azure/', '^durable-functions$'],
       'policy/ holds pure functions of their arguments and a given clock.'),
   },
   {
     files: ['activities/**/*.ts'],
-    rules: forbid(['azure', 'local', 'functions', 'cli', 'telemetry(?=/)'], ['^@azure/', '^durable-functions$', '^@opentelemetry/'],
+    rules: forbid(['access', 'azure', 'local', 'functions', 'cli', 'telemetry(?=/)'], ['^@azure/', '^durable-functions$', '^@opentelemetry/'],
       'An activity gets what it needs from its deps; only the composition roots know azure/ and local/.'),
   },
   {
     files: ['azure/**/*.ts'],
-    rules: forbid(['local', 'orchestrations', 'functions', 'cli'], ['^durable-functions$', '^@opentelemetry/'], 'azure/ adapts clients to interfaces that their users own.'),
+    rules: forbid(['access', 'local', 'orchestrations', 'functions', 'cli'], ['^durable-functions$', '^@opentelemetry/'], 'azure/ adapts clients to interfaces that their users own.'),
   },
   {
     files: ['telemetry/**/*.ts'],
-    rules: forbid(['azure', 'local', 'orchestrations', 'functions', 'cli'], ['^durable-functions$', '^@azure/(?!monitor-opentelemetry-exporter$)'],
+    rules: forbid(['access', 'azure', 'local', 'orchestrations', 'functions', 'cli'], ['^durable-functions$', '^@azure/(?!monitor-opentelemetry-exporter$)'],
       'telemetry/ implements what activities/telemetry.ts asks for, and knows nothing of what is told through it.'),
   },
   {
@@ -70,7 +75,7 @@ export default tseslint.config(
         paths: nodeBuiltins.map((name) => ({ name, message: 'An orchestration does no I/O: put it in an activity.' })),
         patterns: [
           { regex: '^@azure/', message: 'An orchestration does no I/O: put it in an activity.' },
-          { regex: room('(azure|local|functions|cli|vault|telemetry)'), allowTypeImports: true, message: 'An orchestration imports types and names only.' },
+          { regex: room('(access|azure|local|functions|cli|vault|telemetry)'), allowTypeImports: true, message: 'An orchestration imports types and names only.' },
         ],
       }],
       'no-restricted-globals': ['error', 'process', 'fetch', 'setTimeout', 'setInterval', 'setImmediate', 'performance', 'crypto', 'console'],

@@ -123,6 +123,10 @@ export const catalogue = {
   REQUEST_TOO_LARGE: entry('The request is too large', 'A body has at most 64 KiB.', 413, 2),
   SETTING_INVALID: entry('A setting is missing or wrong', 'The message names the setting and what it expects; docs/settings.md explains each.', 500, 2),
 
+  // Who is calling
+  UNAUTHENTICATED: entry('The app does not know who is calling', 'Sign in: with Entra ID in Azure (`az login` for the command line), with the token that `npm start` printed on one machine. docs/access.md says how.', 401, 5),
+  FORBIDDEN: entry('The caller may not do this', 'Have an administrator of Entra ID assign the role that the message names (docs/access.md), or ask somebody who has it.', 403, 5),
+
   // The cloud that runs the machines
   CLOUD_NOT_FOUND: entry('The machine, disk or snapshot is not there', 'Check the name; if it was deleted, its recovery points in the vault are still good.', 404, 3),
   CLOUD_ACCESS_DENIED: entry('Azure refused the request', 'Give the backup identity the role from infra/ on the resource group of the machine and of the snapshots.', 403),

@@ -68,7 +68,7 @@ describe('the settings that the code reads', () => {
   it('are those of functions/settings.ts, and a few that are known', () => {
     const root = join(infraFolder, '..');
     const read = new Set<string>();
-    for (const file of globSync('{activities,azure,errors,functions,orchestrations,policy,vault}/**/*.ts', { cwd: root })) {
+    for (const file of globSync('{access,activities,azure,errors,functions,orchestrations,policy,vault}/**/*.ts', { cwd: root })) {
       const text = readFileSync(join(root, file), 'utf8');
       for (const [, dotted, quoted] of text.matchAll(/\benv(?:\.([A-Z][A-Z0-9_]+)|\[['"]([A-Z][A-Z0-9_]+)['"]\])/g)) read.add(dotted ?? quoted ?? '');
     }
