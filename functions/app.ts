@@ -1,4 +1,4 @@
-import { app, type HttpHandler, type HttpMethod, type InvocationContext, type Timer } from '@azure/functions';
+import { app, type InvocationContext, type Timer } from '@azure/functions';
 import * as df from 'durable-functions';
 import { createAuditDisk } from '../activities/audit-disk';
 import { createAbandonRun, createCommitRun } from '../activities/commit-run';
@@ -32,15 +32,8 @@ import { policyLane, runPolicy } from '../orchestrations/run-policy';
 import { hasEnded } from './durable-status';
 import { registerHousekeeping } from './housekeeping';
 import { registerMaintenance } from './http-maintenance';
-import { forecastPolicy, getCost, getPrices, putPrices } from './http-cost';
-import { cancelJob, getJob, listJobs } from './http-jobs';
-import { getItem, listItems, listItemRecoveryPoints, startBackup } from './http-items';
-import { deleteRecoveryPoint, holdRecoveryPoint, releaseRecoveryPoint, undeleteRecoveryPoint } from './http-marks';
-import { deletePolicyHandler, getPolicy, listPoliciesHandler, putPolicy } from './http-policies';
-import { getRecoveryPoint } from './http-recovery-points';
-import { applyRetention, getRetention, previewPolicy } from './http-retention';
-import { startRestore } from './http-restores';
-import { guarded } from './problem';
+import { registerRoutes } from './route';
+import { routes } from './routes';
 import { schedulerTick } from './scheduler';
 import { registerScrubs } from './scrubs';
 import type { Services } from './services';
@@ -51,7 +44,7 @@ import { registerWatch } from './watch';
 export function registerApp(services: Services): void {
   registerTracing();
   registerSteps(services);
-  registerRoutes(services);
+  registerRoutes(services, routes);
   registerHousekeeping(services);
   registerMaintenance(services);
   registerScrubs(services);
@@ -89,33 +82,4 @@ function registerSteps({ deps, others: { restore: restoreDeps } }: Services): vo
     extraInputs: [df.input.durableClient()],
     handler: (input: OpenRunInput, context: InvocationContext) => stepOf(deps.telemetry, ACTIVITIES.openRun, createOpenRun(deps, (owner) => hasEnded(df.getClient(context), owner)))(input),
   });
-}
-
-function registerRoutes(services: Services): void {
-  const route = (name: string, method: HttpMethod, path: string, handler: HttpHandler): void =>
-    app.http(name, { methods: [method], route: path, authLevel: services.http.httpAuthLevel, extraInputs: [df.input.durableClient()], handler: guarded(handler) });
-  route('listItems', 'GET', 'items', listItems(services));
-  route('getItem', 'GET', 'items/{item}', getItem(services));
-  route('startBackup', 'POST', 'items/{item}/backups', startBackup(services));
-  route('listItemRecoveryPoints', 'GET', 'items/{item}/recovery-points', listItemRecoveryPoints(services));
-  route('getRecoveryPoint', 'GET', 'recovery-points/{id}', getRecoveryPoint(services));
-  route('deleteRecoveryPoint', 'DELETE', 'recovery-points/{id}', deleteRecoveryPoint(services));
-  route('undeleteRecoveryPoint', 'POST', 'recovery-points/{id}/undelete', undeleteRecoveryPoint(services));
-  route('holdRecoveryPoint', 'POST', 'recovery-points/{id}/holds', holdRecoveryPoint(services));
-  route('releaseRecoveryPoint', 'DELETE', 'recovery-points/{id}/holds', releaseRecoveryPoint(services));
-  route('getRetention', 'GET', 'items/{item}/retention', getRetention(services));
-  route('applyRetention', 'POST', 'items/{item}/retention', applyRetention(services));
-  route('previewPolicy', 'POST', 'policies/{name}/retention-preview', previewPolicy(services));
-  route('forecastPolicy', 'POST', 'policies/{name}/cost-forecast', forecastPolicy(services));
-  route('getCost', 'GET', 'cost', getCost(services));
-  route('getPrices', 'GET', 'prices', getPrices(services));
-  route('putPrices', 'PUT', 'prices', putPrices(services));
-  route('startRestore', 'POST', 'recovery-points/{id}/restores', startRestore(services));
-  route('listJobs', 'GET', 'jobs', listJobs(services));
-  route('getJob', 'GET', 'jobs/{id}', getJob(services));
-  route('cancelJob', 'POST', 'jobs/{id}/cancel', cancelJob(services));
-  route('listPolicies', 'GET', 'policies', listPoliciesHandler(services));
-  route('getPolicy', 'GET', 'policies/{name}', getPolicy(services));
-  route('putPolicy', 'PUT', 'policies/{name}', putPolicy(services));
-  route('deletePolicy', 'DELETE', 'policies/{name}', deletePolicyHandler(services));
 }

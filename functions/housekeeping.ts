@@ -1,4 +1,4 @@
-import { app, type HttpHandler, type InvocationContext } from '@azure/functions';
+import { app, type InvocationContext } from '@azure/functions';
 import * as df from 'durable-functions';
 import type { DurableClient } from 'durable-functions';
 import { z } from 'zod';
@@ -13,10 +13,11 @@ import { reconcile } from '../orchestrations/reconcile';
 import { sweep, type SweepJobInput, type SweepJobResult } from '../orchestrations/sweep';
 import { formatStamp } from '../policy/slot';
 import { findStatus, isActive, ownerState, restoreState } from './durable-status';
-import { guarded, json, readJson } from './problem';
+import { json } from './problem';
+import { pathId, route, undescribed } from './route';
 import type { Services } from './services';
 
-/** Sweeps and the reconciler: their workflows, steps, timers and routes. */
+/** Sweeps and the reconciler: their workflows, steps and timers. */
 export function registerHousekeeping(services: Services): void {
   const { deps, others } = services;
   df.app.orchestration(HOUSEKEEPING.sweepCloud, sweep);
@@ -35,10 +36,6 @@ export function registerHousekeeping(services: Services): void {
     app.timer(name, { schedule, extraInputs: [df.input.durableClient()], handler: async (_timer, context) => { await start(df.getClient(context)); } });
   timer('reconciler', services.housekeeping.reconcileCron, startReconcile);
   timer('sweeper', services.housekeeping.sweepCron, (client) => startSweep(client, false, deps.nowMs()));
-  const route = (name: string, method: 'GET' | 'POST', path: string, handler: HttpHandler): void =>
-    app.http(name, { methods: [method], route: path, authLevel: services.http.httpAuthLevel, extraInputs: [df.input.durableClient()], handler: guarded(handler) });
-  route('startSweep', 'POST', 'vault/sweeps', postSweep(services));
-  route('getSweep', 'GET', 'vault/sweeps/{id}', getSweep);
 }
 
 /** One reconciler at a time: a second start while it runs is none. */
@@ -55,23 +52,26 @@ async function startSweep(client: DurableClient, dryRun: boolean, nowMs: number)
 
 const bodySchema = z.strictObject({ dryRun: z.boolean({ error: 'expects true or false' }).default(true) }).default({ dryRun: true });
 
-/** Starts a sweep; a dry run unless the body says `{"dryRun": false}`. 202 with its address. */
-const postSweep = ({ deps }: Services): HttpHandler => async (request, context) => {
-  const parsed = bodySchema.safeParse(await readJson(request));
-  if (!parsed.success) {
-    const fields = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`);
-    throw new HoldfastError('REQUEST_INVALID', `The body is wrong: ${fields.join('; ')}`, { data: { fields } });
-  }
-  const id = await startSweep(df.getClient(context), parsed.data.dryRun, deps.nowMs());
-  const location = `/api/vault/sweeps/${id}`;
-  return json({ id, dryRun: parsed.data.dryRun, state: 'queued', location }, { status: 202, headers: { location } });
-};
+const postSweep = route({
+  id: 'startSweep', method: 'POST', path: 'vault/sweeps', role: 'Admin', action: 'sweep.start', body: bodySchema, responses: { 202: undescribed },
+  summary: 'Starts a sweep of what backups and restores left in the subscriptions; a dry run unless the body says {"dryRun": false}',
+  async handler({ body: { dryRun }, client, services: { deps } }) {
+    const id = await startSweep(client, dryRun, deps.nowMs());
+    const location = `/api/vault/sweeps/${id}`;
+    return json({ id, dryRun, state: 'queued', location }, { status: 202, headers: { location } });
+  },
+});
 
-const getSweep: HttpHandler = async (request, context) => {
-  const id = request.params.id ?? '';
-  const status = isSweepInstanceId(id) ? await findStatus(df.getClient(context), id) : undefined;
-  if (!status) throw new HoldfastError('JOB_NOT_FOUND', `There is no sweep "${id.slice(0, 120)}"`);
-  const result = (status.runtimeStatus === 'Completed' ? status.output : null) as unknown as SweepJobResult | null;
-  const failed = result ? result.error !== null : !isActive(status);
-  return json({ id, state: failed ? 'failed' : result ? 'succeeded' : 'running', ...(result ?? (status.customStatus as object | null) ?? {}) });
-};
+const getSweep = route({
+  id: 'getSweep', method: 'GET', path: 'vault/sweeps/{id}', role: 'Reader', params: z.strictObject({ id: pathId }), responses: { 200: undescribed },
+  summary: 'A sweep: whether it runs, and what it found and removed',
+  async handler({ params: { id }, client }) {
+    const status = isSweepInstanceId(id) ? await findStatus(client, id) : undefined;
+    if (!status) throw new HoldfastError('JOB_NOT_FOUND', `There is no sweep "${id.slice(0, 120)}"`);
+    const result = (status.runtimeStatus === 'Completed' ? status.output : null) as unknown as SweepJobResult | null;
+    const failed = result ? result.error !== null : !isActive(status);
+    return json({ id, state: failed ? 'failed' : result ? 'succeeded' : 'running', ...(result ?? (status.customStatus as object | null) ?? {}) });
+  },
+});
+
+export const sweepRoutes = [postSweep, getSweep];

@@ -1,46 +1,54 @@
-import type { HttpHandler, HttpRequest } from '@azure/functions';
+import { z } from 'zod';
 import { costForecast, type CostOptions, costReport } from '../activities/cost';
 import { loadPrices, savePrices } from '../activities/price-store';
-import { HoldfastError } from '../errors/holdfast-error';
-import { parsePricesText, REDUNDANCIES, type Redundancy } from '../policy/cost/prices';
+import { parsePrices, pricesSchema, REDUNDANCIES, type Redundancy } from '../policy/cost/prices';
 import { policyFor } from '../policy/select';
 import { itemIdOfResource } from '../policy/item-id';
-import { expectedRevision, policyInBody } from './http-policies';
-import { json, readBody } from './problem';
+import { expectedRevision, policyBody } from './http-policies';
+import { json } from './problem';
+import { route, undescribed } from './route';
 import type { Services } from './services';
 
-function optionsOf(request: HttpRequest, services: Services): CostOptions {
-  const asked = request.query.get('redundancy');
-  const redundancy = REDUNDANCIES.find((known) => known === asked);
-  if (asked !== null && redundancy === undefined) throw new HoldfastError('REQUEST_INVALID', `redundancy is one of ${REDUNDANCIES.join(', ')}; it is ${JSON.stringify(asked.slice(0, 40))}`);
-  return { scrubDays: services.scrubs.days, ...(redundancy ? { redundancy } satisfies { redundancy: Redundancy } : {}) };
-}
+const costQuery = z.strictObject({ redundancy: z.enum(REDUNDANCIES).optional().meta({ description: 'Of the storage account, in place of what the prices say' }) });
 
-/** What the vault costs in a month, with the same under Azure Backup beside it. `?redundancy=` asks for another than the prices say. */
-export const getCost = (services: Services): HttpHandler => async (request) => {
-  const options = optionsOf(request, services);
-  const vault = await services.deps.vault();
-  return json(await costReport(vault, (await loadPrices(vault.store)).prices, services.deps.nowMs(), options));
-};
+const optionsOf = (redundancy: Redundancy | undefined, services: Services): CostOptions => ({ scrubDays: services.scrubs.days, ...(redundancy ? { redundancy } : {}) });
 
-/** What the policy in the body would come to over a year, for the machines that it selects. Nothing is stored. */
-export const forecastPolicy = (services: Services): HttpHandler => async (request) => {
-  const options = optionsOf(request, services);
-  const document = await policyInBody(request);
-  const vault = await services.deps.vault();
-  const vms = await services.deps.cloud.listVms();
-  const items = vms.filter((vm) => policyFor(vm, [document]).length > 0).map(({ id }) => ({ itemId: itemIdOfResource(id), sizeBytes: null }));
-  return json(await costForecast(vault, document, items, (await loadPrices(vault.store)).prices, services.deps.nowMs(), options));
-};
+const getCost = route({
+  id: 'getCost', method: 'GET', path: 'cost', role: 'Reader', query: costQuery, responses: { 200: undescribed },
+  summary: 'What the vault costs in a month, with the same under Azure Backup beside it',
+  async handler({ query, services }) {
+    const vault = await services.deps.vault();
+    return json(await costReport(vault, (await loadPrices(vault.store)).prices, services.deps.nowMs(), optionsOf(query.redundancy, services)));
+  },
+});
 
-export const getPrices = ({ deps }: Services): HttpHandler => async () => {
-  const { prices, revision } = await loadPrices((await deps.vault()).store);
-  return json({ ...prices, revision }, { headers: { etag: `"${revision}"` } });
-};
+const forecastPolicy = route({
+  id: 'forecastPolicy', method: 'POST', path: 'policies/{name}/cost-forecast', role: 'Reader', query: costQuery, ...policyBody, responses: { 200: undescribed },
+  summary: 'What the policy in the body would come to over a year, for the machines that it selects; nothing is stored',
+  async handler({ query, body: document, services }) {
+    const vault = await services.deps.vault();
+    const vms = await services.deps.cloud.listVms();
+    const items = vms.filter((vm) => policyFor(vm, [document]).length > 0).map(({ id }) => ({ itemId: itemIdOfResource(id), sizeBytes: null }));
+    return json(await costForecast(vault, document, items, (await loadPrices(vault.store)).prices, services.deps.nowMs(), optionsOf(query.redundancy, services)));
+  },
+});
 
-/** Stores prices, in force from then on. With If-Match only over the revision that it names. */
-export const putPrices = ({ deps }: Services): HttpHandler => async (request) => {
-  const prices = parsePricesText(await readBody(request), 'The body');
-  const revision = await savePrices((await deps.vault()).store, prices, expectedRevision(request.headers));
-  return json({ ...prices, revision }, { status: revision === 1 ? 201 : 200, headers: { etag: `"${revision}"` } });
-};
+const getPrices = route({
+  id: 'getPrices', method: 'GET', path: 'prices', role: 'Reader', responses: { 200: undescribed },
+  summary: 'The prices in force; the ETag is their revision',
+  async handler({ services: { deps } }) {
+    const { prices, revision } = await loadPrices((await deps.vault()).store);
+    return json({ ...prices, revision }, { headers: { etag: `"${revision}"` } });
+  },
+});
+
+const putPrices = route({
+  id: 'putPrices', method: 'PUT', path: 'prices', role: 'Admin', action: 'prices.put', body: pricesSchema, parseBody: (value) => parsePrices(value, 'The body'), responses: { 200: undescribed, 201: undescribed },
+  summary: 'Stores prices, in force from then on; with If-Match only over the revision that it names',
+  async handler({ body: prices, request, services: { deps } }) {
+    const revision = await savePrices((await deps.vault()).store, prices, expectedRevision(request.headers));
+    return json({ ...prices, revision }, { status: revision === 1 ? 201 : 200, headers: { etag: `"${revision}"` } });
+  },
+});
+
+export const costRoutes = [getCost, forecastPolicy, getPrices, putPrices];

@@ -1,5 +1,4 @@
-import type { HttpHandler } from '@azure/functions';
-import * as df from 'durable-functions';
+import type * as df from 'durable-functions';
 import { z } from 'zod';
 import type { VmSummary } from '../activities/cloud';
 import { listPolicies, loadPolicy } from '../activities/policy-store';
@@ -11,8 +10,9 @@ import type { BackupVmInput } from '../orchestrations/backup-vm';
 import { backupInstanceId, ORCHESTRATIONS } from '../orchestrations/names';
 import { listItems as listVaultItems, listRecoveryPoints, type ItemSummary } from '../vault/catalog';
 import { findStatus } from './durable-status';
-import { json, readJson } from './problem';
+import { json } from './problem';
 import { summarize } from './recovery-point-view';
+import { flag, pathId, route, undescribed } from './route';
 import type { Services } from './services';
 
 export interface ItemView {
@@ -62,17 +62,29 @@ async function findItem(services: Services, asked: string): Promise<ItemView> {
   throw new HoldfastError('ITEM_NOT_FOUND', why, { data: { item: asked.slice(0, 120) } });
 }
 
-export const listItems = (services: Services): HttpHandler => async () => json(await allItems(services));
+const listItems = route({
+  id: 'listItems', method: 'GET', path: 'items', role: 'Reader', responses: { 200: undescribed },
+  summary: 'Machines that can be protected and items of the vault, with what covers them',
+  handler: async ({ services }) => json(await allItems(services)),
+});
 
-export const getItem = (services: Services): HttpHandler => async (request) => json(await findItem(services, request.params.item ?? ''));
+const ofItem = z.strictObject({ item: pathId });
 
-/** Live ones; with `?deleted=true` also those in the bin. */
-export const listItemRecoveryPoints = (services: Services): HttpHandler => async (request) => {
-  const item = await findItem(services, request.params.item ?? '');
-  const deleted = request.query.get('deleted') === 'true';
-  const { points, damaged } = await listRecoveryPoints(await services.deps.vault(), item.id, { deleted });
-  return json([...points.map(summarize), ...damaged.map(({ id, error }) => ({ id, itemId: item.id, damaged: true, error }))]);
-};
+const getItem = route({
+  id: 'getItem', method: 'GET', path: 'items/{item}', role: 'Reader', params: ofItem, responses: { 200: undescribed },
+  summary: 'An item, by its id or by a name that only one has',
+  handler: async ({ params, services }) => json(await findItem(services, params.item)),
+});
+
+const listItemRecoveryPoints = route({
+  id: 'listItemRecoveryPoints', method: 'GET', path: 'items/{item}/recovery-points', role: 'Reader', params: ofItem, query: z.strictObject({ deleted: flag }), responses: { 200: undescribed },
+  summary: 'Recovery points of an item; with deleted=true also those in the bin',
+  async handler({ params, query, services }) {
+    const item = await findItem(services, params.item);
+    const { points, damaged } = await listRecoveryPoints(await services.deps.vault(), item.id, { deleted: query.deleted });
+    return json([...points.map(summarize), ...damaged.map(({ id, error }) => ({ id, itemId: item.id, damaged: true, error }))]);
+  },
+});
 
 /** Requests for one item within a millisecond; more than that is an engine that starts what it then denies. */
 const MAX_STARTS = 10;
@@ -94,21 +106,21 @@ async function startJob(client: df.DurableClient, job: Omit<BackupVmInput, 'stam
   }
 }
 
-const bodySchema = z.strictObject({ policy: z.string().regex(/^[a-z0-9-]{1,40}$/, 'is not the name of a policy').optional() }).optional();
+const backupBody = z.strictObject({ policy: z.string().regex(/^[a-z0-9-]{1,40}$/, 'is not the name of a policy').optional() }).optional();
 
-/** Starts a backup now. 202 with the job's address. The policy is the one named, or the first that covers the item, or the defaults. */
-export const startBackup = (services: Services): HttpHandler => async (request, context) => {
-  const parsed = bodySchema.safeParse(await readJson(request));
-  if (!parsed.success) {
-    const fields = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`);
-    throw new HoldfastError('REQUEST_INVALID', `The body is wrong: ${fields.join('; ')}`, { data: { fields } });
-  }
-  const item = await findItem(services, request.params.item ?? '');
-  if (item.resourceId === null) throw new HoldfastError('CLOUD_NOT_FOUND', `The machine of ${item.id} is gone; its recovery points can still be restored`);
-  const policy = parsed.data?.policy ?? item.policies[0] ?? null;
-  const vault = await services.deps.vault();
-  if (policy !== null && !await loadPolicy(vault.store, policy)) throw new HoldfastError('POLICY_NOT_FOUND', `There is no policy "${policy}"`);
-  const instanceId = await startJob(df.getClient(context), { itemId: item.id, vmId: item.resourceId, slot: null, policy }, services.deps.nowMs());
-  const location = `/api/jobs/${instanceId}`;
-  return json({ id: instanceId, itemId: item.id, state: 'queued', location }, { status: 202, headers: { location } });
-};
+const startBackup = route({
+  id: 'startBackup', method: 'POST', path: 'items/{item}/backups', role: 'Operator', action: 'backup.start', params: ofItem, body: backupBody, responses: { 202: undescribed },
+  summary: 'Starts a backup now, under the policy named, or the first that covers the item, or the defaults',
+  async handler({ params, body, client, services }) {
+    const item = await findItem(services, params.item);
+    if (item.resourceId === null) throw new HoldfastError('CLOUD_NOT_FOUND', `The machine of ${item.id} is gone; its recovery points can still be restored`);
+    const policy = body?.policy ?? item.policies[0] ?? null;
+    const vault = await services.deps.vault();
+    if (policy !== null && !await loadPolicy(vault.store, policy)) throw new HoldfastError('POLICY_NOT_FOUND', `There is no policy "${policy}"`);
+    const instanceId = await startJob(client, { itemId: item.id, vmId: item.resourceId, slot: null, policy }, services.deps.nowMs());
+    const location = `/api/jobs/${instanceId}`;
+    return json({ id: instanceId, itemId: item.id, state: 'queued', location }, { status: 202, headers: { location } });
+  },
+});
+
+export const itemRoutes = [listItems, getItem, listItemRecoveryPoints, startBackup];

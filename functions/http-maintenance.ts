@@ -1,4 +1,4 @@
-import { app, type HttpHandler } from '@azure/functions';
+import { app } from '@azure/functions';
 import * as df from 'durable-functions';
 import type { DurableClient } from 'durable-functions';
 import { z } from 'zod';
@@ -12,12 +12,13 @@ import { MAINTAIN_INSTANCE_ID, MAINTENANCE } from '../orchestrations/names';
 import { formatStamp } from '../policy/slot';
 import { listMaintenance } from '../vault/points/maintenance-log';
 import { findStatus, isActive } from './durable-status';
-import { guarded, json, readJson } from './problem';
+import { json } from './problem';
+import { route, undescribed } from './route';
 import type { Services } from './services';
 
 const LISTED = 30;
 
-/** The maintenance of the vault: its workflow, steps, timer and routes. */
+/** The maintenance of the vault: its workflow, steps and timer. */
 export function registerMaintenance(services: Services): void {
   const { deps, others } = services;
   df.app.orchestration(MAINTENANCE.maintain, maintain);
@@ -37,10 +38,6 @@ export function registerMaintenance(services: Services): void {
       }
     },
   });
-  const route = (name: string, method: 'GET' | 'POST', handler: HttpHandler): void =>
-    app.http(name, { methods: [method], route: 'vault/maintenance', authLevel: services.http.httpAuthLevel, extraInputs: [df.input.durableClient()], handler: guarded(handler) });
-  route('getMaintenance', 'GET', getMaintenance(services));
-  route('startMaintenance', 'POST', startMaintenance(services));
 }
 
 /** One at a time for each vault, by the one id of its instance. Throws MAINTENANCE_RUNNING. */
@@ -57,21 +54,24 @@ const bodySchema = z.strictObject({
   approve: z.string({ error: 'expects the token of a plan' }).max(60, 'expects the token of a plan').optional(),
 }).default({ dryRun: true });
 
-/** Starts a maintenance; a dry run unless the body says `{"dryRun": false}`. 202 with where its outcome will be. */
-const startMaintenance = ({ deps }: Services): HttpHandler => async (request, context) => {
-  const parsed = bodySchema.safeParse(await readJson(request));
-  if (!parsed.success) {
-    const fields = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`);
-    throw new HoldfastError('REQUEST_INVALID', `The body is wrong: ${fields.join('; ')}`, { data: { fields } });
-  }
-  const { stamp, dryRun } = await start(df.getClient(context), parsed.data.dryRun, parsed.data.approve ?? null, deps.nowMs());
-  const location = '/api/vault/maintenance';
-  return json({ stamp, dryRun, state: 'queued', location }, { status: 202, headers: { location } });
-};
+const startMaintenance = route({
+  id: 'startMaintenance', method: 'POST', path: 'vault/maintenance', role: 'Admin', action: 'maintenance.start', body: bodySchema, responses: { 202: undescribed },
+  summary: 'Starts a maintenance: retention and collection; a dry run unless the body says {"dryRun": false}',
+  async handler({ body: { dryRun, approve }, client, services: { deps } }) {
+    const { stamp } = await start(client, dryRun, approve ?? null, deps.nowMs());
+    const location = '/api/vault/maintenance';
+    return json({ stamp, dryRun, state: 'queued', location }, { status: 202, headers: { location } });
+  },
+});
 
-/** What runs now, and what the last ones came to, the newest first. */
-const getMaintenance = ({ deps }: Services): HttpHandler => async (_request, context) => {
-  const status = await findStatus(df.getClient(context), MAINTAIN_INSTANCE_ID);
-  const running = status && isActive(status) ? { ...(status.input as MaintainInput | null), startedAt: new Date(status.createdTime).toISOString(), ...(status.customStatus as MaintainStatus | null) } : null;
-  return json({ running, last: await listMaintenance(await deps.vault(), LISTED) });
-};
+const getMaintenance = route({
+  id: 'getMaintenance', method: 'GET', path: 'vault/maintenance', role: 'Reader', responses: { 200: undescribed },
+  summary: 'The maintenance that runs now, and what the last ones came to, the newest first',
+  async handler({ client, services: { deps } }) {
+    const status = await findStatus(client, MAINTAIN_INSTANCE_ID);
+    const running = status && isActive(status) ? { ...(status.input as MaintainInput | null), startedAt: new Date(status.createdTime).toISOString(), ...(status.customStatus as MaintainStatus | null) } : null;
+    return json({ running, last: await listMaintenance(await deps.vault(), LISTED) });
+  },
+});
+
+export const maintenanceRoutes = [getMaintenance, startMaintenance];

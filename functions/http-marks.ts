@@ -1,14 +1,12 @@
-import type { HttpHandler } from '@azure/functions';
 import { z } from 'zod';
 import { deletePoint } from '../activities/delete-point';
 import type { ActivityDeps } from '../activities/deps';
-import { HoldfastError } from '../errors/holdfast-error';
 import { type Decider, markHeld, markReleased, markUndeleted, type MarkState } from '../vault/points/marks';
 import { trustedNowMs } from '../vault/server-clock';
-import { json, readJson } from './problem';
+import { json } from './problem';
 import { marksView } from './recovery-point-view';
-import { requireConfirmed, UNKNOWN_CALLER } from './rights';
-import type { Services } from './services';
+import { requireConfirmed } from './rights';
+import { flag, pathId, route, undescribed } from './route';
 
 /** Who decides over HTTP, and when by the vault's clock. Throws CLOCK_WRONG. */
 export const deciderOf = async (deps: ActivityDeps, by: string): Promise<Decider> =>
@@ -16,32 +14,46 @@ export const deciderOf = async (deps: ActivityDeps, by: string): Promise<Decider
 
 const view = (id: string, marks: MarkState): object => ({ id, ...marksView(marks) });
 
-/** Puts a recovery point into the bin; `?dryRun=true` only says whether that could be. */
-export const deleteRecoveryPoint = ({ deps }: Services): HttpHandler => async (request) => {
-  const id = request.params.id ?? '';
-  const dryRun = request.query.get('dryRun') === 'true';
-  return json({ dryRun, ...view(id, await deletePoint(await deps.vault(), id, await deciderOf(deps, UNKNOWN_CALLER), { dryRun })) });
-};
+const ofPoint = z.strictObject({ id: pathId });
 
-export const undeleteRecoveryPoint = ({ deps }: Services): HttpHandler => async (request) => {
-  const id = request.params.id ?? '';
-  return json(view(id, await markUndeleted(await deps.vault(), id, await deciderOf(deps, UNKNOWN_CALLER))));
-};
+const deleteRecoveryPoint = route({
+  id: 'deleteRecoveryPoint', method: 'DELETE', path: 'recovery-points/{id}', role: 'Admin', action: 'recovery-point.delete', params: ofPoint, query: z.strictObject({ dryRun: flag }), responses: { 200: undescribed },
+  summary: 'Puts a recovery point into the bin; dryRun=true only says whether that could be',
+  async handler({ params: { id }, query: { dryRun }, caller, services: { deps } }) {
+    return json({ dryRun, ...view(id, await deletePoint(await deps.vault(), id, await deciderOf(deps, caller.name), { dryRun })) });
+  },
+});
 
-const holdSchema = z.strictObject({ label: z.string() });
+const undeleteRecoveryPoint = route({
+  id: 'undeleteRecoveryPoint', method: 'POST', path: 'recovery-points/{id}/undelete', role: 'Operator', action: 'recovery-point.undelete', params: ofPoint, responses: { 200: undescribed },
+  summary: 'Takes a recovery point out of the bin',
+  async handler({ params: { id }, caller, services: { deps } }) {
+    return json(view(id, await markUndeleted(await deps.vault(), id, await deciderOf(deps, caller.name))));
+  },
+});
 
-export const holdRecoveryPoint = ({ deps }: Services): HttpHandler => async (request) => {
-  const body = holdSchema.safeParse(await readJson(request));
-  if (!body.success) throw new HoldfastError('REQUEST_INVALID', 'The body is {"label": "…"}: what the hold is for, such as the number of a case');
-  const id = request.params.id ?? '';
-  return json(view(id, await markHeld(await deps.vault(), id, await deciderOf(deps, UNKNOWN_CALLER), body.data.label)));
-};
+const holdBody = z.strictObject({ label: z.string().meta({ description: 'What the hold is for, such as the number of a case' }) });
 
-/** Takes the hold of `?label=` away; `confirm` repeats the label. */
-export const releaseRecoveryPoint = ({ deps }: Services): HttpHandler => async (request) => {
-  const id = request.params.id ?? '';
-  const label = request.query.get('label');
-  if (label === null || label === '') throw new HoldfastError('REQUEST_INVALID', 'A hold is released by its own label: give label=… in the query');
-  requireConfirmed(request, 'release-hold', label, `Without the hold ${JSON.stringify(label.slice(0, 80))} the recovery point can be deleted`);
-  return json(view(id, await markReleased(await deps.vault(), id, await deciderOf(deps, UNKNOWN_CALLER), label)));
-};
+const holdRecoveryPoint = route({
+  id: 'holdRecoveryPoint', method: 'POST', path: 'recovery-points/{id}/holds', role: 'Operator', action: 'recovery-point.hold', params: ofPoint, body: holdBody, responses: { 200: undescribed },
+  summary: 'Holds a recovery point against deletion, under a label',
+  async handler({ params: { id }, body, caller, services: { deps } }) {
+    return json(view(id, await markHeld(await deps.vault(), id, await deciderOf(deps, caller.name), body.label)));
+  },
+});
+
+const releaseQuery = z.strictObject({
+  label: z.string({ error: 'a hold is released by its own label: give label=… in the query' }).min(1),
+  confirm: z.string().optional().meta({ description: 'The label once more' }),
+});
+
+const releaseRecoveryPoint = route({
+  id: 'releaseRecoveryPoint', method: 'DELETE', path: 'recovery-points/{id}/holds', role: 'Admin', action: 'recovery-point.release', params: ofPoint, query: releaseQuery, responses: { 200: undescribed },
+  summary: 'Takes the hold of a label away; confirm repeats the label',
+  async handler({ params: { id }, query: { label, confirm }, caller, services: { deps } }) {
+    requireConfirmed(confirm, 'release-hold', label, `Without the hold ${JSON.stringify(label.slice(0, 80))} the recovery point can be deleted`);
+    return json(view(id, await markReleased(await deps.vault(), id, await deciderOf(deps, caller.name), label)));
+  },
+});
+
+export const markRoutes = [deleteRecoveryPoint, undeleteRecoveryPoint, holdRecoveryPoint, releaseRecoveryPoint];

@@ -1,11 +1,11 @@
-import type { HttpHandler, HttpRequest } from '@azure/functions';
+import { z } from 'zod';
 import { requireConfirmedChange } from '../activities/policy-change';
 import { deletePolicy, listPolicies, loadPolicy, savePolicy, type StoredPolicy } from '../activities/policy-store';
 import { HoldfastError } from '../errors/holdfast-error';
-import { parsePolicy, type PolicyDocument } from '../policy/schema';
+import { parsePolicy, type PolicyDocument, policySchema } from '../policy/schema';
 import { nextSlots } from '../policy/schedule';
-import { json, readJson } from './problem';
-import type { Services } from './services';
+import { json } from './problem';
+import { pathId, route, undescribed } from './route';
 
 const view = (policy: StoredPolicy, nowMs: number): object => ({
   ...policy.document, revision: policy.revision, storedAt: new Date(policy.storedAtMs).toISOString(),
@@ -22,49 +22,67 @@ export function expectedRevision(headers: { get(name: string): string | null }):
   return Number(revision);
 }
 
-export const listPoliciesHandler = ({ deps }: Services): HttpHandler => async () => {
-  const { store } = await deps.vault();
-  const broken: object[] = [];
-  const policies = await listPolicies(store, (name, error) => broken.push({ name, damaged: true, error: error.toJSON() }));
-  return json([...policies.map((policy) => view(policy, deps.nowMs())), ...broken]);
-};
+const listPoliciesRoute = route({
+  id: 'listPolicies', method: 'GET', path: 'policies', role: 'Reader', responses: { 200: undescribed },
+  summary: 'Policies in force, and those that cannot be read',
+  async handler({ services: { deps } }) {
+    const { store } = await deps.vault();
+    const broken: object[] = [];
+    const policies = await listPolicies(store, (name, error) => broken.push({ name, damaged: true, error: error.toJSON() }));
+    return json([...policies.map((policy) => view(policy, deps.nowMs())), ...broken]);
+  },
+});
 
-export const getPolicy = ({ deps }: Services): HttpHandler => async (request) => {
-  const { store } = await deps.vault();
-  const name = request.params.name ?? '';
-  const policy = /^[a-z0-9-]{1,40}$/.test(name) ? await loadPolicy(store, name) : undefined;
-  if (!policy) throw new HoldfastError('POLICY_NOT_FOUND', `There is no policy "${name.slice(0, 80)}"`);
-  return json(view(policy, deps.nowMs()), { headers: { etag: `"${policy.revision}"` } });
-};
+const ofPolicy = z.strictObject({ name: pathId });
 
-/** The policy document in a body, of the name in the address. Throws POLICY_INVALID, REQUEST_INVALID. */
-export async function policyInBody(request: HttpRequest): Promise<PolicyDocument> {
-  const body = await readJson(request);
-  const name = request.params.name ?? '';
-  const named = typeof body === 'object' && body !== null && !Array.isArray(body) && !('name' in body) ? { name, ...body } : body;
-  const document = parsePolicy(named);
-  if (document.name !== name) throw new HoldfastError('REQUEST_INVALID', `The policy in the body is called "${document.name}", the address says "${name.slice(0, 80)}"`);
-  return document;
-}
+const getPolicy = route({
+  id: 'getPolicy', method: 'GET', path: 'policies/{name}', role: 'Reader', params: ofPolicy, responses: { 200: undescribed },
+  summary: 'A policy, its revision (the ETag) and its next runs',
+  async handler({ params: { name }, services: { deps } }) {
+    const { store } = await deps.vault();
+    const policy = /^[a-z0-9-]{1,40}$/.test(name) ? await loadPolicy(store, name) : undefined;
+    if (!policy) throw new HoldfastError('POLICY_NOT_FOUND', `There is no policy "${name.slice(0, 80)}"`);
+    return json(view(policy, deps.nowMs()), { headers: { etag: `"${policy.revision}"` } });
+  },
+});
+
+/** Of a route whose body is the policy that its address names. Throws POLICY_INVALID, REQUEST_INVALID. */
+export const policyBody = {
+  params: ofPolicy, body: policySchema,
+  parseBody(body: unknown, { name }: z.output<typeof ofPolicy>): PolicyDocument {
+    const named = typeof body === 'object' && body !== null && !Array.isArray(body) && !('name' in body) ? { name, ...body } : body;
+    const document = parsePolicy(named);
+    if (document.name !== name) throw new HoldfastError('REQUEST_INVALID', `The policy in the body is called "${document.name}", the address says "${name.slice(0, 80)}"`);
+    return document;
+  },
+} as const;
 
 /**
- * Stores a policy: a wrong one is refused with every wrong field named, and nothing is changed. One that keeps less than the policy in force is refused as well,
+ * A wrong one is refused with every wrong field named, and nothing is changed. One that keeps less than the policy in force is refused as well,
  * until the request repeats the confirmation that the refusal gave, in the query.
  */
-export const putPolicy = ({ deps }: Services): HttpHandler => async (request) => {
-  const vault = await deps.vault();
-  const document = await policyInBody(request);
-  const expected = expectedRevision(request.headers);
-  const compared = await requireConfirmedChange(vault, document, request.query.get('confirm'), await vault.store.serverTimeMs());
-  // On what it was compared with, and on nothing that someone else made of it meanwhile.
-  const revision = await savePolicy(vault.store, document, expected ?? (compared > 0 ? compared : null));
-  return json({ ...document, revision }, { status: revision === 1 ? 201 : 200, headers: { etag: `"${revision}"` } });
-};
+const putPolicy = route({
+  id: 'putPolicy', method: 'PUT', path: 'policies/{name}', role: 'Admin', action: 'policy.put', ...policyBody, query: z.strictObject({ confirm: z.string().optional() }), responses: { 200: undescribed, 201: undescribed },
+  summary: 'Stores a policy; with If-Match only over the revision that it names. One that keeps less needs the confirmation that its refusal gives',
+  async handler({ body: document, query: { confirm }, request, services: { deps } }) {
+    const vault = await deps.vault();
+    const expected = expectedRevision(request.headers);
+    const compared = await requireConfirmedChange(vault, document, confirm ?? null, await vault.store.serverTimeMs());
+    // On what it was compared with, and on nothing that someone else made of it meanwhile.
+    const revision = await savePolicy(vault.store, document, expected ?? (compared > 0 ? compared : null));
+    return json({ ...document, revision }, { status: revision === 1 ? 201 : 200, headers: { etag: `"${revision}"` } });
+  },
+});
 
-export const deletePolicyHandler = ({ deps }: Services): HttpHandler => async (request) => {
-  const { store } = await deps.vault();
-  const name = request.params.name ?? '';
-  if (!/^[a-z0-9-]{1,40}$/.test(name)) throw new HoldfastError('POLICY_NOT_FOUND', `There is no policy "${name.slice(0, 80)}"`);
-  await deletePolicy(store, name, expectedRevision(request.headers));
-  return { status: 204 };
-};
+const deletePolicyRoute = route({
+  id: 'deletePolicy', method: 'DELETE', path: 'policies/{name}', role: 'Admin', action: 'policy.delete', params: ofPolicy, responses: { 204: null },
+  summary: 'Takes a policy out of force',
+  async handler({ params: { name }, request, services: { deps } }) {
+    const { store } = await deps.vault();
+    if (!/^[a-z0-9-]{1,40}$/.test(name)) throw new HoldfastError('POLICY_NOT_FOUND', `There is no policy "${name.slice(0, 80)}"`);
+    await deletePolicy(store, name, expectedRevision(request.headers));
+    return { status: 204 };
+  },
+});
+
+export const policyRoutes = [listPoliciesRoute, getPolicy, putPolicy, deletePolicyRoute];

@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import type { HttpHandler, HttpRequest } from '@azure/functions';
-import * as df from 'durable-functions';
+import type { HttpRequest } from '@azure/functions';
+import { z } from 'zod';
 import { estimateRestore } from '../activities/restore-estimate';
 import { planRestore, proveRegions } from '../activities/restore-plan';
 import { type RestorePlan, requestSchema, restoreRecords, type RestoreRequest } from '../activities/restore-records';
-import { type RestoreBody, restoreBodySchema } from '../activities/restore-request';
+import { restoreBodySchema } from '../activities/restore-request';
 import { recall } from '../activities/work';
 import { HoldfastError } from '../errors/holdfast-error';
 import { ORCHESTRATIONS, restoreInstanceId } from '../orchestrations/names';
@@ -16,50 +16,47 @@ import { diskTree, loadManifest, type ManifestDisk } from '../vault/format/manif
 import { refuseMissing, regionsToRestore } from '../vault/transfer/restore-plan';
 import type { VaultAccess } from '../vault/format/tree';
 import { findStatus } from './durable-status';
-import { json, readJson } from './problem';
-import type { Services } from './services';
+import { json } from './problem';
+import { pathId, route, undescribed } from './route';
 
 /** Regions (64 GiB of disk) that are proved while the caller waits; the job proves all of them before it makes anything. */
 const PROVED_REGIONS = 16;
 
 /**
- * Starts a restore. 202 with the job's address; 200 with the plan for a dry run. The id in the body, or else one made of the header Idempotency-Key, makes
- * asking twice the same job; what the first asked for counts, and another body under its id is refused. Everything that would refuse it is
- * looked for first, so a 4xx means that nothing was made.
+ * The id in the body, or else one made of the header Idempotency-Key, makes asking twice the same job; what the first asked for counts, and another body under its id
+ * is refused. Everything that would refuse it is looked for first, so a 4xx means that nothing was made.
  */
-export const startRestore = ({ others: { restore: deps } }: Services): HttpHandler => async (request, context) => {
-  const vault = await deps.vault();
-  const body = await readRestoreBody(request);
-  const asked: RestoreRequest = {
-    version: 1, restoreId: body.id ?? idOfHeader(request) ?? drawId(deps.nowMs()), recoveryPoint: request.params.id ?? '', target: body.target, requestedAt: new Date(deps.nowMs()).toISOString(),
-  };
-  const client = df.getClient(context);
-  const known = await findDocument(vault, restoreRecords.request(asked), requestSchema);
-  if (known) refuseOther(known, asked);
-  if (!known || body.dryRun) {
-    const plan = await planRestore(deps, vault, asked);
-    const dataBytes = await proveFirst(vault, plan);
-    if (body.dryRun) return json({ ...describePlan(plan), dryRun: true, proved: dataBytes !== null, estimate: dataBytes && await estimateRestore(vault, plan, dataBytes) });
-    if (await createDocument(vault, restoreRecords.request(asked), asked) === 'exists') refuseOther(await recall(vault, restoreRecords.request(asked), requestSchema), asked);
-  }
-  const id = restoreInstanceId(asked.restoreId);
-  const run: RestoreRun = { restoreId: asked.restoreId, recoveryPoint: asked.recoveryPoint, kind: asked.target.kind };
-  if (!await findStatus(client, id)) {
-    await client.startNew(ORCHESTRATIONS.restore, { instanceId: id, input: run }).catch(async (error: unknown) => {
-      // Someone asked the same at the same moment; anything else is an error.
-      if (!await findStatus(client, id)) throw error;
-    });
-  }
-  const location = `/api/jobs/${id}`;
-  return json({ id, kind: 'restore', recoveryPoint: asked.recoveryPoint, state: 'queued', location }, { status: 202, headers: { location } });
-};
+const startRestore = route({
+  id: 'startRestore', method: 'POST', path: 'recovery-points/{id}/restores', role: 'RestoreOperator', action: 'restore.start', params: z.strictObject({ id: pathId }), body: restoreBodySchema,
+  responses: { 200: undescribed, 202: undescribed },
+  summary: 'Starts a restore into Azure; with "dryRun": true answers the plan and makes nothing',
+  async handler({ params, body, request, client, services: { others: { restore: deps } } }) {
+    const vault = await deps.vault();
+    const asked: RestoreRequest = {
+      version: 1, restoreId: body.id ?? idOfHeader(request) ?? drawId(deps.nowMs()), recoveryPoint: params.id, target: body.target, requestedAt: new Date(deps.nowMs()).toISOString(),
+    };
+    const known = await findDocument(vault, restoreRecords.request(asked), requestSchema);
+    if (known) refuseOther(known, asked);
+    if (!known || body.dryRun) {
+      const plan = await planRestore(deps, vault, asked);
+      const dataBytes = await proveFirst(vault, plan);
+      if (body.dryRun) return json({ ...describePlan(plan), dryRun: true, proved: dataBytes !== null, estimate: dataBytes && await estimateRestore(vault, plan, dataBytes) });
+      if (await createDocument(vault, restoreRecords.request(asked), asked) === 'exists') refuseOther(await recall(vault, restoreRecords.request(asked), requestSchema), asked);
+    }
+    const id = restoreInstanceId(asked.restoreId);
+    const run: RestoreRun = { restoreId: asked.restoreId, recoveryPoint: asked.recoveryPoint, kind: asked.target.kind };
+    if (!await findStatus(client, id)) {
+      await client.startNew(ORCHESTRATIONS.restore, { instanceId: id, input: run }).catch(async (error: unknown) => {
+        // Someone asked the same at the same moment; anything else is an error.
+        if (!await findStatus(client, id)) throw error;
+      });
+    }
+    const location = `/api/jobs/${id}`;
+    return json({ id, kind: 'restore', recoveryPoint: asked.recoveryPoint, state: 'queued', location }, { status: 202, headers: { location } });
+  },
+});
 
-async function readRestoreBody(request: HttpRequest): Promise<RestoreBody> {
-  const parsed = restoreBodySchema.safeParse(await readJson(request));
-  if (parsed.success) return parsed.data;
-  const fields = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`).slice(0, 20);
-  throw new HoldfastError('REQUEST_INVALID', `The body is wrong: ${fields.join('; ')}`, { data: { fields } });
-}
+export const restoreRoutes = [startRestore];
 
 function refuseOther(known: RestoreRequest, asked: RestoreRequest): void {
   if (known.recoveryPoint === asked.recoveryPoint && isDeepStrictEqual(known.target, asked.target)) return;

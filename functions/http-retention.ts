@@ -1,4 +1,3 @@
-import type { HttpHandler } from '@azure/functions';
 import { z } from 'zod';
 import { compareRetention } from '../activities/policy-change';
 import { covering, executeRetention, type ItemRetentionPlan, planRetention, type PoliciesInForce, policiesInForce, withDocument } from '../activities/retention';
@@ -6,9 +5,9 @@ import { HoldfastError } from '../errors/holdfast-error';
 import { itemIdOf, requireItem } from '../vault/catalog';
 import type { VaultAccess } from '../vault/format/tree';
 import { deciderOf } from './http-marks';
-import { policyInBody } from './http-policies';
-import { json, readJson } from './problem';
-import { UNKNOWN_CALLER } from './rights';
+import { policyBody } from './http-policies';
+import { json } from './problem';
+import { pathId, route, undescribed } from './route';
 import type { Services } from './services';
 
 async function planFor(services: Services, vault: VaultAccess, asked: string, nowMs: number, change: (inForce: PoliciesInForce) => PoliciesInForce = (inForce) => inForce): Promise<ItemRetentionPlan> {
@@ -18,35 +17,43 @@ async function planFor(services: Services, vault: VaultAccess, asked: string, no
   return planRetention(vault, itemId, change(await policiesInForce(vault, nowMs, broken)), nowMs);
 }
 
-/** For each live recovery point of an item what keeps it and until when, and what would go. */
-export const getRetention = (services: Services): HttpHandler => async (request) => {
-  const vault = await services.deps.vault();
-  return json(await planFor(services, vault, request.params.item ?? '', await vault.store.serverTimeMs()));
-};
+const ofItem = z.strictObject({ item: pathId });
 
-const applySchema = z.strictObject({ approve: z.string().max(64).optional() }).optional();
+const getRetention = route({
+  id: 'getRetention', method: 'GET', path: 'items/{item}/retention', role: 'Reader', params: ofItem, responses: { 200: undescribed },
+  summary: 'For each live recovery point of an item what keeps it and until when, and what would go',
+  async handler({ params, services }) {
+    const vault = await services.deps.vault();
+    return json(await planFor(services, vault, params.item, await vault.store.serverTimeMs()));
+  },
+});
 
-/** Puts into the bin what no rule keeps. 409 when that would be abnormally much and `approve` is not the token of this very plan. */
-export const applyRetention = (services: Services): HttpHandler => async (request) => {
-  const body = applySchema.safeParse(await readJson(request));
-  if (!body.success) throw new HoldfastError('REQUEST_INVALID', 'The body is empty, or {"approve": "…"} with the token of the refused plan');
-  const vault = await services.deps.vault();
-  const decider = await deciderOf(services.deps, UNKNOWN_CALLER);
-  const plan = await planFor(services, vault, request.params.item ?? '', decider.serverNowMs);
-  const applied = await executeRetention(vault, plan, decider, body.data?.approve ?? null);
-  if (applied.refused) throw new HoldfastError(applied.refused.code, applied.refused.message, { data: applied.refused.data });
-  return json(applied);
-};
+const applyBody = z.strictObject({ approve: z.string().max(64).optional().meta({ description: 'The token of the plan that was refused' }) }).optional();
 
-/**
- * What a document would let go that stays under the policy in force; with `?item=` instead what would keep each recovery point of that item and until when, those without
- * a policy counted under it, too. Nothing is stored.
- */
-export const previewPolicy = (services: Services): HttpHandler => async (request) => {
-  const vault = await services.deps.vault();
-  const document = await policyInBody(request);
-  const nowMs = await vault.store.serverTimeMs();
-  const item = request.query.get('item');
-  if (item === null) return json(await compareRetention(vault, document, nowMs));
-  return json(await planFor(services, vault, item, nowMs, (inForce) => covering(withDocument(inForce, document), document.name)));
-};
+/** 409 when abnormally much would go and `approve` is not the token of this very plan. */
+const applyRetention = route({
+  id: 'applyRetention', method: 'POST', path: 'items/{item}/retention', role: 'Admin', action: 'retention.apply', params: ofItem, body: applyBody, responses: { 200: undescribed },
+  summary: 'Puts into the bin what no rule keeps',
+  async handler({ params, body, caller, services }) {
+    const vault = await services.deps.vault();
+    const decider = await deciderOf(services.deps, caller.name);
+    const plan = await planFor(services, vault, params.item, decider.serverNowMs);
+    const applied = await executeRetention(vault, plan, decider, body?.approve ?? null);
+    if (applied.refused) throw new HoldfastError(applied.refused.code, applied.refused.message, { data: applied.refused.data });
+    return json(applied);
+  },
+});
+
+/** With `item` also the recovery points without a policy are counted under it. */
+const previewPolicy = route({
+  id: 'previewPolicy', method: 'POST', path: 'policies/{name}/retention-preview', role: 'Reader', ...policyBody, query: z.strictObject({ item: pathId.optional() }), responses: { 200: undescribed },
+  summary: 'What the policy in the body would let go; with item=… what would keep each recovery point of that item and until when. Nothing is stored',
+  async handler({ body: document, query: { item }, services }) {
+    const vault = await services.deps.vault();
+    const nowMs = await vault.store.serverTimeMs();
+    if (item === undefined) return json(await compareRetention(vault, document, nowMs));
+    return json(await planFor(services, vault, item, nowMs, (inForce) => covering(withDocument(inForce, document), document.name)));
+  },
+});
+
+export const retentionRoutes = [getRetention, applyRetention, previewPolicy];

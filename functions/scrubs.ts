@@ -1,4 +1,4 @@
-import { app, type HttpHandler, type HttpResponseInit } from '@azure/functions';
+import { app, type HttpResponseInit } from '@azure/functions';
 import * as df from 'durable-functions';
 import type { DurableClient } from 'durable-functions';
 import { z } from 'zod';
@@ -15,13 +15,14 @@ import { ITEM_ID } from '../vault/format/manifest';
 import { roundStartMs } from '../vault/proof/scrub';
 import type { VaultAccess } from '../vault/format/tree';
 import { findStatus, isActive } from './durable-status';
-import { guarded, json, readJson } from './problem';
+import { json } from './problem';
+import { pathId, route, undescribed } from './route';
 import { progressOf, viewScrub } from './scrub-view';
 import type { Services } from './services';
 
 const MAX_LISTED_DAMAGE = 500;
 
-/** Scrubs: their workflow, steps, timer and routes, and what is known of the vault's health. */
+/** Scrubs: their workflow, steps and timer. */
 export function registerScrubs(services: Services): void {
   const { deps, others, scrubs } = services;
   df.app.orchestration(SCRUBS.scrub, scrub);
@@ -32,12 +33,6 @@ export function registerScrubs(services: Services): void {
     schedule: scrubs.cron, extraInputs: [df.input.durableClient()],
     handler: async (_timer, context) => { await startShare(df.getClient(context), scrubs.days, deps.nowMs()); },
   });
-  const route = (name: string, method: 'GET' | 'POST', path: string, handler: HttpHandler): void =>
-    app.http(name, { methods: [method], route: path, authLevel: services.http.httpAuthLevel, extraInputs: [df.input.durableClient()], handler: guarded(handler) });
-  route('startScrub', 'POST', 'vault/scrubs', postScrub(services));
-  route('getScrub', 'GET', 'vault/scrubs/{id}', getScrub(services));
-  route('cancelScrub', 'POST', 'vault/scrubs/{id}/cancel', postCancel);
-  route('getHealth', 'GET', 'vault/health', getHealth(services));
 }
 
 /** A day's share, unless the one before is still at it. */
@@ -50,24 +45,21 @@ async function startShare(client: DurableClient, days: number, nowMs: number): P
 const bodySchema = z.strictObject({ item: z.string().min(1).max(120).optional(), recoveryPoint: z.string().min(1).max(120).optional() }).default({})
   .refine(({ item, recoveryPoint }) => item === undefined || recoveryPoint === undefined, 'expects an item or a recovery point, not both');
 
-/** Proves everything now, or all of an item, or one recovery point. 202 with the job's address. */
-const postScrub = ({ deps }: Services): HttpHandler => async (request, context) => {
-  const parsed = bodySchema.safeParse(await readJson(request));
-  if (!parsed.success) {
-    const fields = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`);
-    throw new HoldfastError('REQUEST_INVALID', `The body is wrong: ${fields.join('; ')}`, { data: { fields } });
-  }
-  const scope = await scopeOf(await deps.vault(), parsed.data);
-  const client = df.getClient(context);
-  // Two that are asked for within a millisecond are two jobs.
-  for (let ms = deps.nowMs(); ; ms++) {
-    const id = scrubInstanceId(formatStamp(ms));
-    if (await findStatus(client, id)) continue;
-    await client.startNew(SCRUBS.scrub, { instanceId: id, input: { scope, sinceMs: ms } satisfies ScrubJobInput });
-    const location = `/api/vault/scrubs/${id}`;
-    return json({ id, scope, state: 'queued', location }, { status: 202, headers: { location } });
-  }
-};
+const postScrub = route({
+  id: 'startScrub', method: 'POST', path: 'vault/scrubs', role: 'Operator', action: 'scrub.start', body: bodySchema, responses: { 202: undescribed },
+  summary: 'Proves everything now by reading it back, or all of an item, or one recovery point',
+  async handler({ body, client, services: { deps } }) {
+    const scope = await scopeOf(await deps.vault(), body);
+    // Two that are asked for within a millisecond are two jobs.
+    for (let ms = deps.nowMs(); ; ms++) {
+      const id = scrubInstanceId(formatStamp(ms));
+      if (await findStatus(client, id)) continue;
+      await client.startNew(SCRUBS.scrub, { instanceId: id, input: { scope, sinceMs: ms } satisfies ScrubJobInput });
+      const location = `/api/vault/scrubs/${id}`;
+      return json({ id, scope, state: 'queued', location }, { status: 202, headers: { location } });
+    }
+  },
+});
 
 async function scopeOf(vault: VaultAccess, { item, recoveryPoint }: z.infer<typeof bodySchema>): Promise<ScrubScope> {
   if (recoveryPoint !== undefined) {
@@ -85,16 +77,25 @@ async function scopeOf(vault: VaultAccess, { item, recoveryPoint }: z.infer<type
 
 const notFound = (id: string): HoldfastError => new HoldfastError('JOB_NOT_FOUND', `There is no scrub "${id.slice(0, 120)}"`);
 
-/** What GET /api/jobs/ID says, with the figures of the scrub at the top. */
-const getScrub = ({ deps }: Services): HttpHandler => async (request, context) => {
-  const id = request.params.id ?? '';
-  const status = isScrubInstanceId(id) ? await findStatus(df.getClient(context), id) : undefined;
-  if (!status) throw notFound(id);
-  const view = viewScrub(status, deps.nowMs());
-  return json({ ...progressOf(status), ...view, percent: view.progress.percent });
-};
+const ofScrub = z.strictObject({ id: pathId });
 
-const postCancel: HttpHandler = async (request, context) => cancelScrub(df.getClient(context), request.params.id ?? '');
+/** What GET /api/jobs/ID says, with the figures of the scrub at the top. */
+const getScrub = route({
+  id: 'getScrub', method: 'GET', path: 'vault/scrubs/{id}', role: 'Reader', params: ofScrub, responses: { 200: undescribed },
+  summary: 'A scrub: how far it is, and what it found',
+  async handler({ params: { id }, client, services: { deps } }) {
+    const status = isScrubInstanceId(id) ? await findStatus(client, id) : undefined;
+    if (!status) throw notFound(id);
+    const view = viewScrub(status, deps.nowMs());
+    return json({ ...progressOf(status), ...view, percent: view.progress.percent });
+  },
+});
+
+const postCancel = route({
+  id: 'cancelScrub', method: 'POST', path: 'vault/scrubs/{id}/cancel', role: 'Operator', action: 'scrub.cancel', params: ofScrub, responses: { 202: undescribed },
+  summary: 'Stops a scrub; what it has read stays proved',
+  handler: ({ params, client }) => cancelScrub(client, params.id),
+});
 
 /** Stops a scrub. What its steps have read stays proved; a step that runs is finished and writes down what it read. */
 export async function cancelScrub(client: DurableClient, id: string): Promise<HttpResponseInit> {
@@ -105,16 +106,22 @@ export async function cancelScrub(client: DurableClient, id: string): Promise<Ht
   return json({ id, state: 'cancelling' }, { status: 202, headers: { location: `/api/jobs/${id}` } });
 }
 
-/** What is known of the vault: when each item was last proved, and the ledger of damage. `proved` is said only where everything was. */
-const getHealth = ({ deps }: Services): HttpHandler => async () => {
-  const vault = await deps.vault();
-  const items = (await listItems(vault)).map(({ itemId, name, latest, damaged, proved }) => ({ id: itemId, name, latest: latest?.id ?? null, unreadable: damaged, proved }));
-  const ledger = await listDamage(vault);
-  const points = await listDamagedPoints(vault);
-  const isDamaged = items.some(({ proved, unreadable }) => unreadable > 0 || proved?.ok === false);
-  return json({
-    state: isDamaged ? 'damaged' : items.every(({ proved }) => proved !== null) && items.length > 0 ? 'proved' : 'unproved',
-    items, damagedPacks: ledger.length, damage: ledger.slice(0, MAX_LISTED_DAMAGE).map(({ pack, code, message, foundAt, foundBy, recoveryPoints }) => ({ pack, code, message, foundAt, foundBy, recoveryPoints })),
-    damagedRecoveryPoints: points.slice(0, MAX_LISTED_DAMAGE).map(({ recoveryPoint, code, message, foundAt, foundBy }) => ({ recoveryPoint, code, message, foundAt, foundBy })),
-  });
-};
+/** `proved` is said only where everything was. */
+const getHealth = route({
+  id: 'getHealth', method: 'GET', path: 'vault/health', role: 'Reader', responses: { 200: undescribed },
+  summary: 'What is known of the vault: when each item was last proved, and the ledger of damage',
+  async handler({ services: { deps } }) {
+    const vault = await deps.vault();
+    const items = (await listItems(vault)).map(({ itemId, name, latest, damaged, proved }) => ({ id: itemId, name, latest: latest?.id ?? null, unreadable: damaged, proved }));
+    const ledger = await listDamage(vault);
+    const points = await listDamagedPoints(vault);
+    const isDamaged = items.some(({ proved, unreadable }) => unreadable > 0 || proved?.ok === false);
+    return json({
+      state: isDamaged ? 'damaged' : items.every(({ proved }) => proved !== null) && items.length > 0 ? 'proved' : 'unproved',
+      items, damagedPacks: ledger.length, damage: ledger.slice(0, MAX_LISTED_DAMAGE).map(({ pack, code, message, foundAt, foundBy, recoveryPoints }) => ({ pack, code, message, foundAt, foundBy, recoveryPoints })),
+      damagedRecoveryPoints: points.slice(0, MAX_LISTED_DAMAGE).map(({ recoveryPoint, code, message, foundAt, foundBy }) => ({ recoveryPoint, code, message, foundAt, foundBy })),
+    });
+  },
+});
+
+export const scrubRoutes = [postScrub, getScrub, postCancel, getHealth];

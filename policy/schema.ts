@@ -23,7 +23,7 @@ const scriptsSchema = z.strictObject({
 });
 
 /** The policy document; docs/policies.md explains every field to the person who edits one. */
-const policySchema = z.strictObject({
+export const policySchema = z.strictObject({
   name: z.string().regex(/^[a-z0-9-]{1,40}$/, { error: 'expected 1 to 40 of a-z, 0-9 and -' }),
   description: z.string().max(1000).optional(),
   enabled: z.boolean().default(true),

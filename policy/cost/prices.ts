@@ -58,6 +58,11 @@ export function parsePricesText(text: string, what: string): Prices {
   } catch (error) {
     throw invalid(what, [describeField([], 'not JSON')], error);
   }
+  return parsePrices(value, what);
+}
+
+/** The same for what came out of JSON.parse. */
+export function parsePrices(value: unknown, what: string): Prices {
   const result = pricesSchema.safeParse(value);
   if (!result.success) throw invalid(what, describeIssues(result.error.issues, value));
   return result.data;

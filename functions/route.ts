@@ -1,0 +1,117 @@
+import { app, type HttpHandler, type HttpRequest, type HttpResponseInit, type InvocationContext } from '@azure/functions';
+import * as df from 'durable-functions';
+import { z, type ZodType } from 'zod';
+import type { Caller, Role } from '../access/roles';
+import { HoldfastError } from '../errors/holdfast-error';
+import { guarded, readJson } from './problem';
+import { UNKNOWN_CALLER } from './rights';
+import type { Services } from './services';
+
+/**
+ * A route of the HTTP API: all that is said of it in one place. The same schemas check what comes in, hold what goes out (in the tests) and make the OpenAPI document.
+ * Who may call it must be said: there is no default.
+ */
+export interface RouteOf<Params extends ZodType, Query extends ZodType, Body extends ZodType> {
+  /** The operation's id, and the name of its function: `listItems`. */
+  readonly id: string;
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** Below `/api/`: `items/{item}`. */
+  readonly path: string;
+  /** One line for people. */
+  readonly summary: string;
+  /** The least role that may call it; 'public' only for what says nothing of the vault or its items. */
+  readonly role: Role | 'public';
+  /** Of the path; each name in braces has its field. */
+  readonly params?: Params;
+  /** Of the query; strict, so that a name that was mistyped is refused. None: no query at all. */
+  readonly query?: Query;
+  /** Of the JSON body; none: there must be no body, or an empty object. */
+  readonly body?: Body;
+  /** Reads the body in place of `body`, where what is wrong with it has a code of its own. */
+  readonly parseBody?: (value: unknown, params: z.output<Params>) => z.output<Body>;
+  /** Bodies of success by status; null where there is none. Problems are the table's own. */
+  readonly responses: Readonly<Record<number, ZodType | null>>;
+  /** A change, a restore or an export: its name in the audit trail (`recovery-point.delete`). */
+  readonly action?: string;
+  handler(call: Call<z.output<Params>, z.output<Query>, z.output<Body>>): Promise<HttpResponseInit>;
+}
+
+export type Route = RouteOf<ZodType, ZodType, ZodType>;
+
+/** What a handler is given: everything is checked. */
+export interface Call<Params = unknown, Query = unknown, Body = unknown> {
+  readonly params: Params;
+  readonly query: Query;
+  readonly body: Body;
+  readonly caller: Caller;
+  readonly request: HttpRequest;
+  readonly context: InvocationContext;
+  readonly client: df.DurableClient;
+  readonly services: Services;
+}
+
+/** Declares a route; the types of its handler's arguments come from its schemas. */
+export const route = <Params extends ZodType = typeof NOTHING, Query extends ZodType = typeof NOTHING, Body extends ZodType = typeof NOTHING>(declared: RouteOf<Params, Query, Body>): Route =>
+  declared as unknown as Route;
+
+/** An identifier in the path. What it must look like is for whoever looks it up: one that cannot exist is not there (404). */
+export const pathId = z.string().min(1).max(2000);
+
+/** Of an answer that has no schema yet. */
+export const undescribed = z.unknown();
+
+const NOTHING = z.strictObject({}).default({});
+
+/** Yes or no in a query. */
+export const flag = z.enum(['true', 'false']).default('false').transform((value) => value === 'true');
+
+/** What the Functions host reads in a query itself: the key of the function and its name. */
+const OF_THE_HOST = ['code', 'clientId'];
+
+/** Arrays and objects within each other in a body. */
+const MAX_DEPTH = 32;
+
+export function registerRoutes(services: Services, routes: readonly Route[]): void {
+  for (const declared of routes) {
+    app.http(declared.id, {
+      methods: [declared.method], route: declared.path, authLevel: services.http.httpAuthLevel, extraInputs: [df.input.durableClient()], handler: guarded(runner(declared, services)),
+    });
+  }
+}
+
+/** The one way from a request to a handler. */
+const runner = (declared: Route, services: Services): HttpHandler => async (request, context) => {
+  const caller = SOMEBODY;
+  const params = checked(declared.params ?? NOTHING, request.params, 'address');
+  const query = checked(declared.query ?? NOTHING, queryOf(request), 'query');
+  const body = declared.method === 'GET' ? undefined : bodyOf(declared, await readJson(request), params);
+  return declared.handler({ params, query, body, caller, request, context, client: df.getClient(context), services });
+};
+
+/** Until callers are told apart: whoever reaches the app may do everything. */
+const SOMEBODY: Caller = { id: 'local', name: UNKNOWN_CALLER, kind: 'local', roles: ['Reader', 'Operator', 'RestoreOperator', 'Admin'], from: null };
+
+function bodyOf(declared: Route, value: unknown, params: unknown): unknown {
+  if (isDeeper(value, MAX_DEPTH)) throw new HoldfastError('REQUEST_INVALID', `The body is nested deeper than ${MAX_DEPTH} levels`);
+  return declared.parseBody ? declared.parseBody(value, params) : checked(declared.body ?? NOTHING, value, 'body');
+}
+
+const isDeeper = (value: unknown, levels: number): boolean =>
+  typeof value === 'object' && value !== null && (levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1)));
+
+/** Throws REQUEST_INVALID, whose `data.fields` has a line for each wrong field. */
+function checked<T extends ZodType>(schema: T, value: unknown, where: 'address' | 'query' | 'body'): z.output<T> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const fields = parsed.error.issues.slice(0, 20).map(({ path, message }) => `${path.join('.') || where}: ${message}`);
+  throw new HoldfastError('REQUEST_INVALID', `The ${where} is wrong: ${fields.join('; ')}`, { data: { fields } });
+}
+
+/** A name that is given twice has a list, which no schema takes. */
+function queryOf(request: HttpRequest): Record<string, string | string[]> {
+  const names = [...new Set(request.query.keys())].filter((name) => !OF_THE_HOST.includes(name));
+  return Object.fromEntries(names.map((name) => {
+    const values = request.query.getAll(name);
+    return [name, values.length === 1 ? values[0] as string : values];
+  }));
+}
