@@ -32,11 +32,14 @@ export interface RunningFunc {
   stop(): Promise<void>;
 }
 
-/** Starts the real Functions host on this build, with Azurite for its task hub. Everything it is told stands in its environment. */
-export async function startFunc(program: string, settings: Readonly<Record<string, string>>, port: number): Promise<RunningFunc> {
+/**
+ * Starts the real Functions host on this build, with Azurite for its task hub. Everything it is told stands in its environment.
+ * @param folder of the app's host.json and package.json, where it is not this build
+ */
+export async function startFunc(program: string, settings: Readonly<Record<string, string>>, port: number, folder: string = ROOT): Promise<RunningFunc> {
   const storage = await AzuriteStorage.start();
   const env = { ...process.env, ...settings, FUNCTIONS_WORKER_RUNTIME: 'node', AzureWebJobsStorage: storage.connectionString };
-  const child: ChildProcess = spawn(program, ['start', '--port', String(port)], { cwd: ROOT, env, stdio: 'inherit' });
+  const child: ChildProcess = spawn(program, ['start', '--port', String(port)], { cwd: folder, env, stdio: 'inherit' });
   const ended = new Promise<number>((resolve) => {
     child.once('error', () => resolve(1));
     child.once('exit', (code) => resolve(code ?? 0));

@@ -72,7 +72,11 @@ export async function runStory(recording: Recording, use: (run: StoryRun) => Pro
   }
 }
 
-async function perform(host: EmbeddedHost, event: RecordedEvent): Promise<Reply> {
+/** A host that a recorded call can be made to. */
+export type CalledHost = Pick<EmbeddedHost, 'fetch' | 'keys'>;
+
+/** Makes a recorded call anew. */
+export async function perform(host: CalledHost, event: RecordedEvent): Promise<Reply> {
   const response = event.kind === 'clientCall'
     ? await host.fetch('/api/client', { method: 'POST', body: JSON.stringify({ op: event.op, args: event.args }) })
     : await host.fetch(withKeys(host, event.request?.url ?? '/'), requestInit(host, event));
@@ -81,11 +85,11 @@ async function perform(host: EmbeddedHost, event: RecordedEvent): Promise<Reply>
   return { event, status: response.status, headers: { ...Object.fromEntries(response.headers), ...(cookies ? { 'set-cookie': cookies } : {}) }, body: parsed(text) };
 }
 
-function withKeys(host: EmbeddedHost, url: string): string {
+function withKeys(host: CalledHost, url: string): string {
   return url.replace('<systemKey>', host.keys.system).replace('<masterKey>', host.keys.master).replace('<functionKey>', host.keys.function);
 }
 
-function requestInit(host: EmbeddedHost, event: RecordedEvent): RequestInit {
+function requestInit(host: CalledHost, event: RecordedEvent): RequestInit {
   const { method, headers, body } = event.request ?? { method: 'GET' };
   const sent = Object.fromEntries(Object.entries(headers ?? {}).map(([name, value]) => [name, withKeys(host, value)]));
   if (body === undefined || method === 'GET' || method === 'HEAD') return { method, headers: sent };

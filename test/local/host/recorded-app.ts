@@ -1,13 +1,17 @@
 /**
  * The functions that the recordings were made with, written anew: same names, same behaviour. Activities that take time
- * sleep on the virtual clock.
+ * sleep on the clock that they are given.
  */
 import { app, HttpResponse, type HttpResponseInit } from '@azure/functions';
 import * as df from 'durable-functions';
 import type { OrchestrationHandler } from 'durable-functions';
 import { Readable } from 'node:stream';
-import type { VirtualClock } from '../../../local/host/clock';
 import { CustomError, flows, kindOf, nonDeterministic, orUndefinedMark, raise } from './recorded-orchestrations';
+
+/** A virtual clock, or true time. */
+export interface Sleeper {
+  sleep(ms: number): Promise<unknown>;
+}
 
 const failures: Readonly<Record<string, () => unknown>> = {
   Error: () => new Error('plain failure'),
@@ -30,7 +34,7 @@ const gifts: Readonly<Record<string, unknown>> = {
   nan: NaN, spaces: '  12 ',
 };
 
-function registerActivities(clock: VirtualClock): void {
+function registerActivities(clock: Sleeper): void {
   const attempts = new Map<string, number>();
   const next = (key: string): number => {
     const attempt = (attempts.get(key) ?? 0) + 1;
@@ -148,7 +152,7 @@ function registerHttp(): void {
 }
 
 /** Registers all of it with the host that is loading. `ticks` receives what the timer functions got. */
-export function registerRecordedApp(clock: VirtualClock, ticks: unknown[] = []): void {
+export function registerRecordedApp(clock: Sleeper, ticks: unknown[] = []): void {
   registerActivities(clock);
   for (const [name, flow] of Object.entries({ ...flows, ...nonDeterministic() })) df.app.orchestration(name, flow as unknown as OrchestrationHandler);
   registerClient();

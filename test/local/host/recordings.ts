@@ -27,13 +27,14 @@ export interface Recording {
   readonly finalStatus: Readonly<Record<string, { readonly httpStatus: number; readonly body: unknown }>>;
 }
 
-const folder = join(__dirname, '..', '..', '..', '..', 'test', 'fixtures', 'durable');
+/** Those of the repository, or what `npm run record:func` wrote anew. */
+export const durableFolder = process.env['HOLDFAST_RECORDINGS'] ?? join(__dirname, '..', '..', '..', '..', 'test', 'fixtures', 'durable');
 
 /** The settings that the recordings were made with. */
-export const recordedHostJson = join(folder, 'host.json');
+export const recordedHostJson = join(durableFolder, 'host.json');
 
 export function readRecording(name: string): Recording {
-  return JSON.parse(readFileSync(join(folder, `${name}.json`), 'utf8')) as Recording;
+  return JSON.parse(readFileSync(join(durableFolder, `${name}.json`), 'utf8')) as Recording;
 }
 
 export interface OrchestratorInput {

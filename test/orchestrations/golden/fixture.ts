@@ -42,8 +42,8 @@ export function answerOf(state: unknown): GoldenAnswer {
 export const goldenFolder = path.join(__dirname, '..', '..', '..', '..', 'test', 'fixtures', 'golden');
 export const goldenFile = (story: string): string => path.join(goldenFolder, `${story}.json`);
 export const goldenNames = (): string[] => readdirSync(goldenFolder).filter((name) => name.endsWith('.json')).map((name) => name.slice(0, -'.json'.length)).sort();
-/** The same form, recorded from the genuine extension (test/genuine). */
-export const genuineFile = path.join(goldenFolder, '..', 'genuine', 'holdfast.json');
+/** The same form, recorded from the genuine extension (test/genuine), or what `npm run record:func` wrote anew. */
+export const genuineFile = path.join(process.env['HOLDFAST_RECORDINGS'] ?? path.join(goldenFolder, '..', 'genuine'), 'holdfast.json');
 export const readGenuine = (): GoldenStory => parseGolden(readFileSync(genuineFile, 'utf8'));
 export const readGolden = (story: string): GoldenStory => parseGolden(readFileSync(goldenFile(story), 'utf8'));
 
