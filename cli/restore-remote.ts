@@ -96,9 +96,9 @@ const given = (name: string, value: unknown): object => (value === undefined ? {
 
 async function latestOf(app: AppClient, item: string | undefined): Promise<string> {
   if (item === undefined) throw new HoldfastError('USAGE', 'Name the item that latest is of with --item');
-  const points = await app.send('GET', `/api/items/${encodeURIComponent(item)}/recovery-points`) as { id: string; damaged?: boolean }[];
-  const last = points.filter(({ damaged }) => !damaged).at(-1);
-  if (!last || points.some(({ damaged, id }) => damaged && id > last.id)) throw new HoldfastError('RECOVERY_POINT_NOT_FOUND', `The latest recovery point of ${item} is not there or does not open: choose one by its id`);
+  const { value } = await app.send('GET', `/api/items/${encodeURIComponent(item)}/recovery-points?limit=1`) as { value: { id: string; damaged?: boolean }[] };
+  const last = value[0];
+  if (!last || last.damaged) throw new HoldfastError('RECOVERY_POINT_NOT_FOUND', `The latest recovery point of ${item} is not there or does not open: choose one by its id`);
   return last.id;
 }
 

@@ -8,11 +8,12 @@ import { policyFor } from '../policy/select';
 import { formatStamp } from '../policy/slot';
 import type { BackupVmInput } from '../orchestrations/backup-vm';
 import { backupInstanceId, ORCHESTRATIONS } from '../orchestrations/names';
-import { listItems as listVaultItems, listRecoveryPoints, type ItemSummary } from '../vault/catalog';
+import { listItems as listVaultItems, type ItemSummary } from '../vault/catalog';
 import { findStatus } from './durable-status';
+import { listPoints, pointsQuery } from './http-recovery-points';
+import { pageFrom, pageQuery } from './paging';
 import { json } from './problem';
-import { summarize } from './recovery-point-view';
-import { flag, pathId, route, undescribed } from './route';
+import { pathId, route, undescribed } from './route';
 import type { Services } from './services';
 
 export interface ItemView {
@@ -62,10 +63,32 @@ async function findItem(services: Services, asked: string): Promise<ItemView> {
   throw new HoldfastError('ITEM_NOT_FOUND', why, { data: { item: asked.slice(0, 120) } });
 }
 
+const itemsQuery = z.strictObject({
+  ...pageQuery,
+  name: z.string().max(200).optional().meta({ description: 'Part of the name or of the id, in any case' }),
+  tag: z.string().min(1).max(800).optional().meta({ description: 'NAME, or NAME=VALUE. Names of tags have no case, values have' }),
+  protected: z.enum(['true', 'false']).optional().meta({ description: 'Whether an enabled policy covers it' }),
+});
+
+/** What a query asks for. */
+function isWanted({ name, tag, protected: covered }: z.output<typeof itemsQuery>): (item: ItemView) => boolean {
+  const part = name?.toLowerCase() ?? '';
+  const [tagName = '', ...value] = tag?.split('=') ?? [];
+  return (item) => {
+    if (!item.name.toLowerCase().includes(part) && !item.id.includes(part)) return false;
+    if (covered !== undefined && (item.policies.length > 0) !== (covered === 'true')) return false;
+    if (tag === undefined) return true;
+    return Object.entries(item.tags).some(([own, its]) => own.toLowerCase() === tagName.toLowerCase() && (value.length === 0 || its === value.join('=')));
+  };
+}
+
 const listItems = route({
-  id: 'listItems', method: 'GET', path: 'items', role: 'Reader', responses: { 200: undescribed },
-  summary: 'Machines that can be protected and items of the vault, with what covers them',
-  handler: async ({ services }) => json(await allItems(services)),
+  id: 'listItems', method: 'GET', path: 'items', role: 'Reader', query: itemsQuery, responses: { 200: undescribed },
+  summary: 'Machines that can be protected and items of the vault, by id, with what covers them',
+  async handler({ request, query, services }) {
+    const items = (await allItems(services)).filter(isWanted(query));
+    return json(await pageFrom(request, query, items, ({ id }) => id, (page) => page));
+  },
 });
 
 const ofItem = z.strictObject({ item: pathId });
@@ -77,13 +100,9 @@ const getItem = route({
 });
 
 const listItemRecoveryPoints = route({
-  id: 'listItemRecoveryPoints', method: 'GET', path: 'items/{item}/recovery-points', role: 'Reader', params: ofItem, query: z.strictObject({ deleted: flag }), responses: { 200: undescribed },
-  summary: 'Recovery points of an item; with deleted=true also those in the bin',
-  async handler({ params, query, services }) {
-    const item = await findItem(services, params.item);
-    const { points, damaged } = await listRecoveryPoints(await services.deps.vault(), item.id, { deleted: query.deleted });
-    return json([...points.map(summarize), ...damaged.map(({ id, error }) => ({ id, itemId: item.id, damaged: true, error }))]);
-  },
+  id: 'listItemRecoveryPoints', method: 'GET', path: 'items/{item}/recovery-points', role: 'Reader', params: ofItem, query: z.strictObject(pointsQuery), responses: { 200: undescribed },
+  summary: 'Recovery points of an item, newest first',
+  handler: async ({ request, params, query, services }) => json(await listPoints(request, await services.deps.vault(), query, (await findItem(services, params.item)).id)),
 });
 
 /** Requests for one item within a millisecond; more than that is an engine that starts what it then denies. */

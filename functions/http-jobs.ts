@@ -6,11 +6,13 @@ import { decideRestore } from '../activities/restore-records';
 import { HoldfastError } from '../errors/holdfast-error';
 import type { BackupVmStatus } from '../orchestrations/backup-vm';
 import { isScrubInstanceId, parseBackupInstanceId, parseRestoreInstanceId } from '../orchestrations/names';
+import { itemIdOf } from '../vault/catalog';
 import { abandonRun } from '../vault/run';
 import { findStatus, isActive } from './durable-status';
-import { type JobView, viewJob } from './job-view';
+import { JOB_STATES, type JobView, viewJob } from './job-view';
+import { pageFrom, pageQuery, sortedBy } from './paging';
 import { json } from './problem';
-import { pathId, route, undescribed } from './route';
+import { instant, pathId, route, undescribed } from './route';
 import { type RestoreJobView, viewRestore } from './restore-view';
 import { type ScrubJobView, viewScrub } from './scrub-view';
 import { cancelScrub } from './scrubs';
@@ -18,7 +20,6 @@ import { cancelScrub } from './scrubs';
 export type AnyJobView = JobView | RestoreJobView | ScrubJobView;
 
 const LISTED_DAYS = 7;
-const MAX_LISTED = 200;
 
 const notFound = (id: string): HoldfastError => new HoldfastError('JOB_NOT_FOUND', `There is no job "${id.slice(0, 120)}"`);
 
@@ -43,14 +44,33 @@ async function view(client: df.DurableClient, deps: ActivityDeps, status: df.Dur
   return viewJob(client, await deps.vault(), status, deps.nowMs(), deep);
 }
 
+const jobsQuery = z.strictObject({
+  ...pageQuery,
+  state: z.enum(JOB_STATES).optional(),
+  kind: z.enum(['backup', 'restore', 'scrub']).optional(),
+  item: pathId.optional().meta({ description: 'Of this item, by its id or a name that only one has' }),
+  since: instant.optional().meta({ description: `Begun at or after this moment; the last ${LISTED_DAYS} days where it is left out` }),
+});
+
+const kindOf = (id: string): AnyJobView['kind'] => isScrubInstanceId(id) ? 'scrub' : parseRestoreInstanceId(id) === null ? 'backup' : 'restore';
+
 const listJobs = route({
-  id: 'listJobs', method: 'GET', path: 'jobs', role: 'Reader', responses: { 200: undescribed },
-  summary: 'The jobs of the last week, newest first',
-  async handler({ client, services: { deps } }) {
-    const now = new Date(deps.nowMs());
-    const all = await client.getStatusBy({ createdTimeFrom: new Date(now.getTime() - LISTED_DAYS * 86_400_000), createdTimeTo: now, runtimeStatus: [] });
-    const jobs = all.filter(({ instanceId }) => isJob(instanceId)).sort((a, b) => new Date(b.createdTime).getTime() - new Date(a.createdTime).getTime());
-    return json(await Promise.all(jobs.slice(0, MAX_LISTED).map((status) => view(client, deps, status, false))));
+  id: 'listJobs', method: 'GET', path: 'jobs', role: 'Reader', query: jobsQuery, responses: { 200: undescribed },
+  summary: `Jobs, newest first; of the last ${LISTED_DAYS} days unless since says otherwise`,
+  async handler({ request, query, client, services: { deps } }) {
+    const nowMs = deps.nowMs();
+    const all = await client.getStatusBy({ createdTimeFrom: new Date(query.since ?? nowMs - LISTED_DAYS * 86_400_000), createdTimeTo: new Date(nowMs), runtimeStatus: [] });
+    const jobs = all.filter(({ instanceId: id }) => isJob(id) && (query.kind === undefined || kindOf(id) === query.kind));
+    const itemId = query.item === undefined ? undefined : await itemIdOf(await deps.vault(), query.item);
+    const keyOf = ({ createdTime, instanceId }: df.DurableOrchestrationStatus): string => `${new Date(createdTime).toISOString()} ${instanceId}`;
+    // Looked at one after another, so that a page costs what it shows.
+    async function* wanted(): AsyncGenerator<{ key: string; job: AnyJobView }> {
+      for (const status of sortedBy(jobs, keyOf, 'descending')) {
+        const job = await view(client, deps, status, false);
+        if ((query.state === undefined || job.state === query.state) && (itemId === undefined || job.itemId === itemId)) yield { key: keyOf(status), job };
+      }
+    }
+    return json(await pageFrom(request, query, wanted(), ({ key }) => key, (page) => page.map(({ job }) => job), 'descending'));
   },
 });
 

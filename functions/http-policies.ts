@@ -4,10 +4,11 @@ import { deletePolicy, listPolicies, loadPolicy, savePolicy, type StoredPolicy }
 import { HoldfastError } from '../errors/holdfast-error';
 import { parsePolicy, type PolicyDocument, policySchema } from '../policy/schema';
 import { nextSlots } from '../policy/schedule';
+import { pageFrom, pageQuery, sortedBy } from './paging';
 import { json } from './problem';
 import { pathId, route, undescribed } from './route';
 
-const view = (policy: StoredPolicy, nowMs: number): object => ({
+const view = (policy: StoredPolicy, nowMs: number) => ({
   ...policy.document, revision: policy.revision, storedAt: new Date(policy.storedAtMs).toISOString(),
   nextSlots: nextSlots(policy.document.schedule, nowMs, 3).map((slot) => new Date(slot).toISOString()),
 });
@@ -23,13 +24,15 @@ export function expectedRevision(headers: { get(name: string): string | null }):
 }
 
 const listPoliciesRoute = route({
-  id: 'listPolicies', method: 'GET', path: 'policies', role: 'Reader', responses: { 200: undescribed },
-  summary: 'Policies in force, and those that cannot be read',
-  async handler({ services: { deps } }) {
+  id: 'listPolicies', method: 'GET', path: 'policies', role: 'Reader', query: z.strictObject(pageQuery), responses: { 200: undescribed },
+  summary: 'Policies in force and those that cannot be read, by name',
+  async handler({ request, query, services: { deps } }) {
     const { store } = await deps.vault();
-    const broken: object[] = [];
-    const policies = await listPolicies(store, (name, error) => broken.push({ name, damaged: true, error: error.toJSON() }));
-    return json([...policies.map((policy) => view(policy, deps.nowMs())), ...broken]);
+    const all: { name: string }[] = [];
+    const policies = await listPolicies(store, (name, error) => all.push({ name, damaged: true, error: error.toJSON() } as { name: string }));
+    all.push(...policies.map((policy) => view(policy, deps.nowMs())));
+    const byName = ({ name }: { name: string }): string => name;
+    return json(await pageFrom(request, query, sortedBy(all, byName), byName, (page) => page));
   },
 });
 

@@ -10,7 +10,8 @@ import type { TransferStats } from '../vault/transfer/transfer-types';
 import { bytesDone } from './disk-progress';
 import { isActive } from './durable-status';
 
-export type JobState = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled' | 'skipped';
+export const JOB_STATES = ['queued', 'running', 'succeeded', 'failed', 'cancelled', 'skipped'] as const;
+export type JobState = (typeof JOB_STATES)[number];
 
 export interface JobView {
   readonly id: string;

@@ -5,7 +5,7 @@ import type { MarkState } from '../vault/points/marks';
 export const marksView = ({ state, binUntil, deleted, held, holds, damaged }: MarkState): object => ({ state, binUntil, deleted, held, holds, ...(damaged ? { marksDamaged: damaged } : {}) });
 
 /** A recovery point in a list. */
-export const summarize = ({ manifest, marks }: ListedPoint): object => ({
+export const summarize = ({ manifest, marks }: ListedPoint) => ({
   id: manifest.id, itemId: manifest.itemId, createdAt: manifest.createdAt, slot: manifest.slot, policy: manifest.policy, consistency: manifest.consistency,
   sequence: manifest.sequence, ...marksView(marks), warnings: manifest.warnings, stats: manifest.stats,
   disks: manifest.disks.map(({ name, lun, sizeBytes, mode }) => ({ name, lun, sizeBytes, mode })),

@@ -65,6 +65,9 @@ const NOTHING = z.strictObject({}).default({});
 /** Yes or no in a query. */
 export const flag = z.enum(['true', 'false']).default('false').transform((value) => value === 'true');
 
+/** A moment in a query; milliseconds since 1970. */
+export const instant = z.iso.datetime({ error: 'expects a time such as 2026-11-25T02:00:00Z' }).transform((text) => Date.parse(text));
+
 /** What the Functions host reads in a query itself: the key of the function and its name. */
 const OF_THE_HOST = ['code', 'clientId'];
 

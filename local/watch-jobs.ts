@@ -13,7 +13,7 @@ export function watchJobs(ask: (path: string) => Promise<unknown>, print: (line:
   let first = true;
   let busy = false;
   const look = async (): Promise<void> => {
-    const jobs = (await ask('/api/jobs')) as AnyJobView[];
+    const jobs = (await ask('/api/jobs') as { value: AnyJobView[] }).value;
     const news = jobs.filter(({ id, endedAt }) => endedAt !== null && !ended.has(id)).reverse();
     for (const job of news) {
       ended.add(job.id);

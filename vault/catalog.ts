@@ -56,10 +56,27 @@ export const listRecoveryPoints = (vault: VaultAccess, itemId?: string, options:
 
 /** The same with what `pick` makes of each: a thousand manifests of large machines would fill memory. */
 export async function pickRecoveryPoints<T>(vault: VaultAccess, itemId: string | undefined, { deleted = false }: ListOptions, pick: (point: ListedPoint) => T): Promise<{ points: T[]; damaged: DamagedManifest[] }> {
+  const names = (await recoveryPointNames(vault, itemId)).filter(({ marks }) => marks.state === 'live' || (deleted && marks.state === 'binned'));
+  return openRecoveryPoints(vault, names, pick);
+}
+
+/** A recovery point by its name alone, and what became of it. */
+export interface NamedPoint {
+  readonly itemId: string;
+  readonly stamp: string;
+  readonly marks: MarkState;
+}
+
+/** Of the vault or of one item, those that are gone for good among them. Two lists; no manifest is read, so one that is damaged is there like any other. */
+export async function recoveryPointNames(vault: VaultAccess, itemId?: string): Promise<NamedPoint[]> {
   const all = await manifestNames(vault, itemId);
   const ids = new Set(all.map((name) => recoveryPointId(name.itemId, name.stamp)));
   const marks = await readMarks(vault, { itemId, wanted: (id) => ids.has(id) });
-  const names = all.map((name) => ({ ...name, marks: marks.of(recoveryPointId(name.itemId, name.stamp)) })).filter((name) => name.marks.state === 'live' || (deleted && name.marks.state === 'binned'));
+  return all.map((name) => ({ ...name, marks: marks.of(recoveryPointId(name.itemId, name.stamp)) }));
+}
+
+/** Reads the manifests of these; one that went away meanwhile is left out. */
+export async function openRecoveryPoints<T>(vault: VaultAccess, names: readonly NamedPoint[], pick: (point: ListedPoint) => T): Promise<{ points: T[]; damaged: DamagedManifest[] }> {
   const points: { itemId: string; sequence: number; picked: T }[] = [];
   const damaged: DamagedManifest[] = [];
   const queue = names.values();

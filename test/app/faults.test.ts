@@ -149,7 +149,7 @@ describe('a backup when Azure misbehaves', () => {
     await home.host.waitFor(id, { until: 'finished' });
     assert.equal((await home.job(id)).state, 'succeeded');
     await assertLatestIs(home, 'web01_os', image);
-    const items = (await home.json('/api/items')).body as { resourceId: string | null; recoveryPoints: number }[];
+    const items = await home.list<{ resourceId: string | null; recoveryPoints: number }>('/api/items');
     assert.deepEqual(items.map(({ resourceId, recoveryPoints }) => [resourceId, recoveryPoints]), [[null, 1]], 'the item stays, its machine is gone');
     const gone = await home.json(`/api/items/${(await home.points())[0]?.itemId}/backups`, { method: 'POST' });
     assert.equal(gone.status, 404);

@@ -328,7 +328,7 @@ describe('the reconciler', () => {
 
   it('leaves a run of the command line, or of another app on the same vault, alone until its time is over', async () => {
     home = await startHome(twoDisks, { schedulerCron: '0 0 0 1 1 *' });
-    const itemId = ((await home.json('/api/items')).body as { id: string }[])[0]?.id ?? '';
+    const itemId = (await home.list<{ id: string }>('/api/items'))[0]?.id ?? '';
     await openRun(home.vault, { itemId, stamp: '20261123T100000Z', slot: null, owner: 'cli:host:1234', policy: null, nowMs: home.clock.now(), maxRunMs: 2 * HOUR_MS });
     assert.equal((await reconcile(home)).alive, 1);
     await later(home, 3);

@@ -30,7 +30,7 @@ describe('the HTTP API', () => {
   const send = (method: string, path: string, body?: string, headers: Record<string, string> = {}): Promise<Reply> => home.json(path, { method, headers, ...(body === undefined ? {} : { body }) });
 
   it('lists items with what covers them, starts a backup with 202 and a Location, and shows job and recovery point', async () => {
-    const before = (await send('GET', '/api/items')).body as { id: string; name: string; policies: string[]; recoveryPoints: number; latest: unknown }[];
+    const before = await home.list<{ id: string; name: string; policies: string[]; recoveryPoints: number; latest: unknown }>('/api/items');
     assert.deepEqual(before.map(({ name, policies, recoveryPoints, latest }) => ({ name, policies, recoveryPoints, latest })),
       ['db01', 'web01'].map((name) => ({ name, policies: [], recoveryPoints: 0, latest: null })));
     const id = before[1]?.id ?? '';
@@ -46,11 +46,11 @@ describe('the HTTP API', () => {
     const point = (await send('GET', `/api/recovery-points/${job.recoveryPoint}`)).body as { id: string; disks: { name: string }[]; source: { model: object } };
     assert.equal(point.id, job.recoveryPoint);
     assert.deepEqual(point.disks.map(({ name }) => name), ['web01_os', 'web01_data']);
-    const listed = (await send('GET', '/api/items/web01/recovery-points')).body as { id: string }[];
+    const listed = await home.list<{ id: string }>('/api/items/web01/recovery-points');
     assert.deepEqual(listed.map(({ id: one }) => one), [job.recoveryPoint]);
     const item = (await send('GET', '/api/items/web01')).body as { recoveryPoints: number; latest: { id: string } };
     assert.deepEqual([item.recoveryPoints, item.latest.id], [1, job.recoveryPoint]);
-    const jobs = (await send('GET', '/api/jobs')).body as JobView[];
+    const jobs = await home.list<JobView>('/api/jobs');
     assert.deepEqual(jobs.map((one) => one.id), [jobId]);
   });
 
@@ -94,11 +94,11 @@ describe('the HTTP API', () => {
     assertProblem(await send('PUT', '/api/policies/nightly', JSON.stringify(policy), { 'if-match': '"1"' }), 'POLICY_CHANGED');
     assertProblem(await send('DELETE', '/api/policies/nightly', undefined, { 'if-match': '"1"' }), 'POLICY_CHANGED');
     assertProblem(await send('PUT', '/api/policies/nightly', JSON.stringify(policy), { 'if-match': 'two' }), 'REQUEST_INVALID');
-    const items = (await send('GET', '/api/items')).body as { policies: string[] }[];
+    const items = await home.list<{ policies: string[] }>('/api/items');
     assert.deepEqual(items.map(({ policies }) => policies), [['nightly'], ['nightly']]);
     assert.equal((await send('DELETE', '/api/policies/nightly', undefined, { 'if-match': '"2"' })).status, 204);
     assertProblem(await send('GET', '/api/policies/nightly'), 'POLICY_NOT_FOUND');
-    assert.deepEqual((await send('GET', '/api/policies')).body, []);
+    assert.deepEqual(await home.list('/api/policies'), []);
   });
 
   it('names every wrong field of a policy and leaves the one in force as it is', async () => {

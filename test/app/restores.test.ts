@@ -49,7 +49,7 @@ describe('a restore to a new disk', () => {
     assert.deepEqual([other.status, (other.body as { code: string }).code], [409, 'RESTORE_ID_TAKEN']);
     const keyed = await Promise.all([1, 2].map(() => ask(home, point, { target: { ...target, name: 'keyed' } }, { 'idempotency-key': 'k-1' })));
     assert.equal((keyed[0]?.body as { id: string }).id, (keyed[1]?.body as { id: string }).id);
-    const jobs = (await home.json('/api/jobs')).body as { kind: string }[];
+    const jobs = await home.list<{ kind: string }>('/api/jobs');
     assert.deepEqual(jobs.map(({ kind }) => kind).sort(), ['backup', 'restore', 'restore']);
   });
 });

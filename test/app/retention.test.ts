@@ -16,11 +16,11 @@ describe('retention over HTTP', () => {
     assert.deepEqual([got, problem.code], [status, code], JSON.stringify(body));
     return problem;
   };
-  const listed = async (query = ''): Promise<string[]> => ((await home.json(`/api/items/web01/recovery-points${query}`)).body as { id: string; state: string }[]).map(({ id, state }) => `${ids.indexOf(id)} ${state}`);
+  const listed = async (query = ''): Promise<string[]> => (await home.list<{ id: string; state: string }>(`/api/items/web01/recovery-points${query}`)).map(({ id, state }) => `${ids.indexOf(id)} ${state}`);
 
   beforeEach(async () => {
     home = await startHome((folder) => addVm(folder, 'web01', { os: halfDisk(2, 1) }), { schedulerCron: '0 0 0 1 1 *' });
-    const items = (await home.json('/api/items')).body as { id: string }[];
+    const items = await home.list<{ id: string }>('/api/items');
     ids = await storePoints(home.vault, items[0]?.id ?? '', everyDay(HOME_START_MS - DAY_MS, 6));
     assert.equal((await put({ retention: { keepLast: 6 } })).status, 201);
   });
@@ -36,8 +36,8 @@ describe('retention over HTTP', () => {
     assert.deepEqual(plan.points.map(({ keeps }) => keeps.map(({ rule }) => rule).join()), ['', '', 'keepLast', 'keepLast', 'keepLast', 'last-good,keepLast']);
     const applied = await send('POST', '/api/items/web01/retention');
     assert.deepEqual([applied.status, (applied.body as { binned: string[] }).binned], [200, ids.slice(0, 2)]);
-    assert.deepEqual(await listed(), ['2 live', '3 live', '4 live', '5 live']);
-    assert.deepEqual(await listed('?deleted=true'), ['0 binned', '1 binned', '2 live', '3 live', '4 live', '5 live']);
+    assert.deepEqual(await listed(), ['5 live', '4 live', '3 live', '2 live']);
+    assert.deepEqual(await listed('?state=all'), ['5 live', '4 live', '3 live', '2 live', '1 binned', '0 binned']);
     await refused(send('POST', '/api/items/web01/retention', { aprove: 'x' }), 400, 'REQUEST_INVALID');
     await refused(send('GET', '/api/items/nobody/retention'), 404, 'ITEM_NOT_FOUND');
   });

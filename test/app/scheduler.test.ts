@@ -11,7 +11,7 @@ const put = async (home: Home, name: string, policy: object): Promise<void> => {
   const answer = await home.json(`/api/policies/${name}`, { method: 'PUT', body: JSON.stringify(policy) });
   assert.ok(answer.status < 300, answer.text);
 };
-const jobs = async (home: Home): Promise<JobView[]> => (await home.json('/api/jobs')).body as JobView[];
+const jobs = (home: Home): Promise<readonly JobView[]> => home.list<JobView>('/api/jobs');
 const slots = async (home: Home): Promise<(string | null)[]> => (await home.points()).map(({ slot }) => slot);
 const oneVm = (folder: string): Promise<void> => addVm(folder, 'web01', { os: noise(256 * KiB, 1) });
 
@@ -140,8 +140,8 @@ describe('the scheduler', () => {
     await home.host.advanceTo(at(1, 1, 30));
     assert.equal((await slots(home)).length, 1);
     assert.match(home.logs.join('\n'), /The policy broken cannot be read/);
-    const listed = (await home.json('/api/policies')).body as { name: string; damaged?: boolean }[];
-    assert.deepEqual(listed.map(({ name, damaged }) => [name, damaged ?? false]), [['nightly', false], ['broken', true]]);
+    const listed = await home.list<{ name: string; damaged?: boolean }>('/api/policies');
+    assert.deepEqual(listed.map(({ name, damaged }) => [name, damaged ?? false]), [['broken', true], ['nightly', false]]);
     assert.equal((await home.json('/api/items')).status, 200);
     assert.equal((await home.json('/api/policies/broken')).status, 400, 'asked for by name it says what is wrong');
     assert.equal((await home.json('/api/policies/broken', { method: 'DELETE' })).status, 204);

@@ -57,7 +57,7 @@ describe('scrubs of the app', () => {
     assert.equal((await health(home)).state, 'unproved', 'an empty vault proves nothing');
     const { itemId, recoveryPoint } = await home.backUp('web01');
     assert.deepEqual((await health(home)).items.map(({ proved }) => proved), [null]);
-    const items = async (): Promise<unknown> => ((await home.json('/api/items')).body as { id: string; proved: { ok: boolean } | null }[]).map(({ id, proved }) => [id, proved?.ok ?? null]);
+    const items = async (): Promise<unknown> => (await home.list<{ id: string; proved: { ok: boolean } | null }>('/api/items')).map(({ id, proved }) => [id, proved?.ok ?? null]);
     assert.deepEqual(await items(), [[itemId, null]]);
     const done = await scrub(home);
     assert.deepEqual([done.state, done.ok, done.percent, done.proved, done.error], ['succeeded', true, 100, 1, null]);
@@ -136,7 +136,7 @@ describe('scrubs of the app', () => {
     const job = async (): Promise<ScrubJobView> => (await home.json(`/api/jobs/${id}`)).body as ScrubJobView;
     const { kind, itemId: item, state, phase, endedAt, progress, ok } = await job();
     assert.deepEqual([kind, item, state, phase, endedAt, progress.percent, progress.itemsDone, progress.items, ok], ['scrub', itemId, 'running', 'reading', null, 0, 0, 1, null]);
-    const listed = (await home.json('/api/jobs')).body as { id: string; kind: string }[];
+    const listed = await home.list<{ id: string; kind: string }>('/api/jobs');
     assert.deepEqual(listed.map((one) => [one.kind, one.id === id]).sort(), [['backup', false], ['scrub', true]]);
     const cancelled = await home.json(`/api/jobs/${id}/cancel`, { method: 'POST' });
     assert.deepEqual([cancelled.status, cancelled.headers.get('location')], [202, `/api/jobs/${id}`]);

@@ -96,7 +96,7 @@ describe('holdfast restore into Azure, against an app of answers', () => {
 
   it('takes latest from the app, and shows a plan without starting anything', async () => {
     const plan = { dryRun: true, recoveryPoint: POINT, kind: 'in-place', warnings: ['w'], vm: null, swap: { vm: '/vm', keepOldDisks: true, oldDisks: ['/old'] }, disks: [{ name: 'os', sizeBytes: 1048576, target: { id: '/new', sku: 'Premium_LRS' } }] };
-    answers = { 'GET /api/items/web01/recovery-points': [[200, [{ id: 'web01-3f9a2c1d.20261122T010000Z' }, { id: POINT }]]], [start]: [[200, plan]] };
+    answers = { 'GET /api/items/web01/recovery-points?limit=1': [[200, { value: [{ id: POINT }], nextLink: '/api/items/web01/recovery-points?limit=1&cursor=eA' }]], [start]: [[200, plan]] };
     const { code, stdout, stderr } = await home.run(['restore', 'latest', '--item', 'web01', '--url', url, '--in-place', '--dry-run']);
     assert.equal(code, 0, stderr);
     assert.match(stdout.toString(), /Would restore .*nothing was made\n {2}os, 1.0 MiB, to \/new \(Premium_LRS\)\n {2}in place in \/vm; kept: \/old/);

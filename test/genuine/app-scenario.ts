@@ -53,7 +53,7 @@ export class AppScenario {
     const put = await this.host.json('/api/policies/p', { method: 'PUT', body: JSON.stringify({ schedule: { daily: { at: ['02:00'] } }, items: { all: true }, limits: { maxParallelVms: 2 } }) });
     assert.equal(put.status, 201, JSON.stringify(put.body));
     await this.host.runTimer('scheduler');
-    const succeeded = async (): Promise<number> => ((await this.host.json('/api/jobs')).body as JobView[]).filter(({ itemName, state }) => machines.includes(itemName ?? '') && state === 'succeeded').length;
+    const succeeded = async (): Promise<number> => ((await this.host.json('/api/jobs')).body as { value: JobView[] }).value.filter(({ itemName, state }) => machines.includes(itemName ?? '') && state === 'succeeded').length;
     while (await succeeded() < machines.length) await delay(500);
     while (!done()) await delay(200);
   }

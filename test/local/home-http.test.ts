@@ -37,7 +37,7 @@ describe('the app on this machine, over HTTP', function () {
     await home.quietVault();
     app = await home.startApp();
 
-    const [item] = (await app.json<Item[]>('/api/items')).body;
+    const [item] = (await app.json<{ value: Item[] }>('/api/items')).body.value;
     assert.deepEqual([item?.name, item?.recoveryPoints, item?.latest], ['web', 0, null]);
     const one = await app.backUp('web');
     assert.equal(one.itemId, item?.id);
@@ -59,7 +59,7 @@ describe('the app on this machine, over HTTP', function () {
     assert.deepEqual([three.figures.readBytes, three.figures.changedBytes], [0, 0], 'nothing changed, nothing is read');
 
     const ids = [done.recoveryPoint, two.recoveryPoint, three.recoveryPoint];
-    const points = (await app.json<Point[]>(`/api/items/${one.itemId}/recovery-points`)).body;
+    const points = (await app.json<{ value: Point[] }>(`/api/items/${one.itemId}/recovery-points`)).body.value;
     assert.deepEqual(points.map(({ id }) => id).sort(), [...ids].sort());
     assert.equal((await app.json<Point>(`/api/recovery-points/${two.recoveryPoint}`)).body.disks[0]?.mode, 'incremental');
     assert.equal((await app.json<Item>(`/api/items/web`)).body.recoveryPoints, 3);
@@ -94,7 +94,7 @@ describe('the app on this machine, over HTTP', function () {
       assert.deepEqual([status, body.status, body.code, headers.get('content-type')], [expected, expected, code, 'application/problem+json'], `${what}: ${JSON.stringify(body)}`);
       assert.ok(body.detail !== '' && body.remedy !== '' && body.title !== '', what);
     }
-    assert.deepEqual((await app.json('/api/jobs')).body, [], 'no job was started');
+    assert.deepEqual((await app.json('/api/jobs')).body, { value: [], nextLink: null }, 'no job was started');
     assert.deepEqual(await listed(), []);
   });
 

@@ -31,7 +31,7 @@ describe('the vault is lost in the middle of a backup and comes back', () => {
 
       const next = await backUp();
       assert.equal(next.state, 'succeeded', JSON.stringify(next.error));
-      const points = (await home.json('/api/items/web/recovery-points')).body as { id: string }[];
+      const points = ((await home.json('/api/items/web/recovery-points')).body as { value: { id: string }[] }).value;
       assert.deepEqual(points.map(({ id }) => id), [next.recoveryPoint]);
       assert.ok(await home.vault.store.stat(`runs/${next.itemId}/0000000001/end`), 'the lost run was brought to its end');
     });

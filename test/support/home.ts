@@ -46,6 +46,8 @@ export interface Home {
   /** Everything that host, activities and functions logged. */
   readonly logs: readonly string[];
   json(path: string, init?: RequestInit): Promise<Reply>;
+  /** Every entry of a list, over all of its pages. */
+  list<T>(path: string): Promise<readonly T[]>;
   /** Starts a backup over HTTP and waits for its end; the job as GET /api/jobs/ID shows it. */
   backUp(item: string, body?: object): Promise<JobView>;
   job(id: string): Promise<JobView>;
@@ -149,6 +151,17 @@ export async function startHome(fill: (disksFolder: string) => Promise<void>, op
       const response = await host.fetch(address, init);
       const text = await response.text();
       return { status: response.status, headers: response.headers, body: text === '' ? undefined : JSON.parse(text) as unknown, text };
+    },
+    async list<T>(address: string) {
+      const all: T[] = [];
+      for (let next: string | null = address; next !== null;) {
+        const { status, body, text } = await home.json(next);
+        assert.equal(status, 200, text);
+        const page = body as { value: T[]; nextLink: string | null };
+        all.push(...page.value);
+        next = page.nextLink;
+      }
+      return all;
     },
     async backUp(item, body) {
       const started = await home.json(`/api/items/${item}/backups`, { method: 'POST', ...(body ? { body: JSON.stringify(body) } : {}) });
