@@ -3,7 +3,9 @@ import { ahead } from '../vault/ahead';
 import { collect, type CollectReport } from '../vault/points/collect';
 import { recordsRemoved } from '../vault/points/collect-work';
 import { itemIds } from '../vault/items';
-import { type MaintenanceRecord, recordMaintenance } from '../vault/points/maintenance-log';
+import { isRecorded, type MaintenanceRecord, recordMaintenance } from '../vault/points/maintenance-log';
+import { type NewRecord, THE_APP } from '../vault/trail/record';
+import { appendRecord, trailHead } from '../vault/trail/trail';
 import { trustedNowMs } from '../vault/server-clock';
 import { withSmallHeap } from '../vault/small-heap';
 import type { ActivityDeps } from './deps';
@@ -29,6 +31,8 @@ export interface RetainItemsResult {
 }
 
 const BY = 'maintenance';
+/** What the audit trail calls a maintenance; its target is the stamp. */
+export const MAINTENANCE_ACTION = 'maintenance.run';
 
 /** Puts into the bin what nothing keeps, for a page of items. Safe to run again: what is in the bin already stays there. An item that is refused does not hold up the others. */
 export const createRetainItems = (deps: ActivityDeps) => activity((input: RetainItemsInput): Promise<RetainItemsResult> => withSmallHeap(() => retainItems(deps, input)));
@@ -73,10 +77,19 @@ const summary = ({ recoveryPoints, purged, bin, plan, deleted, work, problems }:
   missingPacks: plan.missing.slice(0, MAX_SHOWN), problems: problems.slice(0, MAX_SHOWN).map((one) => ({ ...one })), abnormal: plan.abnormal, token: plan.token,
 });
 
-/** Writes down what the maintenance came to, and tells whoever reads the log of what needs a person. */
+/**
+ * Writes down what the maintenance came to, here and in the audit trail, with where that trail stands then; and tells whoever reads the log of what needs a person, and of
+ * the trail's end, which is the one place that nobody who can write to the vault can change.
+ */
 export const createRecordMaintenance = (deps: ActivityDeps) => activity(async (record: MaintenanceRecord): Promise<{ readonly recorded: boolean }> => {
   try {
-    await recordMaintenance(await deps.vault(), record);
+    const vault = await deps.vault();
+    if (!await isRecorded(vault, record.stamp)) {
+      if (!record.dryRun) await appendRecord(vault, outcomeOf(record));
+      const audit = await trailHead(vault);
+      await recordMaintenance(vault, { ...record, audit: audit && { ...audit } });
+      if (audit) deps.log('The audit trail ends here', { number: audit.number, digest: audit.digest });
+    }
   } catch (error) {
     deps.log('The outcome of the maintenance could not be written down', { stamp: record.stamp, error: toReport(error).message });
     throw error;
@@ -84,3 +97,12 @@ export const createRecordMaintenance = (deps: ActivityDeps) => activity(async (r
   if (record.error) deps.log('The maintenance of the vault failed', { code: record.error.code, error: record.error.message });
   return { recorded: true };
 });
+
+/** One record for the whole run: what it put into the bin and what it deleted is said by the marks of each recovery point. */
+function outcomeOf({ stamp, retention, collection, error }: MaintenanceRecord): NewRecord {
+  const collected = collection && (({ purged, deletedPacks, deletedBytes, abnormal }) => ({ purged, deletedPacks, deletedBytes, abnormal }))(collection);
+  return {
+    who: THE_APP, from: null, action: MAINTENANCE_ACTION, target: stamp, outcome: error ? 'failed' : 'done', code: error?.code ?? null,
+    details: { binned: retention.binned, refused: retention.refused.length, ...collected, ...(error && { error: error.message.slice(0, 1000) }) },
+  };
+}

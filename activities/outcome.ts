@@ -7,7 +7,7 @@ export type Outcome<T> = { readonly ok: true; readonly value: T } | { readonly o
 /** Failures that may be gone in a minute: these are thrown, so that the orchestration's retry policy repeats the step. */
 const TRANSIENT: ReadonlySet<ErrorCode> = new Set([
   'STORE_UNREACHABLE', 'STORE_THROTTLED', 'STORE_FAILED', 'CLOUD_UNREACHABLE', 'CLOUD_THROTTLED', 'CLOUD_CONFLICT', 'CLOUD_ACCESS_EXPIRED', 'STEP_TIMEOUT',
-  'KEY_VAULT_UNREACHABLE', 'KEY_VAULT_THROTTLED',
+  'KEY_VAULT_UNREACHABLE', 'KEY_VAULT_THROTTLED', 'AUDIT_NOT_WRITTEN',
 ] satisfies ErrorCode[]);
 
 /** What is no HoldfastError is a bug or a crash of the worker: which of them cannot be told, so it counts as gone in a minute as well, but not as gone tomorrow. */

@@ -65,7 +65,7 @@ async function scopeOf(vault: VaultAccess, what: string, item: string | undefine
 }
 
 function lines(report: CheckReport, seconds: number): string[] {
-  const { recoveryPoints, lost, plainBytes, chunks } = report;
+  const { recoveryPoints, lost, trail, plainBytes, chunks } = report;
   const bad = recoveryPoints.filter(({ ok }) => !ok).length;
   return [
     ...recoveryPoints.flatMap(({ id, ok, problems, disks }) => [
@@ -74,6 +74,7 @@ function lines(report: CheckReport, seconds: number): string[] {
       ...disks.flatMap(({ name, damage }) => damage.map(({ message, pack, windows }) => `           disk ${name}: ${message}${pack ? ` [pack ${pack}]` : ''}, ${reach(windows)}`)),
     ]),
     ...lost.map(({ message }) => `LOST      ${message}`),
+    ...trail.map(({ message }) => `AUDIT     ${message}`),
     `${recoveryPoints.length} recovery points, ${bad} damaged, ${lost.length} lost; read and proved ${showBytes(plainBytes)} in ${chunks} chunks; ${showSeconds(seconds)}, ${showRate(plainBytes, seconds)}`,
   ];
 }

@@ -1,12 +1,13 @@
-import { userInfo } from 'node:os';
 import { collect, type CollectReport } from '../vault/points/collect';
 import { recordsRemoved } from '../vault/points/collect-work';
 import type { CommonOptions } from './command-options';
+import { userName } from './decider';
 import { interruptible, signalExitCode } from './interrupt';
 import { withVault } from './open-vault';
 import type { Output } from './output';
 import { startProgress } from './progress';
 import { showBytes } from './sizes';
+import { recordedChange } from './trail-entry';
 
 export interface CollectCommandOptions extends CommonOptions {
   readonly dryRun?: boolean;
@@ -20,29 +21,25 @@ const SHOWN = 20;
 export async function runCollect(options: CollectCommandOptions, out: Output): Promise<number> {
   const dryRun = options.dryRun === true;
   const report = await interruptible((signal) => withVault(options, dryRun ? 'read' : 'write', async ({ vault }) => {
-    const progress = startProgress('collect', 0, out.quiet);
-    try {
-      return await collect(vault, {
-        localNowMs: Date.now, by: `holdfast collect by ${userName()}`, dryRun, signal, onProgress: (what) => progress.describe(`collect: ${what}`),
-        ...(options.approve === undefined ? {} : { approve: options.approve }),
-      });
-    } finally {
-      progress.end();
-    }
+    const work = async (): Promise<CollectReport> => {
+      const progress = startProgress('collect', 0, out.quiet);
+      try {
+        return await collect(vault, {
+          localNowMs: Date.now, by: `holdfast collect by ${userName()}`, dryRun, signal, onProgress: (what) => progress.describe(`collect: ${what}`),
+          ...(options.approve === undefined ? {} : { approve: options.approve }),
+        });
+      } finally {
+        progress.end();
+      }
+    };
+    if (dryRun) return work();
+    return recordedChange(vault, { action: 'vault.collect', target: null, details: { approve: options.approve ?? null } }, out, work,
+      ({ purged, deleted }) => ({ purged: purged.length, deletedPacks: deleted.packs, deletedBytes: deleted.bytes }));
   }));
   out.result(report, () => lines(report));
   for (const problem of report.problems) out.warn(problem.message, problem.remedy);
   if (report.plan.missing.length > 0) out.warn(`packs that recovery points need are not in the vault: ${report.plan.missing.join(', ')}`, 'Run `holdfast check` to see which recovery points that touches.');
   return signalExitCode() ?? (report.problems.length > 0 || report.plan.missing.length > 0 ? 4 : 0);
-}
-
-function userName(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    // A container may run under a number that has no name.
-    return 'somebody';
-  }
 }
 
 function lines({ dryRun, plan, deleted, purged, bin, runs, work, recoveryPoints, nextDueAt }: CollectReport): string[] {

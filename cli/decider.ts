@@ -8,7 +8,8 @@ export async function deciderHere(vault: VaultAccess): Promise<Decider> {
   return { by: `${userName()}@${hostname()}`, serverNowMs: await trustedNowMs(vault.store, Date.now) };
 }
 
-function userName(): string {
+/** What the operating system calls whoever runs this. */
+export function userName(): string {
   try {
     return userInfo().username;
   } catch {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { resolve } from 'node:path';
 import { DEFAULT_RECORD_BYTES, writeTar } from './export-tar';
 import { RecordStream, stdoutPut } from './record-stream';
 import { HoldfastError } from '../errors/holdfast-error';
@@ -13,6 +14,7 @@ import type { Output } from './output';
 import { startProgress } from './progress';
 import { showBytes, showRate, showSeconds } from './sizes';
 import { streamImage, streamWindows } from './stream-image';
+import { type CommandAction, recordedReading } from './trail-entry';
 import { paddedBytes, writeImage } from './write-image';
 
 export interface ExportOptions extends CommonOptions {
@@ -41,7 +43,8 @@ export async function runExport(recoveryPoint: string, options: ExportOptions, o
     const found = await resolveRecoveryPoint(opened.vault, recoveryPoint, options.item);
     const wanted = findDisk(found.manifest, options.disk);
     await proveRestorable(opened.vault, found.manifest, [wanted], signal);
-    await (toStdout ? toStream(opened, found, wanted, options, out, signal) : toFile(opened, found, wanted, options, out, signal));
+    await recordedReading(opened.vault, options, actionOf(found, [wanted], options), out, () =>
+      (toStdout ? toStream(opened, found, wanted, options, out, signal) : toFile(opened, found, wanted, options, out, signal)));
     return { point: found, disk: wanted };
   }));
   const seconds = (Date.now() - startedMs) / 1000;
@@ -52,6 +55,9 @@ export async function runExport(recoveryPoint: string, options: ExportOptions, o
   ]);
   return 0;
 }
+
+const actionOf = ({ manifest }: LoadedManifest, disks: readonly ManifestDisk[], { to, format }: ExportOptions): CommandAction =>
+  ({ action: 'recovery-point.export', target: manifest.id, details: { disks: disks.map(({ name }) => name), format, to: to === '-' ? 'stdout' : resolve(to) } });
 
 async function toFile(opened: OpenedVault, point: LoadedManifest, disk: ManifestDisk, options: ExportOptions, out: Output, signal: AbortSignal): Promise<void> {
   await writeImage(opened, {
@@ -79,15 +85,21 @@ async function exportTar(recoveryPoint: string, options: ExportOptions, out: Out
     const point = await resolveRecoveryPoint(vault, recoveryPoint, options.item);
     const disks = options.disk === undefined ? point.manifest.disks : [findDisk(point.manifest, options.disk)];
     await proveRestorable(vault, point.manifest, disks, signal);
-    const progress = startProgress(`export of ${point.manifest.id}`, disks.reduce((sum, disk) => sum + streamWindows(diskTree(disk)), 0), out.quiet);
-    try {
-      const records = new RecordStream(options.blockSize ?? DEFAULT_RECORD_BYTES, stdoutPut());
-      await writeTar(vault, records, { point, disks, footerOf: (disk) => footerOf(point, disk, diskFormat), signal, onWindow: (bytes) => progress.advance(1, bytes) });
-    } finally {
-      progress.end();
-    }
+    await recordedReading(vault, options, actionOf(point, disks, options), out, () => writeArchive(vault, point, disks, { diskFormat, options, out, signal }));
   }));
   return 0;
+}
+
+interface Archive { readonly diskFormat: string; readonly options: ExportOptions; readonly out: Output; readonly signal: AbortSignal }
+
+async function writeArchive(vault: OpenedVault['vault'], point: LoadedManifest, disks: readonly ManifestDisk[], { diskFormat, options, out, signal }: Archive): Promise<void> {
+  const progress = startProgress(`export of ${point.manifest.id}`, disks.reduce((sum, disk) => sum + streamWindows(diskTree(disk)), 0), out.quiet);
+  try {
+    const records = new RecordStream(options.blockSize ?? DEFAULT_RECORD_BYTES, stdoutPut());
+    await writeTar(vault, records, { point, disks, footerOf: (disk) => footerOf(point, disk, diskFormat), signal, onWindow: (bytes) => progress.advance(1, bytes) });
+  } finally {
+    progress.end();
+  }
 }
 
 /** The same disk of the same recovery point is always the same VHD, also in its id: exports can be compared. */

@@ -12,6 +12,7 @@ import { makeNewKey, type NewKey } from './new-key';
 import { namedVault, withStore } from './open-vault';
 import type { Output } from './output';
 import { table } from './sizes';
+import { recordedChange } from './trail-entry';
 
 export interface KeyAddOptions extends CommonOptions {
   readonly type: NewKey['type'];
@@ -42,13 +43,19 @@ export async function runKeyList(options: CommonOptions, out: Output): Promise<n
 export async function runKeyAdd(options: KeyAddOptions, out: Output): Promise<number> {
   const made = await withStore(options, 'write', async (store) => {
     const { vault } = await openVaultBy(store, await openingProvider(store, options));
-    return addNew(vault, options);
+    return recordedAdd(vault, options, out);
   });
   out.result(made, () => madeLines(made));
   return 0;
 }
 
 interface MadeKey { readonly keyId: string; readonly type: string; readonly label: string; readonly keyFile: string | null; readonly keyVaultKey: string | null }
+
+const recordedAdd = (vault: VaultAccess, options: KeyAddOptions, out: Output): Promise<MadeKey> =>
+  recordedChange(vault, { action: 'key.add', target: null, details: { type: options.type, label: options.label ?? null } }, out, () => addNew(vault, options), ({ keyId }) => ({ keyId }));
+
+const recordedRemoval = (vault: VaultAccess, keyId: string, proved: ReadonlySet<string>, out: Output): Promise<RemovedKey> =>
+  recordedChange(vault, { action: 'key.remove', target: keyId }, out, () => removeKey(vault, keyId, proved, Date.now()), ({ state }) => ({ state }));
 
 /** Adds the key and proves it once more, from what the vault now holds. */
 async function addNew(vault: VaultAccess, options: KeyAddOptions): Promise<MadeKey> {
@@ -90,8 +97,8 @@ export async function runKeyRotate(options: KeyRotateOptions, out: Output): Prom
   if (options.removeOld === true && options.yes !== true) throw new HoldfastError('CONFIRMATION_NEEDED', '--remove-old removes the key that opens the vault now');
   const done = await withStore(options, 'write', async (store) => {
     const { vault, keyId: oldKeyId } = await openVaultBy(store, await openingProvider(store, options));
-    const made = await addNew(vault, options);
-    const removed = options.removeOld === true ? await removeKey(vault, oldKeyId, new Set([made.keyId]), Date.now()) : null;
+    const made = await recordedAdd(vault, options, out);
+    const removed = options.removeOld === true ? await recordedRemoval(vault, oldKeyId, new Set([made.keyId]), out) : null;
     return { made, oldKeyId, removed };
   });
   out.result({ ...done.made, oldKeyId: done.oldKeyId, removed: done.removed && removedJson(done.removed) }, () => [
@@ -109,7 +116,7 @@ export async function runKeyRemove(keyId: string, options: KeyRemoveOptions, out
     if (target === undefined) throw new HoldfastError('KEY_UNKNOWN', `The vault in ${store.description} has no key ${keyId.slice(0, 40)}`, { data: { keyId: keyId.slice(0, 40) } });
     if (options.yes !== true) throw new HoldfastError('CONFIRMATION_NEEDED', `This would remove the key ${keyId} (${target.type}, ${target.label || 'no label'}) for good`, { data: { keyId } });
     const proved = new Set(report.keys.filter(({ outcome, removed: isGone }) => outcome === 'opens' && !isGone).map((one) => one.keyId));
-    return removeKey(vault, keyId, proved, Date.now());
+    return recordedRemoval(vault, keyId, proved, out);
   });
   out.result(removedJson(removed), () => removedLines(removed));
   return 0;

@@ -1,9 +1,10 @@
 import { HoldfastError } from '../errors/holdfast-error';
-import { lockVault } from '../vault/points/lock';
+import { lockVault, type LockReport } from '../vault/points/lock';
 import type { CommonOptions } from './command-options';
 import { interruptible } from './interrupt';
 import { withVault } from './open-vault';
 import type { Output } from './output';
+import { recordedChange } from './trail-entry';
 
 export interface LockCommandOptions extends CommonOptions {
   readonly days?: string;
@@ -26,8 +27,11 @@ export function lockKeepMs(days: string | undefined): number | undefined {
 export async function runLock(options: LockCommandOptions, out: Output): Promise<number> {
   const keepMs = lockKeepMs(options.days);
   if (keepMs === undefined) throw new HoldfastError('USAGE', 'For how many days objects are to be held is not said: give --days or set HOLDFAST_LOCK_DAYS');
-  const report = await interruptible((signal) => withVault(options, options.dryRun === true ? 'read' : 'write', ({ vault }) =>
-    lockVault(vault, { keepMs, localNowMs: Date.now, dryRun: options.dryRun === true, signal })));
+  const dryRun = options.dryRun === true;
+  const report = await interruptible((signal) => withVault(options, dryRun ? 'read' : 'write', ({ vault }) => {
+    const work = (): Promise<LockReport> => lockVault(vault, { keepMs, localNowMs: Date.now, dryRun, signal });
+    return dryRun ? work() : recordedChange(vault, { action: 'vault.lock', target: null, details: { days: keepMs / DAY_MS } }, out, work, ({ extended, left, heldUntil }) => ({ extended, left, heldUntil }));
+  }));
   out.result(report, () => [
     report.dryRun ? 'This would be held for longer; nothing was changed.' : 'Held what recovery points need.',
     `  ${report.needed} objects are needed; ${report.dryRun ? `${report.left} of them are due` : `${report.extended} were held for longer`}`,

@@ -2,6 +2,7 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { catalogue } from '../errors/catalogue';
 import { HoldfastError, isHoldfastError, messageOf } from '../errors/holdfast-error';
+import type { AuditOptions } from './audit';
 import type { BackupOptions } from './backup-plan';
 import type { CheckOptions } from './check';
 import type { CollectCommandOptions } from './collect';
@@ -83,6 +84,7 @@ function buildProgram(onDone: (exitCode: number) => void): Command {
   addRetentionCommands(program, run);
   addLock(program, run);
   addCost(program, run);
+  addAudit(program, run);
   return program;
 }
 
@@ -189,6 +191,27 @@ function addCost(program: Command, run: Run): void {
     .option('--prices <file>', 'your own price file')
     .option('--redundancy <kind>', 'LRS, ZRS, GRS or GZRS, if not what the prices say')
     .action((_options: unknown, command: Command) => run<CostCommandOptions>(command, async (options, out) => (await import('./cost.js')).runCost(options, out)));
+}
+
+function addAudit(program: Command, run: Run): void {
+  program.command('audit').description('show who changed or restored what, or prove that the trail of it is whole')
+    .option('--verify', 'read the whole trail and prove it')
+    .option('--anchor <number:digest...>', 'with --verify: where the trail stood at some time, as it was written down elsewhere')
+    .option('--jsonl', 'all of it as JSON lines, and prove it')
+    .option('--who <text>', 'only of whom: a part of the name or id')
+    .option('--action <action>', 'only this action, or those that begin so, such as recovery-point')
+    .option('--target <text>', 'only on what: a part of its name')
+    .option('--outcome <outcome>', 'only begun, done, refused or failed')
+    .option('--since <time>', 'only from this time on, such as 2026-11-23 or 2026-11-23T08:00:00Z')
+    .option('--until <time>', 'only before this time')
+    .option('--limit <n>', 'so many of the latest', recordCount, 100)
+    .action((_options: unknown, command: Command) => run<AuditOptions>(command, async (options, out) => (await import('./audit.js')).runAudit(options, out)));
+}
+
+function recordCount(text: string): number {
+  const value = Number(text);
+  if (!/^\d{1,7}$/.test(text) || value < 1) throw new InvalidArgumentError('It is a whole number from 1 on.');
+  return value;
 }
 
 function roundDays(text: string): number {

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { HoldfastError } from '../errors/holdfast-error';
 import { findDisk, resolveRecoveryPoint } from '../vault/catalog';
 import { diskTree } from '../vault/format/manifest';
@@ -8,6 +9,7 @@ import type { Output } from './output';
 import { patchImage } from './patch-image';
 import { isRemote, type RemoteRestoreOptions, runRemoteRestore } from './restore-remote';
 import { showBytes, showRate, showSeconds } from './sizes';
+import { recordedReading } from './trail-entry';
 import { writeImage } from './write-image';
 
 export interface RestoreOptions extends RemoteRestoreOptions {
@@ -36,7 +38,9 @@ export async function runRestore(recoveryPoint: string, options: RestoreOptions,
     const tree = diskTree(wanted);
     await proveRestorable(opened.vault, found.manifest, [wanted], signal);
     const request = { tree, target: to, threads: options.threads, label: `restore of ${wanted.name}`, quiet: out.quiet, signal };
-    const done = options.differential ? await patchImage(opened, request) : await writeImage(opened, { ...request, force: options.force ?? false, footer: null });
+    const action = { action: 'restore.to-file', target: found.manifest.id, details: { disk: wanted.name, file: resolve(to) } };
+    const done = await recordedReading(opened.vault, options, action, out, async () => (
+      options.differential ? patchImage(opened, request) : writeImage(opened, { ...request, force: options.force ?? false, footer: null })));
     return { manifest: found.manifest, disk: wanted, written: done };
   }));
   const seconds = (Date.now() - startedMs) / 1000;

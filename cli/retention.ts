@@ -9,6 +9,7 @@ import { deciderHere } from './decider';
 import { withVault } from './open-vault';
 import type { Output } from './output';
 import { table } from './sizes';
+import { recordedChange } from './trail-entry';
 
 export interface RetentionOptions extends CommonOptions {
   readonly item?: string;
@@ -36,10 +37,13 @@ async function preview(options: RetentionOptions, out: Output): Promise<number> 
 
 async function apply(options: RetentionOptions, out: Output): Promise<number> {
   const done = await withVault(options, 'write', async ({ vault }) => {
-    const decider = await deciderHere(vault);
-    const results: AppliedRetention[] = [];
-    for await (const plan of plansOf(vault, options, decider.serverNowMs, out)) results.push(await executeRetention(vault, plan, decider, options.approve ?? null));
-    return results;
+    const { item, policy, approve } = options;
+    return recordedChange(vault, { action: 'retention.apply', target: item ?? null, details: { policy: policy ?? null, approve: approve ?? null } }, out, async () => {
+      const decider = await deciderHere(vault);
+      const results: AppliedRetention[] = [];
+      for await (const plan of plansOf(vault, options, decider.serverNowMs, out)) results.push(await executeRetention(vault, plan, decider, approve ?? null));
+      return results;
+    }, (results) => ({ items: results.length, binned: results.reduce((sum, { binned }) => sum + binned.length, 0), refused: results.filter(({ refused }) => refused !== null).length }));
   });
   out.result(done, () => done.map(({ itemId, kept, binned, stayed }) => `${itemId}: ${binned.length} into the bin, ${kept} kept${stayed.length > 0 ? `, ${stayed.length} of them although no rule keeps them` : ''}`));
   for (const { id, error } of done.flatMap(({ stayed }) => stayed)) out.warn(`${id} stayed: ${error.message}`);

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { isHoldfastError } from '../../errors/holdfast-error';
 import { createDocument, findDocument } from '../format/documents';
 import type { VaultAccess } from '../format/tree';
+import { anchorSchema } from '../trail/record';
 
 const PREFIX = 'maintenance/';
 const STAMP = /^\d{8}T\d{6}(\d{3})?Z$/;
@@ -23,9 +24,14 @@ export const maintenanceSchema = z.object({
   /** Absent in outcomes of before there were any. */
   locks: z.object({ dryRun: z.boolean(), at: z.string(), heldUntil: z.string(), needed: z.int(), extended: z.int(), left: z.int(), earliest: z.string().nullable() }).nullable().optional(),
   keys: z.object({ opened: z.array(z.string()), notTried: z.int() }).nullable().optional(),
+  /** The last record of the audit trail then, so that one that is cut off is noticed. */
+  audit: anchorSchema.nullable().optional(),
   error: errorSchema.nullable(),
 });
 export type MaintenanceRecord = z.infer<typeof maintenanceSchema>;
+
+/** Whether the outcome of this stamp is written down already. */
+export const isRecorded = async (vault: VaultAccess, stamp: string): Promise<boolean> => await vault.store.stat(`${PREFIX}${stamp}`) !== undefined;
 
 /** Writes an outcome down; the first of a stamp counts. Those beyond what is kept go. */
 export async function recordMaintenance(vault: VaultAccess, record: MaintenanceRecord): Promise<void> {
@@ -47,6 +53,20 @@ export async function listMaintenance(vault: VaultAccess, limit: number): Promis
     if (record) found.push(record);
   }
   return found;
+}
+
+/** Where the audit trail stood at each maintenance that is still known. One that does not open says nothing. */
+export async function maintenanceAnchors(vault: VaultAccess): Promise<(NonNullable<MaintenanceRecord['audit']> & { readonly stamp: string })[]> {
+  const anchors = [];
+  for (const name of await maintenanceNames(vault)) {
+    try {
+      const record = await findDocument(vault, name, maintenanceSchema);
+      if (record?.audit) anchors.push({ ...record.audit, stamp: record.stamp });
+    } catch (error) {
+      if (!isHoldfastError(error, 'DOCUMENT_DAMAGED') && !isHoldfastError(error, 'VAULT_NEWER_FORMAT')) throw error;
+    }
+  }
+  return anchors;
 }
 
 async function maintenanceNames(vault: VaultAccess): Promise<string[]> {

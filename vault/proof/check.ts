@@ -4,6 +4,7 @@ import { broken, historyProblems, readHistory, readRuns } from './check-history'
 import { type Damage, DamageList } from './damage-list';
 import { diskTree, loadManifest, type ManifestDisk, parseRecoveryPointId } from '../format/manifest';
 import { type BlobRefJson, refToJson } from '../format/ref-json';
+import { verifyTrail } from '../trail/verify-trail';
 import { runLanes } from '../transfer/transfer';
 import type { Lane, LaneReadJob, LaneReadResult } from '../transfer/transfer-lane';
 import { leafRefs, loadRegion, loadRoot, type VaultAccess } from '../format/tree';
@@ -38,6 +39,8 @@ export interface CheckReport {
   readonly recoveryPoints: readonly CheckedRecoveryPoint[];
   /** Recovery points that the vault's runs speak of and that are not there. */
   readonly lost: readonly ErrorReport[];
+  /** What is wrong with the vault's audit trail; looked at only where everything is. */
+  readonly trail: readonly ErrorReport[];
   readonly chunks: number;
   /** Plain bytes that were read back and proved; what recovery points share is read and counted once. */
   readonly plainBytes: number;
@@ -89,7 +92,8 @@ export async function checkVault(vault: VaultAccess, lanes: readonly Lane[], sco
     ...runs.committed.filter(({ recoveryPoint }) => !present.has(recoveryPoint) && marks.of(recoveryPoint).state !== 'purged').map(({ recoveryPoint, itemId: item, sequence }) =>
       broken(`Run ${sequence} of ${item} made the recovery point ${recoveryPoint}, which is no longer in the vault`, recoveryPoint)),
   ].filter(() => scope.kind !== 'recovery-point');
-  return { ok: lost.length === 0 && checked.every(({ ok }) => ok), recoveryPoints: checked, lost, ...reader.totals };
+  const trail = scope.kind === 'all' ? (await verifyTrail(vault)).problems : [];
+  return { ok: lost.length === 0 && trail.length === 0 && checked.every(({ ok }) => ok), recoveryPoints: checked, lost, trail, ...reader.totals };
 }
 
 async function requireRecoveryPoint(vault: VaultAccess, id: string): Promise<void> {

@@ -1,0 +1,33 @@
+import { isHoldfastError } from '../../errors/holdfast-error';
+import type { VaultAccess } from '../format/tree';
+import { trailName, type TrailRecord } from './record';
+import { readRecord, trailHead } from './trail';
+
+export interface ReadRecord {
+  readonly number: number;
+  readonly name: string;
+  /** Null for one that does not open or is not there. */
+  readonly record: TrailRecord | null;
+}
+
+/** Records that are read at once. */
+const PARALLEL_READS = 16;
+
+/** The records from the last one, or from `from`, back to the first. One that does not open is named all the same. */
+export async function* recordsBackwards(vault: VaultAccess, from?: number): AsyncGenerator<ReadRecord> {
+  const last = (await trailHead(vault))?.number ?? 0;
+  for (let high = Math.min(from ?? last, last); high >= 1; high -= PARALLEL_READS) {
+    const numbers = Array.from({ length: Math.min(PARALLEL_READS, high) }, (_, index) => high - index);
+    yield* await Promise.all(numbers.map((number) => readOne(vault, number)));
+  }
+}
+
+async function readOne(vault: VaultAccess, number: number): Promise<ReadRecord> {
+  const name = trailName(number);
+  try {
+    return { number, name, record: (await readRecord(vault, number)).record };
+  } catch (error) {
+    if (!isHoldfastError(error, 'DOCUMENT_DAMAGED') && !isHoldfastError(error, 'VAULT_NEWER_FORMAT') && !isHoldfastError(error, 'STORE_OBJECT_NOT_FOUND')) throw error;
+    return { number, name, record: null };
+  }
+}
