@@ -82,6 +82,19 @@ export class IndependentReader {
     return new Map((existsSync(folder) ? readdirSync(folder) : []).map((pack) => [pack, this.document(`damage/${pack}`) as { code: string; recoveryPoints: string[] }]));
   }
 
+  /** §15: the records of the audit trail, each of them proved to be the one that follows the one before. */
+  trail(): { number: number; action: string; outcome: string; begun: number | null; who: { kind: string; verified: boolean } }[] {
+    const folder = path.join(this.#folder, 'audit');
+    let before: string | null = null;
+    return (existsSync(folder) ? readdirSync(folder).sort() : []).map((file, index) => {
+      assert.equal(file, String(index + 1).padStart(10, '0'));
+      const record = this.document(`audit/${file}`) as { version: number; number: number; before: string | null; action: string; outcome: string; begun: number | null; who: { kind: string; verified: boolean } };
+      assert.deepEqual([record.version, record.number, record.before], [1, index + 1, before]);
+      before = createHash('sha256').update(readFileSync(path.join(folder, file))).digest('hex');
+      return record;
+    });
+  }
+
   /** §7.3 */
   #children(ref: Ref, level: number, index: number, sizeBytes: number): [number, Ref][] {
     const node = this.#blob('meta', 2, ref);
