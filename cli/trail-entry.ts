@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { HoldfastError, isHoldfastError } from '../errors/holdfast-error';
+import { type HoldfastError, isHoldfastError } from '../errors/holdfast-error';
 import type { ErrorCode } from '../errors/catalogue';
 import type { Doing } from '../vault/trail/record';
 import { recorded } from '../vault/trail/recorded';
