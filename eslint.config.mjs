@@ -21,8 +21,8 @@ export default tseslint.config(
   js.configs.recommended,
   ...tseslint.configs.recommended,
   {
-    files: ['**/*.ts'],
-    languageOptions: { parserOptions: { project: './tsconfig.json', tsconfigRootDir: import.meta.dirname } },
+    files: ['**/*.ts', '**/*.tsx'],
+    languageOptions: { parserOptions: { project: ['./tsconfig.json', './portal/tsconfig.json'], tsconfigRootDir: import.meta.dirname } },
     rules: {
       '@typescript-eslint/no-floating-promises': 'error',
       '@typescript-eslint/no-misused-promises': 'error',
@@ -87,6 +87,21 @@ export default tseslint.config(
         { selector: 'AwaitExpression', message: 'An orchestration yields tasks; it never awaits.' },
         { selector: "ThrowStatement > :not(NewExpression, Identifier)", message: 'Throwing a non-Error leaves the instance running for ever.' }],
     },
+  },
+  {
+    files: ['portal/**/*.ts', 'portal/**/*.tsx'],
+    rules: {
+      ...forbid(['activities', 'azure', 'bench', 'cli', 'errors', 'functions', 'infra', 'local', 'orchestrations', 'policy', 'telemetry', 'test', 'vault'], ['^node:', '^@azure/', '^zod$'],
+        'portal/ is a client of the HTTP API and nothing else: it imports no other room.'),
+      'no-restricted-properties': ['error', ...['innerHTML', 'outerHTML', 'insertAdjacentHTML', 'srcdoc', 'write', 'writeln', 'createContextualFragment', 'parseFromString', 'setHTMLUnsafe']
+        .map((property) => ({ property, message: 'What is shown is text (threat 15): let the library make a text node.' }))],
+      'no-restricted-syntax': ['error', { selector: "JSXAttribute[name.name='dangerouslySetInnerHTML']", message: 'What is shown is text (threat 15).' },],
+      'no-restricted-globals': ['error', 'eval', 'Function', 'XMLHttpRequest', 'WebSocket', 'EventSource'],
+    },
+  },
+  {
+    files: ['portal/build.mjs'],
+    languageOptions: { globals: { Buffer: 'readonly' } },
   },
   {
     files: ['functions/**/*.ts'],

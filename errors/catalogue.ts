@@ -120,6 +120,7 @@ export const catalogue = {
   POLICY_CHANGED: entry('The policy was changed by someone else meanwhile', 'Read it again and apply your change to what it is now.', 412),
   JOB_NOT_FOUND: entry('There is no such job', 'GET /api/jobs lists the recent ones.', 404, 3),
   REQUEST_INVALID: entry('The request is wrong', 'The message names what is wrong with it.', 400, 2),
+  PORTAL_FILE_NOT_FOUND: entry('The portal has no such file', 'Open the portal at the root of the app. Where it is not there either, the app was built without it: `npm run build` builds both.', 404, 3),
   REQUEST_TOO_LARGE: entry('The request is too large', 'A body has at most 64 KiB.', 413, 2),
   SETTING_INVALID: entry('A setting is missing or wrong', 'The message names the setting and what it expects; docs/settings.md explains each.', 500, 2),
 

@@ -32,6 +32,7 @@ import { policyLane, runPolicy } from '../orchestrations/run-policy';
 import { hasEnded } from './durable-status';
 import { registerHousekeeping } from './housekeeping';
 import { registerMaintenance } from './http-maintenance';
+import { registerPortal } from './portal';
 import { registerRoutes } from './route';
 import { routes } from './routes';
 import { schedulerTick } from './scheduler';
@@ -45,6 +46,7 @@ export function registerApp(services: Services): void {
   registerTracing();
   registerSteps(services);
   registerRoutes(services, routes);
+  registerPortal();
   registerHousekeeping(services);
   registerMaintenance(services);
   registerScrubs(services);

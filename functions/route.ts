@@ -77,7 +77,7 @@ const MAX_DEPTH = 32;
 export function registerRoutes(services: Services, routes: readonly Route[]): void {
   for (const declared of routes) {
     app.http(declared.id, {
-      methods: [declared.method], route: declared.path, authLevel: services.http.httpAuthLevel, extraInputs: [df.input.durableClient()], handler: guarded(runner(declared, services)),
+      methods: [declared.method], route: `api/${declared.path}`, authLevel: services.http.httpAuthLevel, extraInputs: [df.input.durableClient()], handler: guarded(runner(declared, services)),
     });
   }
 }

@@ -38,7 +38,7 @@ export interface RunningFunc {
  */
 export async function startFunc(program: string, settings: Readonly<Record<string, string>>, port: number, folder: string = ROOT): Promise<RunningFunc> {
   const storage = await AzuriteStorage.start();
-  const env = { ...process.env, ...settings, FUNCTIONS_WORKER_RUNTIME: 'node', AzureWebJobsStorage: storage.connectionString };
+  const env = { ...process.env, ...settings, FUNCTIONS_WORKER_RUNTIME: 'node', AzureWebJobsDisableHomepage: 'true', AzureWebJobsStorage: storage.connectionString };
   const child: ChildProcess = spawn(program, ['start', '--port', String(port)], { cwd: folder, env, stdio: 'inherit' });
   const ended = new Promise<number>((resolve) => {
     child.once('error', () => resolve(1));

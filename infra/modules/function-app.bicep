@@ -100,6 +100,8 @@ var flex = !isFlex ? null : {
 
 // What the Functions host reads. Nothing here is a secret: everything is reached with an identity.
 var hostSettings = {
+  // The page of the app at the root is the portal, and not the host's own.
+  AzureWebJobsDisableHomepage: 'true'
   AzureWebJobsStorage__blobServiceUri: taskHubEndpoints.blob
   AzureWebJobsStorage__queueServiceUri: taskHubEndpoints.queue
   AzureWebJobsStorage__tableServiceUri: taskHubEndpoints.table

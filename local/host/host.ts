@@ -51,6 +51,8 @@ export interface HostOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Overrides host.json. */
   readonly maxConcurrentActivities?: number;
+  /** The same; '' serves routes from the root, as this app wants it. */
+  readonly routePrefix?: string;
   /**
    * Called for every payload above 45 KB, every custom status above 16 KB of UTF-16 and every instance id above 100 characters. Without it such a thing is
    * an error, which whoever waits for the host, or stops it, is told: that is how tests run.
@@ -106,7 +108,8 @@ export class EmbeddedHost {
     this.#restoreEnv = restoreEnv;
     const log: LogSink = options.log ?? (() => undefined);
     const settings = readHostSettings(options.hostJsonPath);
-    this.settings = options.maxConcurrentActivities === undefined ? settings : { ...settings, maxConcurrentActivities: options.maxConcurrentActivities };
+    const { maxConcurrentActivities = settings.maxConcurrentActivities, routePrefix = settings.routePrefix } = options;
+    this.settings = { ...settings, maxConcurrentActivities, routePrefix };
     this.#clock = options.clock ?? realClock;
     this.chaos = options.chaos && new Chaos(options.chaos);
     this.#metrics = new Metrics(options.onLargePayload ?? ((kind, name, bytes) => {

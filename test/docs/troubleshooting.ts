@@ -11,7 +11,7 @@ const GROUPS: readonly { readonly title: string; readonly about: string; readonl
   { title: 'Snapshots and machines', about: 'The snapshot or the machine is not as a backup needs it.', codes: /^(NOTHING|CONSISTENCY|SNAPSHOT|GUEST|MACHINE|DISK_(REPLACED|KEY|ENCRYPTION))/ },
   { title: 'Azure', about: 'Azure, or the stand-in, refused or failed.', codes: /^CLOUD_/ },
   { title: 'Who may do what', about: 'The HTTP API does not know the caller, or the caller may not do this; who did what.', codes: /^(UNAUTHENTICATED|FORBIDDEN|AUDIT)/ },
-  { title: 'Policies, requests and settings', about: 'Something that a person wrote is wrong.', codes: /^(POLICY|REQUEST|SETTING|USAGE)/ },
+  { title: 'Policies, requests and settings', about: 'Something that a person wrote is wrong.', codes: /^(POLICY|REQUEST|PORTAL|SETTING|USAGE)/ },
   { title: 'The local home', about: 'The embedded host and the stand-in for Azure.', codes: /^(HOST|STANDIN|PORT)/ },
   { title: 'Anything else', about: 'What fits nowhere else.', codes: /^/ },
 ];

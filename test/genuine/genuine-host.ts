@@ -44,7 +44,7 @@ export class GenuineHost {
     const log = (level: string, message: string): void => { said.push(`${level} ${message}`); };
     const invoker = new Invoker(registrations.hooks, log);
     const server = createServer((request, response) => { host.answer(request, response).catch((error: unknown) => { response.writeHead(500).end(String(error)); }); });
-    const host: GenuineHost = new GenuineHost(registry, invoker, new HttpFunctions(registry, 'api', KEYS, invoker, binding, log, new HostTraces({ trace: () => undefined, saveTrace: () => undefined }, undefined)), server, storage, said);
+    const host: GenuineHost = new GenuineHost(registry, invoker, new HttpFunctions(registry, '', KEYS, invoker, binding, log, new HostTraces({ trace: () => undefined, saveTrace: () => undefined }, undefined)), server, storage, said);
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     await host.launch(program);
     // The extension listens before its task hub is made.

@@ -140,7 +140,7 @@ export async function startHome(fill: (disksFolder: string) => Promise<void>, op
     others: { maintenance: depsOf('maintenance'), restore: depsOf('restore') },
   };
   const host = await createHost({
-    stateFolder: ':memory:', clock, load: () => registerApp(services), log: (level, message, fields) => logs.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`), ...options.host,
+    stateFolder: ':memory:', clock, routePrefix: '', load: () => registerApp(services), log: (level, message, fields) => logs.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`), ...options.host,
   });
   await host.start();
   // What a test asks itself is no call of a duty's.
