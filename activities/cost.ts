@@ -5,6 +5,7 @@ import type { PolicyDocument } from '../policy/schema';
 import { diskBytes, type ListedPoint, listRecoveryPoints } from '../vault/catalog';
 import type { Manifest } from '../vault/format/manifest';
 import type { VaultAccess } from '../vault/format/tree';
+import type { Telemetry } from './telemetry';
 
 const DAY_MS = 86_400_000;
 /** Below this a rate of change says more about the hour than about the day. */
@@ -59,6 +60,17 @@ export async function costReport(vault: VaultAccess, prices: Prices, nowMs: numb
       storedBytes: own.reduce((sum, { manifest }) => sum + manifest.stats.storedBytes, 0),
     })).sort((a, b) => b.storedBytes - a.storedBytes),
   };
+}
+
+/** Parts of a bill, as the metric names them. */
+const PARTS = ['storage', 'writes', 'reads', 'retrieval', 'snapshots', 'execution', 'executions'] as const;
+
+/** Sends what the vault costs in a month as metrics; a part that costs nothing is 0, so that what is gone does not stay on a chart. */
+export function measureCost(telemetry: Telemetry, { cost, azureBackup }: Pick<CostReport, 'cost' | 'azureBackup'>): void {
+  const { currency } = cost;
+  for (const part of PARTS) telemetry.measure('holdfast.cost.month', cost.lines.reduce((sum, { what, amount }) => (what === part ? sum + amount : sum), 0), { part, currency });
+  telemetry.measure('holdfast.cost.month', cost.total, { part: 'all', currency });
+  telemetry.measure('holdfast.cost.azure_backup_month', azureBackup.total, { currency });
 }
 
 export interface CostForecast extends Forecast {

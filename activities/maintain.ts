@@ -8,8 +8,10 @@ import { type NewRecord, THE_APP } from '../vault/trail/record';
 import { appendRecord, trailHead } from '../vault/trail/trail';
 import { trustedNowMs } from '../vault/server-clock';
 import { withSmallHeap } from '../vault/small-heap';
+import { costReport, measureCost } from './cost';
 import type { ActivityDeps } from './deps';
 import { activity } from './outcome';
+import { loadPrices } from './price-store';
 import { executeRetention, planRetention, policiesInForce } from './retention';
 
 /** Items of one call, unless its time is over before. */
@@ -79,9 +81,9 @@ const summary = ({ recoveryPoints, purged, bin, plan, deleted, work, problems }:
 
 /**
  * Writes down what the maintenance came to, here and in the audit trail, with where that trail stands then; and tells whoever reads the log of what needs a person, and of
- * the trail's end, which is the one place that nobody who can write to the vault can change.
+ * the trail's end, which is the one place that nobody who can write to the vault can change. Then it sends what the vault now costs: once a day, for that reads every manifest.
  */
-export const createRecordMaintenance = (deps: ActivityDeps) => activity(async (record: MaintenanceRecord): Promise<{ readonly recorded: boolean }> => {
+export const createRecordMaintenance = (deps: ActivityDeps, scrubDays: number) => activity(async (record: MaintenanceRecord): Promise<{ readonly recorded: boolean }> => {
   try {
     const vault = await deps.vault();
     if (!await isRecorded(vault, record.stamp)) {
@@ -95,6 +97,7 @@ export const createRecordMaintenance = (deps: ActivityDeps) => activity(async (r
     throw error;
   }
   if (record.error) deps.log('The maintenance of the vault failed', { code: record.error.code, error: record.error.message });
+  if (!record.dryRun) await sendCost(deps, scrubDays);
   return { recorded: true };
 });
 
@@ -105,4 +108,14 @@ function outcomeOf({ stamp, retention, collection, error }: MaintenanceRecord): 
     who: THE_APP, from: null, action: MAINTENANCE_ACTION, target: stamp, outcome: error ? 'failed' : 'done', code: error?.code ?? null,
     details: { binned: retention.binned, refused: retention.refused.length, ...collected, ...(error && { error: error.message.slice(0, 1000) }) },
   };
+}
+
+async function sendCost({ vault: open, nowMs, telemetry, log }: ActivityDeps, scrubDays: number): Promise<void> {
+  try {
+    const vault = await open();
+    measureCost(telemetry, await costReport(vault, (await loadPrices(vault.store)).prices, nowMs(), { scrubDays }));
+  } catch (error) {
+    // The maintenance is done and written down, whatever becomes of its figures.
+    log('What the vault costs could not be worked out', { error: toReport(error).message });
+  }
 }

@@ -1,4 +1,5 @@
 import { type ErrorReport, HoldfastError, isHoldfastError, messageOf } from '../errors/holdfast-error';
+import { redact } from '../errors/redact';
 import type { ErrorCode } from '../errors/catalogue';
 
 /** What an activity returns: expected failures are values, so that no retry repeats them and none of their fields is lost. */
@@ -36,12 +37,9 @@ export function activity<I, O>(step: (input: I) => Promise<O>): (input: I) => Pr
   };
 }
 
-/** A text without the signatures of access URLs that it may hold. */
-export const withoutSignatures = (text: string): string => text.replace(/\b(sig|signature)=[^&\s"'<>]+/gi, '$1=***');
-
 function bugOf(error: unknown): Error {
-  const bug = new Error(withoutSignatures(messageOf(error)));
-  if (error instanceof Error && error.stack) bug.stack = withoutSignatures(error.stack);
+  const bug = new Error(redact(messageOf(error)));
+  if (error instanceof Error && error.stack) bug.stack = redact(error.stack);
   return bug;
 }
 

@@ -5,6 +5,6 @@
 export function redact(text: string): string {
   return text
     .replace(/(https?:\/\/[^\s"'<>?]*)\?[^\s"'<>]*/gi, '$1?[redacted]')
-    .replace(/\b(sig|sharedaccesssignature|accountkey|client_secret)(=|%3D)[^\s"'<>&]+/gi, '$1:[redacted]')
+    .replace(/\b(sig|signature|sharedaccesssignature|accountkey|client_secret)(=|%3D)[^\s"'<>&]+/gi, '$1:[redacted]')
     .replace(/\bBearer\s+[\w.~+/=-]+/gi, 'Bearer [redacted]');
 }

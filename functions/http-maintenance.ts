@@ -26,7 +26,7 @@ export function registerMaintenance(services: Services): void {
   df.app.activity(MAINTENANCE.collectVault, { handler: stepOf(deps.telemetry, MAINTENANCE.collectVault, createCollectVault(others.maintenance)) });
   df.app.activity(MAINTENANCE.lockVault, { handler: stepOf(deps.telemetry, MAINTENANCE.lockVault, createLockVault(others.maintenance)) });
   df.app.activity(MAINTENANCE.testKeys, { handler: stepOf(deps.telemetry, MAINTENANCE.testKeys, createTestKeys(others.maintenance)) });
-  df.app.activity(MAINTENANCE.recordMaintenance, { handler: stepOf(deps.telemetry, MAINTENANCE.recordMaintenance, createRecordMaintenance(others.maintenance)) });
+  df.app.activity(MAINTENANCE.recordMaintenance, { handler: stepOf(deps.telemetry, MAINTENANCE.recordMaintenance, createRecordMaintenance(others.maintenance, services.scrubs.days)) });
   app.timer('maintainer', {
     schedule: services.housekeeping.maintainCron, extraInputs: [df.input.durableClient()],
     handler: async (_timer, context) => {

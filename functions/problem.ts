@@ -1,7 +1,7 @@
 import type { HttpHandler, HttpRequest, HttpResponseInit } from '@azure/functions';
 import { catalogue, helpPage } from '../errors/catalogue';
-import { withoutSignatures } from '../activities/outcome';
 import { HoldfastError, messageOf } from '../errors/holdfast-error';
+import { redact } from '../errors/redact';
 
 const MAX_BODY_BYTES = 64 * 1024;
 
@@ -21,7 +21,7 @@ export const guarded = (handler: HttpHandler): HttpHandler => async (request, co
     return await handler(request, context);
   } catch (error) {
     if (error instanceof HoldfastError) return problem(error);
-    context.error(`${request.method} ${new URL(request.url).pathname} failed: ${withoutSignatures(messageOf(error))}`);
+    context.error(`${request.method} ${new URL(request.url).pathname} failed: ${redact(messageOf(error))}`);
     return problem(new HoldfastError('INTERNAL', `The request failed; the log has it under ${context.invocationId}`));
   }
 };

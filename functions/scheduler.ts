@@ -1,8 +1,8 @@
 import type { InvocationContext } from '@azure/functions';
 import type { DurableClient } from 'durable-functions';
 import { listPolicies, type StoredPolicy } from '../activities/policy-store';
-import { withoutSignatures } from '../activities/outcome';
 import { messageOf } from '../errors/holdfast-error';
+import { redact } from '../errors/redact';
 import { policyInstanceId, ORCHESTRATIONS } from '../orchestrations/names';
 import type { RunPolicyInput } from '../orchestrations/run-policy';
 import { dueSlot } from '../policy/due-slot';
@@ -33,7 +33,7 @@ export async function schedulerTick(services: Services, client: DurableClient, c
         await startFirstRun(services, client, policy, vms, context);
       }
     } catch (error) {
-      context.error(`The policy ${policy.document.name} could not be started: ${withoutSignatures(messageOf(error))}`);
+      context.error(`The policy ${policy.document.name} could not be started: ${redact(messageOf(error))}`);
     }
   }
 }

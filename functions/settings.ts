@@ -67,7 +67,7 @@ const schema = z.object({
   HOLDFAST_MAINTAIN_CRON: cron('0 17 4 * * *'),
   HOLDFAST_SCRUB_CRON: cron('0 47 1 * * *'),
   HOLDFAST_SCRUB_DAYS: z.coerce.number('expects a whole number of days').int('expects a whole number of days').min(1, 'expects 1 to 366').max(366, 'expects 1 to 366').default(30),
-  HOLDFAST_LOOK_CRON: z.string().default('0 22 * * * *'),
+  HOLDFAST_LOOK_CRON: cron('0 22 * * * *'),
   HOLDFAST_TRACE_CALLS_PERCENT: z.coerce.number('expects 0 to 100').min(0, 'expects 0 to 100').max(100, 'expects 0 to 100').default(5),
   HOLDFAST_HTTP_AUTH_LEVEL: z.enum(['anonymous', 'function', 'admin'], { error: 'expects anonymous, function or admin' }).default('function'),
 });

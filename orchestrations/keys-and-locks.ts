@@ -13,17 +13,20 @@ export interface KeysAndLocks {
   /** null where no locks are kept, or where they could not be made. */
   readonly locks: LockVaultResult;
   readonly keys: TestKeysResult | null;
-  readonly error: ErrorReport | null;
+  readonly failures: readonly MaintenanceFailure[];
 }
+
+/** A part of the maintenance that failed. Within locks and collection it ends with the first failure. */
+export interface MaintenanceFailure { readonly part: 'locks' | 'keys' | 'retention' | 'collection'; readonly error: ErrorReport }
 
 /**
  * What protects a vault against thieves and lost keys.
  * 1. locks: hold what recovery points need for longer, until all of it is
  * 2. keys: prove that the app's own key still opens the vault
- * Neither keeps the other from being done. The first failure is the one that is told.
+ * Neither keeps the other from being done.
  */
 export function* keysAndLocks(context: OrchestrationContext, dryRun: boolean): Steps<KeysAndLocks> {
-  let error: ErrorReport | null = null;
+  const failures: MaintenanceFailure[] = [];
 
   // 1
   let locks: LockVaultResult = null;
@@ -31,7 +34,7 @@ export function* keysAndLocks(context: OrchestrationContext, dryRun: boolean): S
     const before: LockVaultResult = locks;
     const done: Outcome<LockVaultResult> = yield* step<LockVaultResult>(context, MAINTENANCE.lockVault, { dryRun } satisfies LockVaultInput);
     if (!done.ok) {
-      error = done.error;
+      failures.push({ part: 'locks', error: done.error });
       break;
     }
     locks = done.value && { ...done.value, ...together(before, done.value) };
@@ -40,7 +43,8 @@ export function* keysAndLocks(context: OrchestrationContext, dryRun: boolean): S
 
   // 2
   const tested = yield* step<TestKeysResult>(context, MAINTENANCE.testKeys, {});
-  return { locks, keys: tested.ok ? tested.value : null, error: error ?? (tested.ok ? null : tested.error) };
+  if (!tested.ok) failures.push({ part: 'keys', error: tested.error });
+  return { locks, keys: tested.ok ? tested.value : null, failures };
 }
 
 /** What earlier rounds did, with this one. */

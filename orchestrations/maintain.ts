@@ -29,16 +29,26 @@ export function* maintain(context: OrchestrationContext): Steps<MaintenanceRecor
   return record;
 }
 
-/** What waits for a person is told apart from what failed: `abnormal` is why a collection would not go on by itself. */
-function report(context: OrchestrationContext, clock: PhaseClock, { retention, collection, error }: MaintenanceRecord): Steps<void> {
+/**
+ * What waits for a person is told apart from what failed: `abnormal` is why a collection would not go on by itself. Each failure has a code of its own beside the first
+ * one's, so that none hides another from whoever waits for it.
+ */
+function report(context: OrchestrationContext, clock: PhaseClock, { retention, collection, error, failures = [] }: MaintenanceRecord): Steps<void> {
   const { items, binned, refused } = retention;
   const collected = collection && (({ allPacks, allBytes, unneededPacks, unneededBytes, deletedPacks, deletedBytes, waitingBytes, purged }) =>
     ({ allPacks, allBytes, unneededPacks, unneededBytes, deletedPacks, deletedBytes, waitingBytes, purged, problems: collection.problems.length, missingPacks: collection.missingPacks.length }))(collection);
   return reportJob(context, clock, {
     kind: 'maintenance', outcome: error ? 'failed' : 'succeeded', itemId: null, policy: null, error: error as ErrorReport | null,
-    figures: { items, binned, refused: refused.length, ...collected }, details: collection?.abnormal ? { abnormal: collection.abnormal.slice(0, MAX_REASON_CHARS) } : {},
+    figures: { items, binned, refused: refused.length, ...collected },
+    details: { ...codesOf(failures), ...(collection?.abnormal ? { abnormal: collection.abnormal.slice(0, MAX_REASON_CHARS) } : {}) },
   });
 }
+
+/** `keysCode`, `collectionMessage` and so on, all of them in every report: queries read them. */
+const codesOf = (failures: NonNullable<MaintenanceRecord['failures']>): Record<string, string> => Object.fromEntries((['locks', 'keys', 'retention', 'collection'] as const).flatMap((part) => {
+  const error = failures.find((failure) => failure.part === part)?.error;
+  return [[`${part}Code`, error?.code ?? ''], [`${part}Message`, (error?.message ?? '').slice(0, MAX_REASON_CHARS)]];
+}));
 
 /**
  * 1. locks and keys: what recovery points need is held for longer, and the app's key is tried (keys-and-locks.ts)
@@ -59,7 +69,7 @@ function* lookAfter(context: OrchestrationContext, clock: PhaseClock): Steps<Mai
 
   // 1
   const guarded = yield* keysAndLocks(context, input.dryRun);
-  let error: ErrorReport | null = guarded.error;
+  const failures = [...guarded.failures];
 
   // 2
   status.phase = 'retention';
@@ -69,7 +79,7 @@ function* lookAfter(context: OrchestrationContext, clock: PhaseClock): Steps<Mai
   for (let page = 0; page < MAX_PAGES; page++) {
     const done: Outcome<RetainItemsResult> = yield* step<RetainItemsResult>(context, MAINTENANCE.retainItems, { dryRun: input.dryRun, after } satisfies RetainItemsInput);
     if (!done.ok) {
-      error ??= done.error;
+      failures.push({ part: 'retention', error: done.error });
       break;
     }
     for (const key of ['items', 'kept', 'binned'] as const) retention[key] += done.value[key];
@@ -87,7 +97,7 @@ function* lookAfter(context: OrchestrationContext, clock: PhaseClock): Steps<Mai
   for (let round = 0; round < MAX_COLLECTIONS; round++) {
     const done: Outcome<CollectVaultResult> = yield* step<CollectVaultResult>(context, MAINTENANCE.collectVault, { dryRun: input.dryRun, approve: round === 0 ? input.approve : null } satisfies CollectVaultInput);
     if (!done.ok) {
-      error ??= done.error;
+      failures.push({ part: 'collection', error: done.error });
       break;
     }
     collection = collection === null ? done.value : added(collection, done.value);
@@ -98,7 +108,10 @@ function* lookAfter(context: OrchestrationContext, clock: PhaseClock): Steps<Mai
 
   // 4
   const endedAt = new Date(context.df.currentUtcDateTime.getTime()).toISOString();
-  const record = { version: 1, stamp: input.stamp, dryRun: input.dryRun, startedAt, endedAt, retention: { ...retention, refused: retention.refused.map((one) => ({ ...one, error: { ...one.error } })) }, collection, locks: guarded.locks, keys: guarded.keys && { ...guarded.keys, opened: [...guarded.keys.opened] }, error: error && { ...error } } satisfies MaintenanceRecord;
+  const record = {
+    version: 1, stamp: input.stamp, dryRun: input.dryRun, startedAt, endedAt, retention: { ...retention, refused: retention.refused.map((one) => ({ ...one, error: { ...one.error } })) }, collection,
+    locks: guarded.locks, keys: guarded.keys && { ...guarded.keys, opened: [...guarded.keys.opened] }, error: failures[0] ? { ...failures[0].error } : null, failures: failures.map(({ part, error }) => ({ part, error: { ...error } })),
+  } satisfies MaintenanceRecord;
   const recorded = yield* persist<unknown>(context, MAINTENANCE.recordMaintenance, record, RECORDING);
   status.phase = 'done';
   show();

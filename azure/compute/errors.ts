@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../../errors/catalogue';
 import { HoldfastError, isHoldfastError, messageOf } from '../../errors/holdfast-error';
 import { retryAfterMs } from '../disk/backoff';
-import { redact } from '../disk/redact';
+import { redact } from '../../errors/redact';
 import { snapshotFailureCode } from './snapshot-failures';
 
 /** What is known of a failure, whatever shape the SDK gave it. */

@@ -1,7 +1,7 @@
 import type { RestorePoint, RestorePointCollection } from '@azure/arm-compute';
 import type { RestorePointDisk, RestorePointRef, RestorePointRequest, RestorePointStatus, SnapshotFailure } from '../../activities/cloud';
 import { HoldfastError } from '../../errors/holdfast-error';
-import { redact } from '../disk/redact';
+import { redact } from '../../errors/redact';
 import { type ArmContext, asking, askingIfThere, begin, beginDelete } from './context';
 import { isSameId } from './resource-id';
 import { snapshotFailureCode } from './snapshot-failures';

@@ -1,7 +1,7 @@
 import type { VirtualMachine } from '@azure/arm-compute';
 import type { DataDiskToAttach, VmCreateRequest, VmState } from '../../activities/restore-cloud';
 import { HoldfastError } from '../../errors/holdfast-error';
-import { redact } from '../disk/redact';
+import { redact } from '../../errors/redact';
 import { type ArmContext, askingIfThere, begin, beginDelete, type Submittable } from './context';
 import { cloudError, isUnknownOutcome } from './errors';
 import { isSameId } from './resource-id';

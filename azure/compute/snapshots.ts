@@ -1,7 +1,7 @@
 import type { Snapshot } from '@azure/arm-compute';
 import type { OperationState, SnapshotRequest, SnapshotStatus } from '../../activities/cloud';
 import { HoldfastError } from '../../errors/holdfast-error';
-import { redact } from '../disk/redact';
+import { redact } from '../../errors/redact';
 import { type ArmContext, askingIfThere, begin, beginDelete } from './context';
 import { isSameId } from './resource-id';
 

@@ -1,4 +1,4 @@
-import { redact } from '../disk/redact';
+import { redact } from '../../errors/redact';
 
 /**
  * Members of the VM's JSON that hold secrets or may hold them. customData and userData are scripts that people put

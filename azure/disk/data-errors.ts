@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { ErrorCode } from '../../errors/catalogue';
 import { HoldfastError } from '../../errors/holdfast-error';
 import type { DataResponse, TransportError } from './data-client';
-import { redact } from './redact';
+import { redact } from '../../errors/redact';
 
 /**
  * The service's codes for "these two are not compared". Source: Get Page Ranges, REST reference of Blob Storage.

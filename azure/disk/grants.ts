@@ -2,7 +2,7 @@ import type { AccessUrl } from '../../activities/cloud';
 import { HoldfastError, isHoldfastError, messageOf } from '../../errors/holdfast-error';
 import type { DataResponse } from './data-client';
 import { serviceCodeOf } from './data-errors';
-import { redact } from './redact';
+import { redact } from '../../errors/redact';
 
 /** One grant of access. Requests in parallel share it, so that its expiry is renewed once for all of them. */
 export interface Grant {

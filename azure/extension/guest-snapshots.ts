@@ -2,7 +2,7 @@ import type { VirtualMachineExtension } from '@azure/arm-compute';
 import type { BlobSnapshot, GuestFiles, GuestSnapshotQuery, GuestSnapshotRequest, GuestSnapshotStatus } from '../../activities/guest-cloud';
 import { HoldfastError, isHoldfastError } from '../../errors/holdfast-error';
 import { type ArmContext, askingIfThere, begin } from '../compute/context';
-import { redact } from '../disk/redact';
+import { redact } from '../../errors/redact';
 import { aboutAgent } from './agent';
 import type { BlobAddresses } from './blob-address';
 import type { blobDiskOperations } from './blob-disks';

@@ -2,7 +2,7 @@ import type { VirtualMachineRunCommand } from '@azure/arm-compute';
 import type { ScriptCloud, ScriptRequest, ScriptStatus } from '../../activities/guest-cloud';
 import { HoldfastError, isHoldfastError } from '../../errors/holdfast-error';
 import { type ArmContext, askingIfThere, begin, beginDelete } from '../compute/context';
-import { redact } from '../disk/redact';
+import { redact } from '../../errors/redact';
 import { aboutAgent } from './agent';
 
 /** Scripts in the guest as Run Commands, which are resources of the machine: made, looked at, deleted. What a script prints is never read. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { HoldfastError } from '../../errors/holdfast-error';
-import { redact } from '../disk/redact';
+import { redact } from '../../errors/redact';
 import { APPLICATION_CONSISTENT, errorCodeOf, FILE_SYSTEM_CONSISTENT, meaningOf, STILL_AT_WORK } from './status-codes';
 
 /** What the extension said, before anything that it names was looked for. */

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../../errors/catalogue';
 import { HoldfastError, messageOf } from '../../errors/holdfast-error';
-import { redact } from '../disk/redact';
+import { redact } from '../../errors/redact';
 
 /** The body of every failure (Key Vault REST API, "Key Vault error"). */
 interface ErrorBody { readonly error?: { readonly code?: unknown; readonly message?: unknown; readonly innererror?: { readonly code?: unknown }; readonly innerError?: { readonly code?: unknown } } }

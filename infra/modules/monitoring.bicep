@@ -123,6 +123,8 @@ var queries = {
   failures: loadTextContent('../queries/failures.kql')
   'change-and-growth': loadTextContent('../queries/change-and-growth.kql')
   'vault-size': loadTextContent('../queries/vault-size.kql')
+  cost: loadTextContent('../queries/cost.kql')
+  'cost-by-part': loadTextContent('../queries/cost-by-part.kql')
   throughput: loadTextContent('../queries/throughput.kql')
   throttling: loadTextContent('../queries/throttling.kql')
   'slow-requests': loadTextContent('../queries/slow-requests.kql')

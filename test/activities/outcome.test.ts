@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { activity, isTransient, reportOfFailedTask, withoutSignatures } from '../../activities/outcome';
+import { activity, isTransient, reportOfFailedTask } from '../../activities/outcome';
+import { redact } from '../../errors/redact';
 import { HoldfastError } from '../../errors/holdfast-error';
 
 /** How a failed activity reaches an orchestration: its message between the host's words, and again, escaped, in the details (test/fixtures/durable, 05). */
@@ -42,7 +43,8 @@ describe('outcomes of activities', () => {
     const thrown = await activity(() => Promise.reject(new TypeError(`fetch failed: ${url} 'again'`)))(null).then(() => assert.fail(), (reason: unknown) => reason as Error);
     assert.doesNotMatch(`${thrown.message}${thrown.stack}`, /AbC|def/);
     assert.match(thrown.message, /fetch failed.*'again'$/);
-    assert.equal(withoutSignatures('nothing here'), 'nothing here');
+    for (const loose of ['sig=AbC%2Fdef%3D', 'Signature=AbC', 'Authorization: Bearer AbC.d-e', 'client_secret=AbC']) assert.doesNotMatch(redact(`it said ${loose} and more`), /AbC/, loose);
+    assert.equal(redact('nothing here, and no signature'), 'nothing here, and no signature');
   });
 
   it('tell what may be gone in a minute from what stays', () => {

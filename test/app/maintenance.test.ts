@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { type Attributes, silentTelemetry, type Telemetry } from '../../activities/telemetry';
 import { MAINTAIN_INSTANCE_ID } from '../../orchestrations/names';
 import { openRun } from '../../vault/run';
-import type { MaintenanceRecord } from '../../vault/points/maintenance-log';
+import { keyFileProvider } from '../../vault/keys/key-providers';
+import { MAINTENANCE_PARTS as PARTS, type MaintenanceRecord } from '../../vault/points/maintenance-log';
 import { addVm, halfDisk, type Home, noise, readImage, startHome, writeDisk } from '../support/home';
 import { namesOf, walkAll } from '../support/vault-life';
 
@@ -73,5 +75,35 @@ describe('the maintenance of the vault', () => {
     await home.host.advanceTo(home.clock.now() + 1000);
     const failed = await maintain({ dryRun: false, approve: 'yes' });
     assert.equal(failed.error?.code, 'REQUEST_INVALID');
+  });
+
+  it('tells each part that failed, whatever failed before it, and what the vault costs', async () => {
+    const events: Attributes[] = [];
+    const cost = new Map<string, number>();
+    const telemetry: Telemetry = {
+      ...silentTelemetry,
+      event: (name, attributes) => { if (name === 'holdfast.job' && attributes['kind'] === 'maintenance') events.push(attributes); },
+      measure: (name, value, of = {}) => { if (name.startsWith('holdfast.cost.')) cost.set(`${name} ${String(of['part'] ?? '')}`, value); },
+    };
+    home = await startHome((folder) => addVm(folder, 'web01', { os: halfDisk(2, 1) }), { schedulerCron: '0 0 0 1 1 *', telemetry });
+    const job = await home.backUp('web01');
+    const whole = await maintain({ dryRun: false });
+    assert.deepEqual([whole.error, whole.failures], [null, []]);
+    assert.deepEqual(PARTS.map((part) => events[0]?.[`${part}Code`]), ['', '', '', '']);
+    const parts = [...cost].filter(([name]) => name.startsWith('holdfast.cost.month ') && !name.endsWith(' all'));
+    assert.equal(parts.length, 7);
+    assert.ok((cost.get('holdfast.cost.month storage') ?? 0) > 0 && (cost.get('holdfast.cost.azure_backup_month ') ?? 0) > 1, JSON.stringify([...cost]));
+    assert.ok(Math.abs((cost.get('holdfast.cost.month all') ?? 0) - parts.reduce((sum, [, amount]) => sum + amount, 0)) < 1e-9);
+
+    // The key that the app holds is another one, and a recovery point lost its manifest.
+    Object.assign(home.services.others.maintenance, { keys: () => Promise.resolve([{ provider: keyFileProvider(Buffer.alloc(32, 9)), identityOf: ['maintenance'] }]) });
+    const manifest = `recovery-points/${job.itemId}/${job.recoveryPoint?.slice(job.itemId.length + 1) ?? ''}`;
+    await home.vault.store.delete(manifest);
+    await home.host.advanceTo(home.clock.now() + 60_000);
+    const failed = await maintain({ dryRun: false });
+    assert.equal(failed.error?.code, 'KEY_TEST_FAILED', 'the first one, as ever');
+    assert.deepEqual(failed.failures?.map(({ part, error }) => [part, error.code]), [['keys', 'KEY_TEST_FAILED'], ['collection', 'COLLECTION_REFUSED']]);
+    assert.deepEqual([events[1]?.['code'], events[1]?.['keysCode'], events[1]?.['collectionCode'], events[1]?.['retentionCode']], ['KEY_TEST_FAILED', 'KEY_TEST_FAILED', 'COLLECTION_REFUSED', '']);
+    assert.match(String(events[1]?.['collectionMessage']), /web01/);
   });
 });

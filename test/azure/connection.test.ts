@@ -6,7 +6,7 @@ import { createCloud } from '../../azure/compute/cloud';
 import { cloudError, isUnknownOutcome } from '../../azure/compute/errors';
 import { createResourceIds, isSameId } from '../../azure/compute/resource-id';
 import { createCredential } from '../../azure/credential';
-import { redact } from '../../azure/disk/redact';
+import { redact } from '../../errors/redact';
 import type { ErrorCode } from '../../errors/catalogue';
 import { isHoldfastError } from '../../errors/holdfast-error';
 import { recordedWaiting } from '../support/wire-server';

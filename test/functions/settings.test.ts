@@ -65,7 +65,7 @@ describe('settings', () => {
   it('are refused by what only Azure knows in the same breath: every line names its setting, what it is and where it is documented', () => {
     const wrong = {
       HOLDFAST_VAULT: 'ftp://somewhere', AZURE_SUBSCRIPTION_IDS: '', HOLDFAST_KEY_VAULT: 'https://example.com/keys/b', HOLDFAST_PASSPHRASE: 'correct horse', HOLDFAST_ARM_ENDPOINT: 'http://example.com',
-      HOLDFAST_AZURE_CREDENTIAL: 'me', HOLDFAST_RESTORE_CREDENTIAL: 'managed-identity:me', HOLDFAST_SWEEP_CRON: '0 3 * * *', HOLDFAST_SCRUB_CRON: '0 0 25 * * *', HOLDFAST_MAINTAIN_CRON: '0 0 0 L * *', HOLDFAST_LOCK_DAYS: '0',
+      HOLDFAST_AZURE_CREDENTIAL: 'me', HOLDFAST_RESTORE_CREDENTIAL: 'managed-identity:me', HOLDFAST_SWEEP_CRON: '0 3 * * *', HOLDFAST_SCRUB_CRON: '0 0 25 * * *', HOLDFAST_MAINTAIN_CRON: '0 0 0 L * *', HOLDFAST_LOOK_CRON: 'hourly', HOLDFAST_LOCK_DAYS: '0',
     };
     assert.throws(() => compose(wrong), (error) => {
       assert.ok(isHoldfastError(error, 'SETTING_INVALID'));

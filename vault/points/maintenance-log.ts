@@ -11,6 +11,9 @@ const KEPT = 400;
 
 const errorSchema = z.object({ code: z.string(), message: z.string(), remedy: z.string() }).loose();
 
+/** What a maintenance does, one apart from the others. */
+export const MAINTENANCE_PARTS = ['locks', 'keys', 'retention', 'collection'] as const;
+
 /** What a maintenance of the vault came to (format §14). */
 export const maintenanceSchema = z.object({
   version: z.literal(1), stamp: z.string().regex(STAMP), dryRun: z.boolean(), startedAt: z.string(), endedAt: z.string(),
@@ -26,7 +29,10 @@ export const maintenanceSchema = z.object({
   keys: z.object({ opened: z.array(z.string()), notTried: z.int() }).nullable().optional(),
   /** The last record of the audit trail then, so that one that is cut off is noticed. */
   audit: anchorSchema.nullable().optional(),
+  /** The first of the failures. */
   error: errorSchema.nullable(),
+  /** Each part that failed; absent in outcomes of before there were any. */
+  failures: z.array(z.object({ part: z.enum(MAINTENANCE_PARTS), error: errorSchema })).optional(),
 });
 export type MaintenanceRecord = z.infer<typeof maintenanceSchema>;
 
