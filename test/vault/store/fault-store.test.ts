@@ -5,7 +5,7 @@ import { createFaultStore, createHold, type FaultStore } from '../../support/fau
 import { collect, storeContract } from '../../support/store-contract';
 
 // Without a planned fault the wrapper is a store like any other.
-storeContract('memory behind a fault store', async () => ({ store: createFaultStore(createMemoryStore()), dispose: async () => {} }), { manyNames: 100 });
+storeContract('memory behind a fault store', async () => ({ store: createFaultStore(createMemoryStore()), dispose: async () => {} }), { manyNames: 100, inMemory: true });
 
 describe('fault store', () => {
   let store: FaultStore;

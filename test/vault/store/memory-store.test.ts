@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createMemoryStore } from '../../../vault/store/memory-store';
 import { storeContract } from '../../support/store-contract';
 
-storeContract('memory', async () => ({ store: createMemoryStore(), dispose: async () => {} }));
+storeContract('memory', async () => ({ store: createMemoryStore(), dispose: async () => {} }), { inMemory: true });
 
 describe('memory store', () => {
   it('takes the time of a write from its clock', async () => {

@@ -11,7 +11,7 @@ storeContract('memory under a WORM policy', async () => {
   const clock = (): number => nowMs;
   const store = createWormStore(createMemoryStore({ clock }), { clock, holdMs: 30 * DAY_MS });
   return { store, expire: () => { nowMs += 500 * DAY_MS; }, dispose: async () => {} };
-}, { worm: true });
+}, { worm: true, inMemory: true });
 
 describe('a store whose WORM policy is the whole place\'s', () => {
   it('says that an object is held, not until when, and has no retention of single objects', async () => {
