@@ -10,6 +10,7 @@ import { trustedNowMs } from '../vault/server-clock';
 import { withSmallHeap } from '../vault/small-heap';
 import { costReport, measureCost } from './cost';
 import type { ActivityDeps } from './deps';
+import { forgetRequests } from './request-records';
 import { activity } from './outcome';
 import { loadPrices } from './price-store';
 import { executeRetention, planRetention, policiesInForce } from './retention';
@@ -92,6 +93,8 @@ export const createRecordMaintenance = (deps: ActivityDeps, scrubDays: number) =
       await recordMaintenance(vault, { ...record, audit: audit && { ...audit } });
       if (audit) deps.log('The audit trail ends here', { number: audit.number, digest: audit.digest });
     }
+    // What no request asks for again.
+    if (!record.dryRun) await forgetRequests(vault, await vault.store.serverTimeMs());
   } catch (error) {
     deps.log('The outcome of the maintenance could not be written down', { stamp: record.stamp, error: toReport(error).message });
     throw error;

@@ -118,9 +118,12 @@ export const catalogue = {
   POLICY_NOT_FOUND: entry('There is no such policy', 'GET /api/policies lists them.', 404, 3),
   PRICES_CHANGED: entry('The prices were changed by someone else meanwhile', 'Read them again and apply your change to what they are now.', 412),
   POLICY_CHANGED: entry('The policy was changed by someone else meanwhile', 'Read it again and apply your change to what it is now.', 412),
+  ERROR_UNKNOWN: entry('There is no such error', 'GET /api/errors lists them; another version of Holdfast may have others.', 404, 3),
   JOB_NOT_FOUND: entry('There is no such job', 'GET /api/jobs lists the recent ones.', 404, 3),
   REQUEST_INVALID: entry('The request is wrong', 'The message names what is wrong with it.', 400, 2),
   PORTAL_FILE_NOT_FOUND: entry('The portal has no such file', 'Open the portal at the root of the app. Where it is not there either, the app was built without it: `npm run build` builds both.', 404, 3),
+  IDEMPOTENCY_KEY_REUSED: entry('This Idempotency-Key was given with another request', 'Draw a new key for each request; repeat a request with its own key and its own body only.', 422, 2),
+  REQUEST_IN_PROGRESS: entry('The same request is being carried out', 'Repeat it in some seconds with the same Idempotency-Key: it then gets the answer of the first. If the app was stopped in the middle of it, that takes ten minutes.', 409, 6),
   REQUEST_TOO_LARGE: entry('The request is too large', 'A body has at most 64 KiB.', 413, 2),
   SETTING_INVALID: entry('A setting is missing or wrong', 'The message names the setting and what it expects; docs/settings.md explains each.', 500, 2),
 

@@ -14,7 +14,9 @@ import { sweep, type SweepJobInput, type SweepJobResult } from '../orchestration
 import { formatStamp } from '../policy/slot';
 import { findStatus, isActive, ownerState, restoreState } from './durable-status';
 import { json } from './problem';
-import { pathId, route, undescribed } from './route';
+import { pathId, route } from './route';
+import { started } from './schemas/common';
+import { sweep as sweepView } from './schemas/upkeep';
 import type { Services } from './services';
 
 /** Sweeps and the reconciler: their workflows, steps and timers. */
@@ -53,17 +55,18 @@ async function startSweep(client: DurableClient, dryRun: boolean, nowMs: number)
 const bodySchema = z.strictObject({ dryRun: z.boolean({ error: 'expects true or false' }).default(true) }).default({ dryRun: true });
 
 const postSweep = route({
-  id: 'startSweep', method: 'POST', path: 'vault/sweeps', role: 'Admin', action: 'sweep.start', body: bodySchema, responses: { 202: undescribed },
+  id: 'startSweep', method: 'POST', path: 'vault/sweeps', role: 'Admin', action: 'sweep.start', body: bodySchema, responses: { 202: started.extend({ dryRun: z.boolean() }).meta({ id: 'SweepStarted' }) },
   summary: 'Starts a sweep of what backups and restores left in the subscriptions; a dry run unless the body says {"dryRun": false}',
-  async handler({ body: { dryRun }, client, services: { deps } }) {
-    const id = await startSweep(client, dryRun, deps.nowMs());
+  async handler({ body: { dryRun }, client, atMs, earlierMs }) {
+    // Under the time of the first try it is one sweep, however often it is asked for.
+    const id = await startSweep(client, dryRun, earlierMs[0] ?? atMs);
     const location = `/api/vault/sweeps/${id}`;
     return json({ id, dryRun, state: 'queued', location }, { status: 202, headers: { location } });
   },
 });
 
 const getSweep = route({
-  id: 'getSweep', method: 'GET', path: 'vault/sweeps/{id}', role: 'Reader', params: z.strictObject({ id: pathId }), responses: { 200: undescribed },
+  id: 'getSweep', method: 'GET', path: 'vault/sweeps/{id}', role: 'Reader', params: z.strictObject({ id: pathId }), responses: { 200: sweepView },
   summary: 'A sweep: whether it runs, and what it found and removed',
   async handler({ params: { id }, client }) {
     const status = isSweepInstanceId(id) ? await findStatus(client, id) : undefined;

@@ -6,7 +6,8 @@ import { policyFor } from '../policy/select';
 import { itemIdOfResource } from '../policy/item-id';
 import { expectedRevision, policyBody } from './http-policies';
 import { json } from './problem';
-import { route, undescribed } from './route';
+import { route } from './route';
+import { costForecast as costForecastSchema, costReport as costReportSchema, prices as pricesView } from './schemas/cost';
 import type { Services } from './services';
 
 const costQuery = z.strictObject({ redundancy: z.enum(REDUNDANCIES).optional().meta({ description: 'Of the storage account, in place of what the prices say' }) });
@@ -14,7 +15,7 @@ const costQuery = z.strictObject({ redundancy: z.enum(REDUNDANCIES).optional().m
 const optionsOf = (redundancy: Redundancy | undefined, services: Services): CostOptions => ({ scrubDays: services.scrubs.days, ...(redundancy ? { redundancy } : {}) });
 
 const getCost = route({
-  id: 'getCost', method: 'GET', path: 'cost', role: 'Reader', query: costQuery, responses: { 200: undescribed },
+  id: 'getCost', method: 'GET', path: 'cost', role: 'Reader', query: costQuery, responses: { 200: costReportSchema },
   summary: 'What the vault costs in a month, with the same under Azure Backup beside it',
   async handler({ query, services }) {
     const vault = await services.deps.vault();
@@ -23,7 +24,7 @@ const getCost = route({
 });
 
 const forecastPolicy = route({
-  id: 'forecastPolicy', method: 'POST', path: 'policies/{name}/cost-forecast', role: 'Reader', query: costQuery, ...policyBody, responses: { 200: undescribed },
+  id: 'forecastPolicy', method: 'POST', path: 'policies/{name}/cost-forecast', role: 'Reader', query: costQuery, ...policyBody, responses: { 200: costForecastSchema },
   summary: 'What the policy in the body would come to over a year, for the machines that it selects; nothing is stored',
   async handler({ query, body: document, services }) {
     const vault = await services.deps.vault();
@@ -34,7 +35,7 @@ const forecastPolicy = route({
 });
 
 const getPrices = route({
-  id: 'getPrices', method: 'GET', path: 'prices', role: 'Reader', responses: { 200: undescribed },
+  id: 'getPrices', method: 'GET', path: 'prices', role: 'Reader', responses: { 200: pricesView }, versioned: true,
   summary: 'The prices in force; the ETag is their revision',
   async handler({ services: { deps } }) {
     const { prices, revision } = await loadPrices((await deps.vault()).store);
@@ -43,7 +44,7 @@ const getPrices = route({
 });
 
 const putPrices = route({
-  id: 'putPrices', method: 'PUT', path: 'prices', role: 'Admin', action: 'prices.put', body: pricesSchema, parseBody: (value) => parsePrices(value, 'The body'), responses: { 200: undescribed, 201: undescribed },
+  id: 'putPrices', method: 'PUT', path: 'prices', role: 'Admin', action: 'prices.put', body: pricesSchema, parseBody: (value) => parsePrices(value, 'The body'), responses: { 200: pricesView, 201: pricesView }, versioned: true,
   summary: 'Stores prices, in force from then on; with If-Match only over the revision that it names',
   async handler({ body: prices, request, services: { deps } }) {
     const revision = await savePrices((await deps.vault()).store, prices, expectedRevision(request.headers));

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type * as df from 'durable-functions';
 import { z } from 'zod';
 import type { VmSummary } from '../activities/cloud';
@@ -10,10 +11,12 @@ import type { BackupVmInput } from '../orchestrations/backup-vm';
 import { backupInstanceId, ORCHESTRATIONS } from '../orchestrations/names';
 import { listItems as listVaultItems, type ItemSummary } from '../vault/catalog';
 import { findStatus } from './durable-status';
-import { listPoints, pointsQuery } from './http-recovery-points';
-import { pageFrom, pageQuery } from './paging';
+import { listPoints, pointList, pointsQuery } from './http-recovery-points';
+import { listOf, pageFrom, pageQuery } from './paging';
 import { json } from './problem';
-import { pathId, route, undescribed } from './route';
+import { pathId, route } from './route';
+import { started } from './schemas/common';
+import { item as itemSchema } from './schemas/points';
 import type { Services } from './services';
 
 export interface ItemView {
@@ -83,7 +86,7 @@ function isWanted({ name, tag, protected: covered }: z.output<typeof itemsQuery>
 }
 
 const listItems = route({
-  id: 'listItems', method: 'GET', path: 'items', role: 'Reader', query: itemsQuery, responses: { 200: undescribed },
+  id: 'listItems', method: 'GET', path: 'items', role: 'Reader', query: itemsQuery, responses: { 200: listOf('ItemList', itemSchema) },
   summary: 'Machines that can be protected and items of the vault, by id, with what covers them',
   async handler({ request, query, services }) {
     const items = (await allItems(services)).filter(isWanted(query));
@@ -94,13 +97,13 @@ const listItems = route({
 const ofItem = z.strictObject({ item: pathId });
 
 const getItem = route({
-  id: 'getItem', method: 'GET', path: 'items/{item}', role: 'Reader', params: ofItem, responses: { 200: undescribed },
+  id: 'getItem', method: 'GET', path: 'items/{item}', role: 'Reader', params: ofItem, responses: { 200: itemSchema },
   summary: 'An item, by its id or by a name that only one has',
   handler: async ({ params, services }) => json(await findItem(services, params.item)),
 });
 
 const listItemRecoveryPoints = route({
-  id: 'listItemRecoveryPoints', method: 'GET', path: 'items/{item}/recovery-points', role: 'Reader', params: ofItem, query: z.strictObject(pointsQuery), responses: { 200: undescribed },
+  id: 'listItemRecoveryPoints', method: 'GET', path: 'items/{item}/recovery-points', role: 'Reader', params: ofItem, query: z.strictObject(pointsQuery), responses: { 200: pointList },
   summary: 'Recovery points of an item, newest first',
   handler: async ({ request, params, query, services }) => json(await listPoints(request, await services.deps.vault(), query, (await findItem(services, params.item)).id)),
 });
@@ -108,8 +111,15 @@ const listItemRecoveryPoints = route({
 /** Requests for one item within a millisecond; more than that is an engine that starts what it then denies. */
 const MAX_STARTS = 10;
 
-/** Starts a job under a stamp that no other job of the item has: two requests within a millisecond are two jobs. Returns its id. */
-async function startJob(client: df.DurableClient, job: Omit<BackupVmInput, 'stamp'>, nowMs: number): Promise<string> {
+/**
+ * Starts a job under a stamp that no other job of the item has: two requests within a millisecond are two jobs. Returns its id, or that of the job that an
+ * earlier try of the same request started.
+ */
+async function startJob(client: df.DurableClient, job: Omit<BackupVmInput, 'stamp'>, nowMs: number, earlierMs: readonly number[]): Promise<string> {
+  for (const ms of earlierMs) {
+    const started = await startedAt(client, job, ms);
+    if (started !== undefined) return started;
+  }
   let refused = 0;
   for (let ms = nowMs; ; ms++) {
     const stamp = formatStamp(ms);
@@ -125,18 +135,29 @@ async function startJob(client: df.DurableClient, job: Omit<BackupVmInput, 'stam
   }
 }
 
+/** The job like this one that was started at that moment. */
+async function startedAt(client: df.DurableClient, job: Omit<BackupVmInput, 'stamp'>, atMs: number): Promise<string | undefined> {
+  for (let ms = atMs; ms < atMs + MAX_STARTS; ms++) {
+    const stamp = formatStamp(ms);
+    const status = await findStatus(client, backupInstanceId(job.itemId, stamp));
+    if (!status) return undefined;
+    if (isDeepStrictEqual(status.input, { ...job, stamp } satisfies BackupVmInput)) return status.instanceId;
+  }
+  return undefined;
+}
+
 const backupBody = z.strictObject({ policy: z.string().regex(/^[a-z0-9-]{1,40}$/, 'is not the name of a policy').optional() }).optional();
 
 const startBackup = route({
-  id: 'startBackup', method: 'POST', path: 'items/{item}/backups', role: 'Operator', action: 'backup.start', params: ofItem, body: backupBody, responses: { 202: undescribed },
+  id: 'startBackup', method: 'POST', path: 'items/{item}/backups', role: 'Operator', action: 'backup.start', params: ofItem, body: backupBody, responses: { 202: started.extend({ itemId: z.string() }).meta({ id: 'BackupStarted' }) },
   summary: 'Starts a backup now, under the policy named, or the first that covers the item, or the defaults',
-  async handler({ params, body, client, services }) {
+  async handler({ params, body, client, services, atMs, earlierMs }) {
     const item = await findItem(services, params.item);
     if (item.resourceId === null) throw new HoldfastError('CLOUD_NOT_FOUND', `The machine of ${item.id} is gone; its recovery points can still be restored`);
     const policy = body?.policy ?? item.policies[0] ?? null;
     const vault = await services.deps.vault();
     if (policy !== null && !await loadPolicy(vault.store, policy)) throw new HoldfastError('POLICY_NOT_FOUND', `There is no policy "${policy}"`);
-    const instanceId = await startJob(client, { itemId: item.id, vmId: item.resourceId, slot: null, policy }, services.deps.nowMs());
+    const instanceId = await startJob(client, { itemId: item.id, vmId: item.resourceId, slot: null, policy }, atMs, earlierMs);
     const location = `/api/jobs/${instanceId}`;
     return json({ id: instanceId, itemId: item.id, state: 'queued', location }, { status: 202, headers: { location } });
   },

@@ -10,9 +10,11 @@ import { itemIdOf } from '../vault/catalog';
 import { abandonRun } from '../vault/run';
 import { findStatus, isActive } from './durable-status';
 import { JOB_STATES, type JobView, viewJob } from './job-view';
-import { pageFrom, pageQuery, sortedBy } from './paging';
+import { listOf, pageFrom, pageQuery, sortedBy } from './paging';
 import { json } from './problem';
-import { instant, pathId, route, undescribed } from './route';
+import { instant, pathId, route } from './route';
+import { cancelling } from './schemas/common';
+import { anyJob } from './schemas/jobs';
 import { type RestoreJobView, viewRestore } from './restore-view';
 import { type ScrubJobView, viewScrub } from './scrub-view';
 import { cancelScrub } from './scrubs';
@@ -26,7 +28,7 @@ const notFound = (id: string): HoldfastError => new HoldfastError('JOB_NOT_FOUND
 const ofJob = z.strictObject({ id: pathId });
 
 const getJob = route({
-  id: 'getJob', method: 'GET', path: 'jobs/{id}', role: 'Reader', params: ofJob, responses: { 200: undescribed },
+  id: 'getJob', method: 'GET', path: 'jobs/{id}', role: 'Reader', params: ofJob, responses: { 200: anyJob },
   summary: 'A backup, restore or scrub: how far it is, what it came to, and what to do where it failed',
   async handler({ params: { id }, client, services: { deps } }) {
     const status = isJob(id) ? await findStatus(client, id) : undefined;
@@ -55,7 +57,7 @@ const jobsQuery = z.strictObject({
 const kindOf = (id: string): AnyJobView['kind'] => isScrubInstanceId(id) ? 'scrub' : parseRestoreInstanceId(id) === null ? 'backup' : 'restore';
 
 const listJobs = route({
-  id: 'listJobs', method: 'GET', path: 'jobs', role: 'Reader', query: jobsQuery, responses: { 200: undescribed },
+  id: 'listJobs', method: 'GET', path: 'jobs', role: 'Reader', query: jobsQuery, responses: { 200: listOf('JobList', anyJob) },
   summary: `Jobs, newest first; of the last ${LISTED_DAYS} days unless since says otherwise`,
   async handler({ request, query, client, services: { deps } }) {
     const nowMs = deps.nowMs();
@@ -75,7 +77,7 @@ const listJobs = route({
 });
 
 const cancelJob = route({
-  id: 'cancelJob', method: 'POST', path: 'jobs/{id}/cancel', role: 'Operator', action: 'job.cancel', params: ofJob, responses: { 202: undescribed },
+  id: 'cancelJob', method: 'POST', path: 'jobs/{id}/cancel', role: 'Operator', action: 'job.cancel', params: ofJob, responses: { 202: cancelling },
   summary: 'Cancels a job that has not come to its end',
   handler: ({ params: { id }, client, services: { deps } }) => isScrubInstanceId(id) ? cancelScrub(client, id) : parseRestoreInstanceId(id) !== null ? cancelRestore(deps, client, id) : cancelBackup(deps, client, id),
 });

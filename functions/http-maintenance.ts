@@ -13,7 +13,8 @@ import { formatStamp } from '../policy/slot';
 import { listMaintenance } from '../vault/points/maintenance-log';
 import { findStatus, isActive } from './durable-status';
 import { json } from './problem';
-import { route, undescribed } from './route';
+import { route } from './route';
+import { maintenance, maintenanceStarted } from './schemas/upkeep';
 import type { Services } from './services';
 
 const LISTED = 30;
@@ -55,17 +56,18 @@ const bodySchema = z.strictObject({
 }).default({ dryRun: true });
 
 const startMaintenance = route({
-  id: 'startMaintenance', method: 'POST', path: 'vault/maintenance', role: 'Admin', action: 'maintenance.start', body: bodySchema, responses: { 202: undescribed },
+  id: 'startMaintenance', method: 'POST', path: 'vault/maintenance', role: 'Admin', action: 'maintenance.start', body: bodySchema, responses: { 202: maintenanceStarted },
   summary: 'Starts a maintenance: retention and collection; a dry run unless the body says {"dryRun": false}',
-  async handler({ body: { dryRun, approve }, client, services: { deps } }) {
-    const { stamp } = await start(client, dryRun, approve ?? null, deps.nowMs());
+  async handler({ body: { dryRun, approve }, client, atMs, earlierMs }) {
+    const before = earlierMs.length === 0 ? undefined : (await findStatus(client, MAINTAIN_INSTANCE_ID))?.input as MaintainInput | null | undefined;
+    const stamp = earlierMs.map(formatStamp).find((one) => one === before?.stamp) ?? (await start(client, dryRun, approve ?? null, atMs)).stamp;
     const location = '/api/vault/maintenance';
     return json({ stamp, dryRun, state: 'queued', location }, { status: 202, headers: { location } });
   },
 });
 
 const getMaintenance = route({
-  id: 'getMaintenance', method: 'GET', path: 'vault/maintenance', role: 'Reader', responses: { 200: undescribed },
+  id: 'getMaintenance', method: 'GET', path: 'vault/maintenance', role: 'Reader', responses: { 200: maintenance },
   summary: 'The maintenance that runs now, and what the last ones came to, the newest first',
   async handler({ client, services: { deps } }) {
     const status = await findStatus(client, MAINTAIN_INSTANCE_ID);

@@ -4,9 +4,10 @@ import { deletePolicy, listPolicies, loadPolicy, savePolicy, type StoredPolicy }
 import { HoldfastError } from '../errors/holdfast-error';
 import { parsePolicy, type PolicyDocument, policySchema } from '../policy/schema';
 import { nextSlots } from '../policy/schedule';
-import { pageFrom, pageQuery, sortedBy } from './paging';
+import { listOf, pageFrom, pageQuery, sortedBy } from './paging';
 import { json } from './problem';
-import { pathId, route, undescribed } from './route';
+import { pathId, route } from './route';
+import { policy as policyView, storedPolicy, unreadablePolicy } from './schemas/policies';
 
 const view = (policy: StoredPolicy, nowMs: number) => ({
   ...policy.document, revision: policy.revision, storedAt: new Date(policy.storedAtMs).toISOString(),
@@ -24,7 +25,7 @@ export function expectedRevision(headers: { get(name: string): string | null }):
 }
 
 const listPoliciesRoute = route({
-  id: 'listPolicies', method: 'GET', path: 'policies', role: 'Reader', query: z.strictObject(pageQuery), responses: { 200: undescribed },
+  id: 'listPolicies', method: 'GET', path: 'policies', role: 'Reader', query: z.strictObject(pageQuery), responses: { 200: listOf('PolicyList', z.union([policyView, unreadablePolicy])) },
   summary: 'Policies in force and those that cannot be read, by name',
   async handler({ request, query, services: { deps } }) {
     const { store } = await deps.vault();
@@ -39,7 +40,7 @@ const listPoliciesRoute = route({
 const ofPolicy = z.strictObject({ name: pathId });
 
 const getPolicy = route({
-  id: 'getPolicy', method: 'GET', path: 'policies/{name}', role: 'Reader', params: ofPolicy, responses: { 200: undescribed },
+  id: 'getPolicy', method: 'GET', path: 'policies/{name}', role: 'Reader', params: ofPolicy, responses: { 200: policyView }, versioned: true,
   summary: 'A policy, its revision (the ETag) and its next runs',
   async handler({ params: { name }, services: { deps } }) {
     const { store } = await deps.vault();
@@ -65,7 +66,7 @@ export const policyBody = {
  * until the request repeats the confirmation that the refusal gave, in the query.
  */
 const putPolicy = route({
-  id: 'putPolicy', method: 'PUT', path: 'policies/{name}', role: 'Admin', action: 'policy.put', ...policyBody, query: z.strictObject({ confirm: z.string().optional() }), responses: { 200: undescribed, 201: undescribed },
+  id: 'putPolicy', method: 'PUT', path: 'policies/{name}', role: 'Admin', action: 'policy.put', ...policyBody, query: z.strictObject({ confirm: z.string().optional() }), responses: { 200: storedPolicy, 201: storedPolicy }, versioned: true,
   summary: 'Stores a policy; with If-Match only over the revision that it names. One that keeps less needs the confirmation that its refusal gives',
   async handler({ body: document, query: { confirm }, request, services: { deps } }) {
     const vault = await deps.vault();
@@ -78,7 +79,7 @@ const putPolicy = route({
 });
 
 const deletePolicyRoute = route({
-  id: 'deletePolicy', method: 'DELETE', path: 'policies/{name}', role: 'Admin', action: 'policy.delete', params: ofPolicy, responses: { 204: null },
+  id: 'deletePolicy', method: 'DELETE', path: 'policies/{name}', role: 'Admin', action: 'policy.delete', params: ofPolicy, responses: { 204: null }, versioned: true,
   summary: 'Takes a policy out of force',
   async handler({ params: { name }, request, services: { deps } }) {
     const { store } = await deps.vault();

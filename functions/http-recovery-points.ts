@@ -4,10 +4,11 @@ import { parseStamp } from '../policy/slot';
 import { itemIdOf, loadRecoveryPoint, type NamedPoint, openRecoveryPoints, recoveryPointNames } from '../vault/catalog';
 import { recoveryPointId } from '../vault/format/manifest';
 import type { VaultAccess } from '../vault/format/tree';
-import { pageFrom, pageQuery, type PageQuery, sortedBy } from './paging';
+import { listOf, pageFrom, pageQuery, type PageQuery, sortedBy } from './paging';
 import { json } from './problem';
 import { describe, summarize } from './recovery-point-view';
-import { instant, pathId, route, undescribed } from './route';
+import { instant, pathId, route } from './route';
+import { fullPoint, listedPoint, unreadablePoint } from './schemas/points';
 
 export const pointsQuery = {
   ...pageQuery,
@@ -15,6 +16,8 @@ export const pointsQuery = {
   from: instant.optional().meta({ description: 'At or after this moment, by the time in the id' }),
   to: instant.optional().meta({ description: 'Before this moment' }),
 };
+
+export const pointList = listOf('RecoveryPointList', z.union([listedPoint, unreadablePoint]));
 
 interface Wanted extends PageQuery {
   readonly state: 'live' | 'binned' | 'all';
@@ -40,7 +43,7 @@ export async function listPoints(request: HttpRequest, vault: VaultAccess, query
 }
 
 const listRecoveryPoints = route({
-  id: 'listRecoveryPoints', method: 'GET', path: 'recovery-points', role: 'Reader', responses: { 200: undescribed },
+  id: 'listRecoveryPoints', method: 'GET', path: 'recovery-points', role: 'Reader', responses: { 200: pointList },
   query: z.strictObject({ ...pointsQuery, item: pathId.optional().meta({ description: 'Of this item, by its id or a name that only one has' }) }),
   summary: 'Recovery points of the vault, newest first',
   async handler({ request, query, services: { deps } }) {
@@ -50,7 +53,7 @@ const listRecoveryPoints = route({
 });
 
 const getRecoveryPoint = route({
-  id: 'getRecoveryPoint', method: 'GET', path: 'recovery-points/{id}', role: 'Reader', params: z.strictObject({ id: pathId }), responses: { 200: undescribed },
+  id: 'getRecoveryPoint', method: 'GET', path: 'recovery-points/{id}', role: 'Reader', params: z.strictObject({ id: pathId }), responses: { 200: fullPoint },
   summary: 'A recovery point, also one in the bin: its state says so',
   handler: async ({ params, services: { deps } }) => json(describe(await loadRecoveryPoint(await deps.vault(), params.id, { deleted: true }))),
 });

@@ -1,6 +1,5 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import type { HttpRequest } from '@azure/functions';
 import { z } from 'zod';
 import { estimateRestore } from '../activities/restore-estimate';
 import { planRestore, proveRegions } from '../activities/restore-plan';
@@ -17,23 +16,25 @@ import { refuseMissing, regionsToRestore } from '../vault/transfer/restore-plan'
 import type { VaultAccess } from '../vault/format/tree';
 import { findStatus } from './durable-status';
 import { json } from './problem';
-import { pathId, route, undescribed } from './route';
+import { pathId, route } from './route';
+import { started } from './schemas/common';
+import { restorePreview } from './schemas/restores';
 
 /** Regions (64 GiB of disk) that are proved while the caller waits; the job proves all of them before it makes anything. */
 const PROVED_REGIONS = 16;
 
 /**
- * The id in the body, or else one made of the header Idempotency-Key, makes asking twice the same job; what the first asked for counts, and another body under its id
+ * The id in the body, or else one that follows from the header Idempotency-Key, makes asking twice the same job; what the first asked for counts, and another body under its id
  * is refused. Everything that would refuse it is looked for first, so a 4xx means that nothing was made.
  */
 const startRestore = route({
   id: 'startRestore', method: 'POST', path: 'recovery-points/{id}/restores', role: 'RestoreOperator', action: 'restore.start', params: z.strictObject({ id: pathId }), body: restoreBodySchema,
-  responses: { 200: undescribed, 202: undescribed },
+  responses: { 200: restorePreview, 202: started.extend({ kind: z.literal('restore'), recoveryPoint: z.string() }).meta({ id: 'RestoreStarted' }) },
   summary: 'Starts a restore into Azure; with "dryRun": true answers the plan and makes nothing',
-  async handler({ params, body, request, client, services: { others: { restore: deps } } }) {
+  async handler({ params, body, requestId, client, services: { others: { restore: deps } } }) {
     const vault = await deps.vault();
     const asked: RestoreRequest = {
-      version: 1, restoreId: body.id ?? idOfHeader(request) ?? drawId(deps.nowMs()), recoveryPoint: params.id, target: body.target, requestedAt: new Date(deps.nowMs()).toISOString(),
+      version: 1, restoreId: body.id ?? (requestId === null ? drawId(deps.nowMs()) : `k${requestId.slice(0, 23)}`), recoveryPoint: params.id, target: body.target, requestedAt: new Date(deps.nowMs()).toISOString(),
     };
     const known = await findDocument(vault, restoreRecords.request(asked), requestSchema);
     if (known) refuseOther(known, asked);
@@ -61,13 +62,6 @@ export const restoreRoutes = [startRestore];
 function refuseOther(known: RestoreRequest, asked: RestoreRequest): void {
   if (known.recoveryPoint === asked.recoveryPoint && isDeepStrictEqual(known.target, asked.target)) return;
   throw new HoldfastError('RESTORE_ID_TAKEN', `The restore ${known.restoreId} of ${known.requestedAt} is another one: of ${known.recoveryPoint}, to ${known.target.kind}`, { data: { restoreId: known.restoreId } });
-}
-
-function idOfHeader(request: HttpRequest): string | undefined {
-  const key = request.headers.get('idempotency-key');
-  if (key === null || key === '') return undefined;
-  if (key.length > 256) throw new HoldfastError('REQUEST_INVALID', `The header Idempotency-Key has ${key.length} characters, more than 256`);
-  return `k${createHash('sha256').update(key).digest('hex').slice(0, 23)}`;
 }
 
 const drawId = (nowMs: number): string => `${formatStamp(nowMs).toLowerCase()}-${randomBytes(3).toString('hex')}`;

@@ -7,7 +7,8 @@ import type { VaultAccess } from '../vault/format/tree';
 import { deciderOf } from './http-marks';
 import { policyBody } from './http-policies';
 import { json } from './problem';
-import { pathId, route, undescribed } from './route';
+import { pathId, route } from './route';
+import { appliedRetention, policyChange, retentionPlan } from './schemas/policies';
 import type { Services } from './services';
 
 async function planFor(services: Services, vault: VaultAccess, asked: string, nowMs: number, change: (inForce: PoliciesInForce) => PoliciesInForce = (inForce) => inForce): Promise<ItemRetentionPlan> {
@@ -20,7 +21,7 @@ async function planFor(services: Services, vault: VaultAccess, asked: string, no
 const ofItem = z.strictObject({ item: pathId });
 
 const getRetention = route({
-  id: 'getRetention', method: 'GET', path: 'items/{item}/retention', role: 'Reader', params: ofItem, responses: { 200: undescribed },
+  id: 'getRetention', method: 'GET', path: 'items/{item}/retention', role: 'Reader', params: ofItem, responses: { 200: retentionPlan },
   summary: 'For each live recovery point of an item what keeps it and until when, and what would go',
   async handler({ params, services }) {
     const vault = await services.deps.vault();
@@ -32,7 +33,7 @@ const applyBody = z.strictObject({ approve: z.string().max(64).optional().meta({
 
 /** 409 when abnormally much would go and `approve` is not the token of this very plan. */
 const applyRetention = route({
-  id: 'applyRetention', method: 'POST', path: 'items/{item}/retention', role: 'Admin', action: 'retention.apply', params: ofItem, body: applyBody, responses: { 200: undescribed },
+  id: 'applyRetention', method: 'POST', path: 'items/{item}/retention', role: 'Admin', action: 'retention.apply', params: ofItem, body: applyBody, responses: { 200: appliedRetention },
   summary: 'Puts into the bin what no rule keeps',
   async handler({ params, body, caller, services }) {
     const vault = await services.deps.vault();
@@ -46,7 +47,7 @@ const applyRetention = route({
 
 /** With `item` also the recovery points without a policy are counted under it. */
 const previewPolicy = route({
-  id: 'previewPolicy', method: 'POST', path: 'policies/{name}/retention-preview', role: 'Reader', ...policyBody, query: z.strictObject({ item: pathId.optional() }), responses: { 200: undescribed },
+  id: 'previewPolicy', method: 'POST', path: 'policies/{name}/retention-preview', role: 'Reader', ...policyBody, query: z.strictObject({ item: pathId.optional() }), responses: { 200: z.union([policyChange, retentionPlan]) },
   summary: 'What the policy in the body would let go; with item=… what would keep each recovery point of that item and until when. Nothing is stored',
   async handler({ body: document, query: { item }, services }) {
     const vault = await services.deps.vault();

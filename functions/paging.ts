@@ -11,7 +11,8 @@ export const pageQuery = {
 export type PageQuery = z.output<z.ZodObject<typeof pageQuery>>;
 
 /** A list in an answer: a page of it, and the address of the next one. */
-export const pageOf = (entry: z.ZodType) => z.strictObject({ value: z.array(entry), nextLink: z.string().nullable().meta({ description: 'The next page; null when this is the last' }) });
+export const listOf = (id: string, entry: z.ZodType) =>
+  z.strictObject({ value: z.array(entry), nextLink: z.string().nullable().meta({ description: 'The next page; null when this is the last' }) }).meta({ id });
 
 /** Which way the keys of a list go. */
 export type Order = 'ascending' | 'descending';

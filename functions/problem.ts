@@ -5,13 +5,16 @@ import { redact } from '../errors/redact';
 
 const MAX_BODY_BYTES = 64 * 1024;
 
+/** No browser takes an answer for anything but what it says it is, and none keeps it. */
+const ALWAYS = { 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' };
+
 /** Problem details (RFC 9457) of an error of the catalogue; `code`, `remedy` and `help` (where the documentation explains it) are extensions. */
 export function problem(error: HoldfastError): HttpResponseInit {
   const { title, status } = catalogue[error.code];
   return {
     status,
-    headers: { 'content-type': 'application/problem+json' },
-    body: JSON.stringify({ type: `urn:holdfast:error:${error.code}`, title, status, detail: error.message, code: error.code, remedy: error.remedy, help: helpPage(error.code), data: error.data }),
+    headers: { 'content-type': 'application/problem+json', ...ALWAYS },
+    body: JSON.stringify({ type: `/api/errors/${error.code}`, title, status, detail: error.message, code: error.code, remedy: error.remedy, help: helpPage(error.code), data: error.data }),
   };
 }
 
@@ -26,7 +29,7 @@ export const guarded = (handler: HttpHandler): HttpHandler => async (request, co
   }
 };
 
-export const json = (value: unknown, init: Omit<HttpResponseInit, 'body' | 'jsonBody'> = {}): HttpResponseInit => ({ ...init, jsonBody: value });
+export const json = (value: unknown, { headers, ...init }: { status?: number; headers?: Readonly<Record<string, string>> } = {}): HttpResponseInit => ({ ...init, headers: { ...ALWAYS, ...headers }, jsonBody: value });
 
 /** The body as text, at most 64 KiB of it. Throws REQUEST_TOO_LARGE. */
 export async function readBody(request: HttpRequest): Promise<string> {

@@ -3,6 +3,7 @@ import * as df from 'durable-functions';
 import { z, type ZodType } from 'zod';
 import type { Caller, Role } from '../access/roles';
 import { HoldfastError } from '../errors/holdfast-error';
+import { idempotencyKey, once } from './idempotency';
 import { guarded, readJson } from './problem';
 import { UNKNOWN_CALLER } from './rights';
 import type { Services } from './services';
@@ -31,6 +32,8 @@ export interface RouteOf<Params extends ZodType, Query extends ZodType, Body ext
   readonly parseBody?: (value: unknown, params: z.output<Params>) => z.output<Body>;
   /** Bodies of success by status; null where there is none. Problems are the table's own. */
   readonly responses: Readonly<Record<number, ZodType | null>>;
+  /** Its document has revisions: an ETag says which, and a change takes If-Match. */
+  readonly versioned?: true;
   /** A change, a restore or an export: its name in the audit trail (`recovery-point.delete`). */
   readonly action?: string;
   handler(call: Call<z.output<Params>, z.output<Query>, z.output<Body>>): Promise<HttpResponseInit>;
@@ -48,6 +51,12 @@ export interface Call<Params = unknown, Query = unknown, Body = unknown> {
   readonly context: InvocationContext;
   readonly client: df.DurableClient;
   readonly services: Services;
+  /** Of an Idempotency-Key: each try of the same request has the same; null without one. */
+  readonly requestId: string | null;
+  /** When this try began, for the ids of what it starts; milliseconds since 1970. */
+  readonly atMs: number;
+  /** When earlier tries of the same request began whose outcome is not known: what one of them started is what this one was to start. */
+  readonly earlierMs: readonly number[];
 }
 
 /** Declares a route; the types of its handler's arguments come from its schemas. */
@@ -56,9 +65,6 @@ export const route = <Params extends ZodType = typeof NOTHING, Query extends Zod
 
 /** An identifier in the path. What it must look like is for whoever looks it up: one that cannot exist is not there (404). */
 export const pathId = z.string().min(1).max(2000);
-
-/** Of an answer that has no schema yet. */
-export const undescribed = z.unknown();
 
 const NOTHING = z.strictObject({}).default({});
 
@@ -88,7 +94,11 @@ const runner = (declared: Route, services: Services): HttpHandler => async (requ
   const params = checked(declared.params ?? NOTHING, request.params, 'address');
   const query = checked(declared.query ?? NOTHING, queryOf(request), 'query');
   const body = declared.method === 'GET' ? undefined : bodyOf(declared, await readJson(request), params);
-  return declared.handler({ params, query, body, caller, request, context, client: df.getClient(context), services });
+  const call = { params, query, body, caller, request, context, client: df.getClient(context), services };
+  const key = declared.method === 'POST' ? idempotencyKey(request) : null;
+  // What changes nothing can be asked again as it is.
+  if (key === null || declared.action === undefined) return declared.handler({ ...call, requestId: null, atMs: services.deps.nowMs(), earlierMs: [] });
+  return once(services, caller, key, request, body, ({ id, atMs, earlierMs }) => declared.handler({ ...call, requestId: id, atMs, earlierMs }));
 };
 
 /** Until callers are told apart: whoever reaches the app may do everything. */

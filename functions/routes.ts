@@ -8,10 +8,15 @@ import { policyRoutes } from './http-policies';
 import { recoveryPointRoutes } from './http-recovery-points';
 import { restoreRoutes } from './http-restores';
 import { retentionRoutes } from './http-retention';
+import { openApiDocument } from './openapi';
+import { aboutRoutes } from './http-about';
 import type { Route } from './route';
 import { scrubRoutes } from './scrubs';
 
-/** The HTTP API: every route that there is. */
-export const routes: readonly Route[] = [
+/** What people and programs do with backups. */
+const described: readonly Route[] = [
   ...itemRoutes, ...recoveryPointRoutes, ...markRoutes, ...retentionRoutes, ...restoreRoutes, ...jobRoutes, ...policyRoutes, ...costRoutes, ...scrubRoutes, ...maintenanceRoutes, ...sweepRoutes,
 ];
+
+/** The HTTP API: every route that there is. */
+export const routes: readonly Route[] = [...described, ...aboutRoutes(() => openApiDocument(routes))];

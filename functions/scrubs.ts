@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { app, type HttpResponseInit } from '@azure/functions';
 import * as df from 'durable-functions';
 import type { DurableClient } from 'durable-functions';
@@ -16,7 +17,10 @@ import { roundStartMs } from '../vault/proof/scrub';
 import type { VaultAccess } from '../vault/format/tree';
 import { findStatus, isActive } from './durable-status';
 import { json } from './problem';
-import { pathId, route, undescribed } from './route';
+import { pathId, route } from './route';
+import { cancelling, started } from './schemas/common';
+import { scrubInFull, scrubScope } from './schemas/jobs';
+import { health } from './schemas/points';
 import { progressOf, viewScrub } from './scrub-view';
 import type { Services } from './services';
 
@@ -46,20 +50,27 @@ const bodySchema = z.strictObject({ item: z.string().min(1).max(120).optional(),
   .refine(({ item, recoveryPoint }) => item === undefined || recoveryPoint === undefined, 'expects an item or a recovery point, not both');
 
 const postScrub = route({
-  id: 'startScrub', method: 'POST', path: 'vault/scrubs', role: 'Operator', action: 'scrub.start', body: bodySchema, responses: { 202: undescribed },
+  id: 'startScrub', method: 'POST', path: 'vault/scrubs', role: 'Operator', action: 'scrub.start', body: bodySchema, responses: { 202: started.extend({ scope: scrubScope }).meta({ id: 'ScrubStarted' }) },
   summary: 'Proves everything now by reading it back, or all of an item, or one recovery point',
-  async handler({ body, client, services: { deps } }) {
+  async handler({ body, client, services: { deps }, atMs, earlierMs }) {
     const scope = await scopeOf(await deps.vault(), body);
+    const known = await Promise.all(earlierMs.map((ms) => findStatus(client, scrubInstanceId(formatStamp(ms)))));
+    const before = known.find((status) => isDeepStrictEqual((status?.input as ScrubJobInput | undefined)?.scope, scope));
+    if (before) return scrubStarted(before.instanceId, scope);
     // Two that are asked for within a millisecond are two jobs.
-    for (let ms = deps.nowMs(); ; ms++) {
+    for (let ms = atMs; ; ms++) {
       const id = scrubInstanceId(formatStamp(ms));
       if (await findStatus(client, id)) continue;
       await client.startNew(SCRUBS.scrub, { instanceId: id, input: { scope, sinceMs: ms } satisfies ScrubJobInput });
-      const location = `/api/vault/scrubs/${id}`;
-      return json({ id, scope, state: 'queued', location }, { status: 202, headers: { location } });
+      return scrubStarted(id, scope);
     }
   },
 });
+
+function scrubStarted(id: string, scope: ScrubScope): HttpResponseInit {
+  const location = `/api/vault/scrubs/${id}`;
+  return json({ id, scope, state: 'queued', location }, { status: 202, headers: { location } });
+}
 
 async function scopeOf(vault: VaultAccess, { item, recoveryPoint }: z.infer<typeof bodySchema>): Promise<ScrubScope> {
   if (recoveryPoint !== undefined) {
@@ -81,7 +92,7 @@ const ofScrub = z.strictObject({ id: pathId });
 
 /** What GET /api/jobs/ID says, with the figures of the scrub at the top. */
 const getScrub = route({
-  id: 'getScrub', method: 'GET', path: 'vault/scrubs/{id}', role: 'Reader', params: ofScrub, responses: { 200: undescribed },
+  id: 'getScrub', method: 'GET', path: 'vault/scrubs/{id}', role: 'Reader', params: ofScrub, responses: { 200: scrubInFull },
   summary: 'A scrub: how far it is, and what it found',
   async handler({ params: { id }, client, services: { deps } }) {
     const status = isScrubInstanceId(id) ? await findStatus(client, id) : undefined;
@@ -92,7 +103,7 @@ const getScrub = route({
 });
 
 const postCancel = route({
-  id: 'cancelScrub', method: 'POST', path: 'vault/scrubs/{id}/cancel', role: 'Operator', action: 'scrub.cancel', params: ofScrub, responses: { 202: undescribed },
+  id: 'cancelScrub', method: 'POST', path: 'vault/scrubs/{id}/cancel', role: 'Operator', action: 'scrub.cancel', params: ofScrub, responses: { 202: cancelling },
   summary: 'Stops a scrub; what it has read stays proved',
   handler: ({ params, client }) => cancelScrub(client, params.id),
 });
@@ -108,7 +119,7 @@ export async function cancelScrub(client: DurableClient, id: string): Promise<Ht
 
 /** `proved` is said only where everything was. */
 const getHealth = route({
-  id: 'getHealth', method: 'GET', path: 'vault/health', role: 'Reader', responses: { 200: undescribed },
+  id: 'getHealth', method: 'GET', path: 'vault/health', role: 'Reader', responses: { 200: health },
   summary: 'What is known of the vault: when each item was last proved, and the ledger of damage',
   async handler({ services: { deps } }) {
     const vault = await deps.vault();

@@ -13,7 +13,7 @@ function assertProblem(answer: Reply, code: ErrorCode): { detail: string; data: 
   assert.equal(body.code, code, answer.text);
   assert.equal(answer.status, catalogue[code].status);
   assert.match(answer.headers.get('content-type') ?? '', /^application\/problem\+json/);
-  assert.deepEqual([body.type, body.title, body.status, body.remedy], [`urn:holdfast:error:${code}`, catalogue[code].title, answer.status, catalogue[code].remedy]);
+  assert.deepEqual([body.type, body.title, body.status, body.remedy], [`/api/errors/${code}`, catalogue[code].title, answer.status, catalogue[code].remedy]);
   assert.ok(body.detail.length > 0);
   return body;
 }

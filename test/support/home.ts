@@ -24,6 +24,7 @@ import type { StoreSpec } from '../../vault/store/store-spec';
 import type { ObjectInfo, Store } from '../../vault/store/store';
 import type { VaultAccess } from '../../vault/format/tree';
 import { drawVault, initVault, type NewVault } from '../../vault/vault';
+import { assertAsDescribed } from './api-contract';
 import { homeStores } from './home-transfer-factory';
 import { makeTempFolder } from './temp-folder';
 import { tellUse, watchedKey, watchedStore } from './traffic';
@@ -150,6 +151,7 @@ export async function startHome(fill: (disksFolder: string) => Promise<void>, op
     async json(address, init) {
       const response = await host.fetch(address, init);
       const text = await response.text();
+      assertAsDescribed(init?.method ?? 'GET', address, response, text);
       return { status: response.status, headers: response.headers, body: text === '' ? undefined : JSON.parse(text) as unknown, text };
     },
     async list<T>(address: string) {
