@@ -1,8 +1,9 @@
 import { z } from 'zod';
-import { HoldfastError } from '../errors/holdfast-error';
-import type { ErrorReport } from '../errors/holdfast-error';
+import { type ErrorReport, HoldfastError, isHoldfastError } from '../errors/holdfast-error';
 import { createDocument, findDocument } from '../vault/format/documents';
 import type { VaultAccess } from '../vault/format/tree';
+import { THE_APP } from '../vault/trail/record';
+import { appendRecord } from '../vault/trail/trail';
 import { restoreTargetSchema } from './restore-request';
 import { VAULT_TAG } from './snapshot';
 import { recall } from './work';
@@ -112,8 +113,21 @@ export const findRestoreVerdict = (vault: VaultAccess, input: RestoreInput): Pro
  */
 export async function decideRestore(vault: VaultAccess, input: RestoreInput, decision: { readonly verdict: 'restored' } | { readonly verdict: 'abandoned'; readonly reason: ErrorReport }, nowMs: number): Promise<RestoreVerdict> {
   const wanted = { version: 1 as const, at: new Date(nowMs).toISOString(), ...decision };
-  await createDocument(vault, restoreRecords.verdict(input), wanted);
+  if (await createDocument(vault, restoreRecords.verdict(input), wanted) === 'created') await recordEnd(vault, input, decision);
   return recall(vault, restoreRecords.verdict(input), restoreVerdictSchema);
+}
+
+/** Says in the audit trail what came of a restore that somebody started. The verdict says it too, and stands: so a trail that cannot be written to now holds nothing up. */
+async function recordEnd(vault: VaultAccess, { restoreId }: RestoreInput, decision: { readonly verdict: 'restored' } | { readonly verdict: 'abandoned'; readonly reason: ErrorReport }): Promise<void> {
+  try {
+    const request = await findDocument(vault, restoreRecords.request({ restoreId }), requestSchema);
+    await appendRecord(vault, {
+      who: THE_APP, from: null, action: 'restore.run', target: request?.recoveryPoint ?? null, details: { restoreId, kind: request?.target.kind ?? null },
+      ...(decision.verdict === 'restored' ? { outcome: 'done' } : { outcome: 'failed', code: decision.reason.code }),
+    });
+  } catch (error) {
+    if (!isHoldfastError(error)) throw error;
+  }
 }
 
 /** Throws RESTORE_ABANDONED when it was given up or cancelled, is done, or took too long: a step that is started late, or again, then does nothing. */

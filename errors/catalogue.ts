@@ -192,6 +192,7 @@ export const catalogue = {
   HISTORY_BROKEN: entry('The history of an item does not fit together', 'A record was removed, replaced or brought back from elsewhere. Find out who changed the vault; recovery points without a finding of their own can be restored.', 500, 4),
   AUDIT_BROKEN: entry('The audit trail does not hold together', 'Records were changed, exchanged, taken out or cut off. Keep the vault as it is, find out who could write to its storage (the storage account\'s own logs name them), and compare with the anchors in the app\'s log: docs/security-model.md.', 500, 4),
   AUDIT_NOT_WRITTEN: entry('It could not be recorded in the audit trail, so it was not done', 'The message says what kept the record from being written: put that right (space, rights, network), then repeat it.', 503),
+  TOO_MANY_REFUSALS: entry('The same was refused too often', 'Find out why it is refused: the audit trail has the first refusals with their codes. After ten minutes it is looked at again.', 429),
   // The home on one machine
   HOME_STATE_UNUSABLE: entry('The state folder cannot be used', 'Choose a folder where you may write with `--state`.', 500),
 } as const satisfies Record<string, CatalogueEntry>;

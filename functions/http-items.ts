@@ -151,6 +151,7 @@ const backupBody = z.strictObject({ policy: z.string().regex(/^[a-z0-9-]{1,40}$/
 const startBackup = route({
   id: 'startBackup', method: 'POST', path: 'items/{item}/backups', role: 'Operator', action: 'backup.start', params: ofItem, body: backupBody, responses: { 202: started.extend({ itemId: z.string() }).meta({ id: 'BackupStarted' }) },
   summary: 'Starts a backup now, under the policy named, or the first that covers the item, or the defaults',
+  audit: ({ body }) => ({ policy: body?.policy ?? null }),
   async handler({ params, body, client, services, atMs, earlierMs }) {
     const item = await findItem(services, params.item);
     if (item.resourceId === null) throw new HoldfastError('CLOUD_NOT_FOUND', `The machine of ${item.id} is gone; its recovery points can still be restored`);

@@ -3,14 +3,17 @@ import * as df from 'durable-functions';
 import type { DurableClient } from 'durable-functions';
 import { z } from 'zod';
 import { createLockVault } from '../activities/lock-vault';
-import { createCollectVault, createRecordMaintenance, createRetainItems } from '../activities/maintain';
+import { createCollectVault, createRecordMaintenance, createRetainItems, MAINTENANCE_ACTION } from '../activities/maintain';
 import { stepOf } from '../activities/observed';
 import { createTestKeys } from '../activities/test-keys';
-import { HoldfastError, messageOf } from '../errors/holdfast-error';
+import { HoldfastError, messageOf, toReport } from '../errors/holdfast-error';
 import { maintain, type MaintainInput, type MaintainStatus } from '../orchestrations/maintain';
 import { MAINTAIN_INSTANCE_ID, MAINTENANCE } from '../orchestrations/names';
 import { formatStamp } from '../policy/slot';
 import { listMaintenance } from '../vault/points/maintenance-log';
+import { THE_APP } from '../vault/trail/record';
+import { isRefusal } from '../vault/trail/recorded';
+import { appendRecord } from '../vault/trail/trail';
 import { findStatus, isActive } from './durable-status';
 import { json } from './problem';
 import { route } from './route';
@@ -32,13 +35,27 @@ export function registerMaintenance(services: Services): void {
     schedule: services.housekeeping.maintainCron, extraInputs: [df.input.durableClient()],
     handler: async (_timer, context) => {
       try {
-        await start(df.getClient(context), false, null, deps.nowMs());
+        await startDaily(services, df.getClient(context));
       } catch (error) {
         if (!(error instanceof HoldfastError)) throw error;
         context.log(`The maintenance was not started: ${messageOf(error)}`);
       }
     },
   });
+}
+
+/** Nobody but the clock asked for it; its outcome is recorded by its last step. What cannot be recorded is not begun. */
+async function startDaily({ deps }: Services, client: DurableClient): Promise<void> {
+  const nowMs = deps.nowMs();
+  const record = { who: THE_APP, from: null, action: MAINTENANCE_ACTION, target: formatStamp(nowMs) };
+  const vault = await deps.vault();
+  const { number } = await appendRecord(vault, { ...record, outcome: 'begun' });
+  try {
+    await start(client, false, null, nowMs);
+  } catch (error) {
+    await appendRecord(vault, { ...record, outcome: isRefusal(error) ? 'refused' : 'failed', begun: number, code: toReport(error).code });
+    throw error;
+  }
 }
 
 /** One at a time for each vault, by the one id of its instance. Throws MAINTENANCE_RUNNING. */
@@ -58,6 +75,7 @@ const bodySchema = z.strictObject({
 const startMaintenance = route({
   id: 'startMaintenance', method: 'POST', path: 'vault/maintenance', role: 'Admin', action: 'maintenance.start', body: bodySchema, responses: { 202: maintenanceStarted },
   summary: 'Starts a maintenance: retention and collection; a dry run unless the body says {"dryRun": false}',
+  audit: ({ body: { approve } }) => ({ approve: approve ?? null }),
   async handler({ body: { dryRun, approve }, client, atMs, earlierMs }) {
     const before = earlierMs.length === 0 ? undefined : (await findStatus(client, MAINTAIN_INSTANCE_ID))?.input as MaintainInput | null | undefined;
     const stamp = earlierMs.map(formatStamp).find((one) => one === before?.stamp) ?? (await start(client, dryRun, approve ?? null, atMs)).stamp;

@@ -38,6 +38,7 @@ const holdBody = z.strictObject({ label: z.string().meta({ description: 'What th
 const holdRecoveryPoint = route({
   id: 'holdRecoveryPoint', method: 'POST', path: 'recovery-points/{id}/holds', role: 'Operator', action: 'recovery-point.hold', params: ofPoint, body: holdBody, responses: { 200: markedPoint },
   summary: 'Holds a recovery point against deletion, under a label',
+  audit: ({ body: { label } }) => ({ label: label.slice(0, 80) }),
   async handler({ params: { id }, body, caller, services: { deps } }) {
     return json(view(id, await markHeld(await deps.vault(), id, await deciderOf(deps, caller.name), body.label)));
   },
@@ -51,6 +52,7 @@ const releaseQuery = z.strictObject({
 const releaseRecoveryPoint = route({
   id: 'releaseRecoveryPoint', method: 'DELETE', path: 'recovery-points/{id}/holds', role: 'Admin', action: 'recovery-point.release', params: ofPoint, query: releaseQuery, responses: { 200: markedPoint },
   summary: 'Takes the hold of a label away; confirm repeats the label',
+  audit: ({ query: { label } }) => ({ label: label.slice(0, 80) }),
   async handler({ params: { id }, query: { label, confirm }, caller, services: { deps } }) {
     requireConfirmed(confirm, 'release-hold', label, `Without the hold ${JSON.stringify(label.slice(0, 80))} the recovery point can be deleted`);
     return json(view(id, await markReleased(await deps.vault(), id, await deciderOf(deps, caller.name), label)));

@@ -31,6 +31,7 @@ const startRestore = route({
   id: 'startRestore', method: 'POST', path: 'recovery-points/{id}/restores', role: 'RestoreOperator', action: 'restore.start', params: z.strictObject({ id: pathId }), body: restoreBodySchema,
   responses: { 200: restorePreview, 202: started.extend({ kind: z.literal('restore'), recoveryPoint: z.string() }).meta({ id: 'RestoreStarted' }) },
   summary: 'Starts a restore into Azure; with "dryRun": true answers the plan and makes nothing',
+  audit: ({ body: { id, target } }) => ({ id: id ?? null, target }),
   async handler({ params, body, requestId, client, services: { others: { restore: deps } } }) {
     const vault = await deps.vault();
     const asked: RestoreRequest = {

@@ -35,6 +35,7 @@ const applyBody = z.strictObject({ approve: z.string().max(64).optional().meta({
 const applyRetention = route({
   id: 'applyRetention', method: 'POST', path: 'items/{item}/retention', role: 'Admin', action: 'retention.apply', params: ofItem, body: applyBody, responses: { 200: appliedRetention },
   summary: 'Puts into the bin what no rule keeps',
+  audit: ({ body }) => ({ approve: body?.approve ?? null }),
   async handler({ params, body, caller, services }) {
     const vault = await services.deps.vault();
     const decider = await deciderOf(services.deps, caller.name);

@@ -42,15 +42,16 @@ export const sortedBy = <T>(entries: readonly T[], keyOf: (entry: T) => string, 
   return keyed.sort((a, b) => (a.key < b.key ? -sign : sign)).map(({ entry }) => entry);
 };
 
-/** The same address without what the host takes out of it: a function key is not handed back. */
-function nextLink(request: HttpRequest, key: string): string {
+/** The address of the page after a key: the same one without what the host takes out of it: a function key is not handed back. */
+export function nextLink(request: HttpRequest, key: string): string {
   const { pathname, searchParams } = new URL(request.url);
   for (const name of ['code', 'clientId']) searchParams.delete(name);
   searchParams.set('cursor', Buffer.from(key, 'utf8').toString('base64url'));
   return `${pathname}?${searchParams.toString()}`;
 }
 
-function keyIn(cursor: string): string {
+/** The key that a page begins after. Throws REQUEST_INVALID for a cursor that is none. */
+export function keyIn(cursor: string): string {
   const key = Buffer.from(cursor, 'base64url').toString('utf8');
   if (key === '' || Buffer.from(key, 'utf8').toString('base64url') !== cursor) throw new HoldfastError('REQUEST_INVALID', 'The cursor is not one of a nextLink');
   return key;

@@ -4,6 +4,7 @@ import { z, type ZodType } from 'zod';
 import type { Caller, Role } from '../access/roles';
 import { HoldfastError } from '../errors/holdfast-error';
 import { idempotencyKey, once } from './idempotency';
+import { audited } from './audited';
 import { guarded, readJson } from './problem';
 import { UNKNOWN_CALLER } from './rights';
 import type { Services } from './services';
@@ -36,6 +37,8 @@ export interface RouteOf<Params extends ZodType, Query extends ZodType, Body ext
   readonly versioned?: true;
   /** A change, a restore or an export: its name in the audit trail (`recovery-point.delete`). */
   readonly action?: string;
+  /** What matters of a call for the audit trail, beside the parameters of its path and what came of it. Nothing that is a secret. */
+  audit?(call: Call<z.output<Params>, z.output<Query>, z.output<Body>>): Readonly<Record<string, unknown>>;
   handler(call: Call<z.output<Params>, z.output<Query>, z.output<Body>>): Promise<HttpResponseInit>;
 }
 
@@ -95,10 +98,11 @@ const runner = (declared: Route, services: Services): HttpHandler => async (requ
   const query = checked(declared.query ?? NOTHING, queryOf(request), 'query');
   const body = declared.method === 'GET' ? undefined : bodyOf(declared, await readJson(request), params);
   const call = { params, query, body, caller, request, context, client: df.getClient(context), services };
+  const run = (mine: Pick<Call, 'requestId' | 'atMs' | 'earlierMs'>): Promise<HttpResponseInit> => audited(declared, { ...call, ...mine }, () => declared.handler({ ...call, ...mine }));
   const key = declared.method === 'POST' ? idempotencyKey(request) : null;
-  // What changes nothing can be asked again as it is.
-  if (key === null || declared.action === undefined) return declared.handler({ ...call, requestId: null, atMs: services.deps.nowMs(), earlierMs: [] });
-  return once(services, caller, key, request, body, ({ id, atMs, earlierMs }) => declared.handler({ ...call, requestId: id, atMs, earlierMs }));
+  // What changes nothing can be asked again as it is. A repeat that is told the first one's answer does nothing, and is not in the audit trail.
+  if (key === null || declared.action === undefined) return run({ requestId: null, atMs: services.deps.nowMs(), earlierMs: [] });
+  return once(services, caller, key, request, body, ({ id, atMs, earlierMs }) => run({ requestId: id, atMs, earlierMs }));
 };
 
 /** Until callers are told apart: whoever reaches the app may do everything. */

@@ -1,4 +1,5 @@
 import { sweepRoutes } from './housekeeping';
+import { auditRoutes } from './http-audit';
 import { costRoutes } from './http-cost';
 import { itemRoutes } from './http-items';
 import { jobRoutes } from './http-jobs';
@@ -15,7 +16,7 @@ import { scrubRoutes } from './scrubs';
 
 /** What people and programs do with backups. */
 const described: readonly Route[] = [
-  ...itemRoutes, ...recoveryPointRoutes, ...markRoutes, ...retentionRoutes, ...restoreRoutes, ...jobRoutes, ...policyRoutes, ...costRoutes, ...scrubRoutes, ...maintenanceRoutes, ...sweepRoutes,
+  ...itemRoutes, ...recoveryPointRoutes, ...markRoutes, ...retentionRoutes, ...restoreRoutes, ...jobRoutes, ...policyRoutes, ...costRoutes, ...scrubRoutes, ...maintenanceRoutes, ...sweepRoutes, ...auditRoutes,
 ];
 
 /** The HTTP API: every route that there is. */

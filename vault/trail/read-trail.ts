@@ -8,6 +8,8 @@ export interface ReadRecord {
   readonly name: string;
   /** Null for one that does not open or is not there. */
   readonly record: TrailRecord | null;
+  /** SHA-256 of its object, in hex; null where there is no record. */
+  readonly digest: string | null;
 }
 
 /** Records that are read at once. */
@@ -17,17 +19,26 @@ const PARALLEL_READS = 16;
 export async function* recordsBackwards(vault: VaultAccess, from?: number): AsyncGenerator<ReadRecord> {
   const last = (await trailHead(vault))?.number ?? 0;
   for (let high = Math.min(from ?? last, last); high >= 1; high -= PARALLEL_READS) {
-    const numbers = Array.from({ length: Math.min(PARALLEL_READS, high) }, (_, index) => high - index);
-    yield* await Promise.all(numbers.map((number) => readOne(vault, number)));
+    yield* await readAll(vault, Array.from({ length: Math.min(PARALLEL_READS, high) }, (_, index) => high - index));
   }
 }
+
+/** The same from the first one to what is the last when it begins. */
+export async function* recordsForwards(vault: VaultAccess): AsyncGenerator<ReadRecord> {
+  const last = (await trailHead(vault))?.number ?? 0;
+  for (let low = 1; low <= last; low += PARALLEL_READS) {
+    yield* await readAll(vault, Array.from({ length: Math.min(PARALLEL_READS, last - low + 1) }, (_, index) => low + index));
+  }
+}
+
+const readAll = (vault: VaultAccess, numbers: readonly number[]): Promise<ReadRecord[]> => Promise.all(numbers.map((number) => readOne(vault, number)));
 
 async function readOne(vault: VaultAccess, number: number): Promise<ReadRecord> {
   const name = trailName(number);
   try {
-    return { number, name, record: (await readRecord(vault, number)).record };
+    return { number, name, ...await readRecord(vault, number) };
   } catch (error) {
     if (!isHoldfastError(error, 'DOCUMENT_DAMAGED') && !isHoldfastError(error, 'VAULT_NEWER_FORMAT') && !isHoldfastError(error, 'STORE_OBJECT_NOT_FOUND')) throw error;
-    return { number, name, record: null };
+    return { number, name, record: null, digest: null };
   }
 }
