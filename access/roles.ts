@@ -24,11 +24,15 @@ export function allows(caller: Caller, role: Role): boolean {
   return caller.roles.includes('Admin') || caller.roles.includes(role) || (role === 'Reader' && caller.roles.length > 0);
 }
 
-/** Throws FORBIDDEN, which names the role that is needed, unless `allows`. */
+/** Throws FORBIDDEN unless `allows`. */
 export function demandRole(caller: Caller, role: Role): void {
-  if (allows(caller, role)) return;
+  if (!allows(caller, role)) throw forbidden(caller, role);
+}
+
+/** FORBIDDEN, which names the role that is needed and those that the caller has. */
+export function forbidden(caller: Caller, role: Role): HoldfastError {
   const has = caller.roles.length === 0 ? 'no role of this app' : `the ${caller.roles.length === 1 ? 'role' : 'roles'} ${caller.roles.join(' and ')}`;
-  throw new HoldfastError('FORBIDDEN', `This takes the role ${role}; ${caller.name.slice(0, 120)} has ${has}`, { data: { role, roles: [...caller.roles] } });
+  return new HoldfastError('FORBIDDEN', `This takes the role ${role}; ${caller.name.slice(0, 120)} has ${has}`, { data: { role, roles: [...caller.roles] } });
 }
 
 /** UNAUTHENTICATED: who is calling was not said, or not proved. `why` holds nothing of the token. */

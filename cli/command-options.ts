@@ -7,6 +7,10 @@ export interface CommonOptions {
   readonly passphraseFile?: string;
   /** Id of a key in Azure Key Vault. */
   readonly keyVault?: string;
+  /** Address of an app that does it, in place of this process. */
+  readonly url?: string;
+  /** State folder of the home on this machine, whose token is taken. */
+  readonly state?: string;
   readonly json?: boolean;
   readonly quiet?: boolean;
 }

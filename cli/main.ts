@@ -63,12 +63,14 @@ function buildProgram(onDone: (exitCode: number) => void): Command {
     .option('--passphrase', 'open the vault with a passphrase, which is asked for')
     .option('--passphrase-file <file>', 'file with the passphrase (or the passphrase itself in HOLDFAST_PASSPHRASE)')
     .option('--key-vault <id>', 'open the vault with this key in Azure Key Vault (or HOLDFAST_KEY_VAULT)')
+    .option('--url <address>', 'have the app at this address do it (or HOLDFAST_URL): https://NAME.azurewebsites.net, or http://127.0.0.1:7071')
+    .option('--state <folder>', 'state folder of the home on this machine, where its token is (or HOLDFAST_STATE; default: .holdfast)')
     .option('--json', 'one JSON document on stdout, also for errors')
     .option('--quiet', 'no progress and no report, only answers and errors')
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({ outputError: () => undefined })
     .exitOverride()
-    .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 damaged, 5 key refused, 6 busy, 130 stopped by Ctrl-C.\n');
+    .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 damaged, 5 key or sign-in refused, 6 busy, 130 stopped by Ctrl-C.\n');
   const run = async <T extends CommonOptions>(command: Command, work: (options: T, out: Output) => Promise<number>): Promise<void> => {
     const options = command.optsWithGlobals<T>();
     onDone(await work(options, new Output(options.json === true, options.quiet === true)));

@@ -2,7 +2,6 @@ import type { Command } from 'commander';
 
 /** The options of a restore into Azure, which the app does. */
 export const addRemoteRestoreOptions = (command: Command): Command => command
-  .option('--url <address>', 'the app that restores into Azure (or HOLDFAST_URL)')
   .option('--to-disk <name>', 'into Azure: to a new managed disk')
   .option('--to-vm <name>', 'into Azure: to a new machine, as it was recorded')
   .option('--in-place [vm-id]', 'into Azure: exchange the disks of the machine, or of another one by its resource id')

@@ -14,7 +14,6 @@ const FIRST_POLL_MS = 250;
 const MAX_POLL_MS = 5_000;
 
 export interface RemoteRestoreOptions extends CommonOptions {
-  readonly url?: string;
   readonly item?: string;
   readonly disk?: string;
   readonly toDisk?: string;
@@ -52,7 +51,7 @@ const targetsOf = (options: RemoteRestoreOptions): string[] => [
 export async function runRemoteRestore(wanted: string, options: RemoteRestoreOptions, out: Output): Promise<number> {
   const address = options.url ?? process.env['HOLDFAST_URL'] ?? '';
   if (address === '') throw new HoldfastError('USAGE', 'A restore into Azure is done by the app: name it with --url or HOLDFAST_URL');
-  const app = new AppClient(address, process.env['HOLDFAST_APP_KEY']);
+  const app = new AppClient(address, options.state);
   if (options.cancel) return cancel(app, wanted, out);
   const targets = targetsOf(options);
   if (targets.length > 1) throw new HoldfastError('USAGE', `One restore has one target, and these were named: ${targets.join(', ')}`);

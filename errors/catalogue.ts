@@ -9,7 +9,7 @@ export interface CatalogueEntry {
   readonly remedy: string;
   /** HTTP status of the problem details. */
   readonly status: number;
-  /** Exit code of the command line: 1 failed, 2 wrong usage, 3 not found, 4 damaged data, 5 key refused, 6 busy. */
+  /** Exit code of the command line: 1 failed, 2 wrong usage, 3 not found, 4 damaged data, 5 key or sign-in refused, 6 busy. */
   readonly exitCode: number;
 }
 
@@ -129,6 +129,9 @@ export const catalogue = {
 
   // Who is calling
   UNAUTHENTICATED: entry('The app does not know who is calling', 'Sign in: with Entra ID in Azure (`az login` for the command line), with the token that `npm start` printed on one machine. docs/access.md says how.', 401, 5),
+  IDENTITY_UNREACHABLE: entry('Entra ID cannot be asked for the keys that prove who is calling', 'Let the app reach login.microsoftonline.com (or the address in HOLDFAST_AUTH_AUTHORITY) over HTTPS; who was signed in by the portal is let in all the same.', 503),
+  REQUEST_FOREIGN: entry('A page of another site made this request', 'Open the app by the address that it has itself, and act there. Programs send a token (docs/access.md); a browser that says nothing of where a request comes from is too old.', 403),
+  REQUEST_LIMIT: entry('One caller asks too much at once', 'Wait as long as the answer says (Retry-After), then go on more slowly; the setting HOLDFAST_REQUESTS_PER_MINUTE raises the limit.', 429, 6),
   FORBIDDEN: entry('The caller may not do this', 'Have an administrator of Entra ID assign the role that the message names (docs/access.md), or ask somebody who has it.', 403, 5),
 
   // The cloud that runs the machines
@@ -182,7 +185,7 @@ export const catalogue = {
   CORE_TOOLS_MISSING: entry('Azure Functions Core Tools are not there', 'Install them (`npm install --global azure-functions-core-tools@4`, or a package of your system), or use `npm start`, which runs the same app without them.', 500, 2),
   PORT_IN_USE: entry('The port is taken by another program', 'Stop the other program, or choose another port with `--port`.', 409, 6),
   // The command line
-  APP_UNREACHABLE: entry('The app cannot be reached', 'Check the address and that the app runs (`npm start` on one machine); set HOLDFAST_APP_KEY where it asks for a key.', 503),
+  APP_UNREACHABLE: entry('The app cannot be reached', 'Check the address and that the app runs (`npm start` on one machine).', 503),
   USAGE: entry('The command line is not understood', '`holdfast help` lists the commands, `holdfast help COMMAND` how one is used.', 400, 2),
   VAULT_NOT_NAMED: entry('No vault was named', 'Give --vault ADDRESS or set HOLDFAST_VAULT: a folder, or the address of a blob container.', 400, 2),
   KEY_EXISTS: entry('There is a file where the new key was to go', 'Name another place with --key; a file that may be another vault\'s key is never overwritten.', 409, 2),

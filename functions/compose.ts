@@ -1,7 +1,9 @@
+import { readFileSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { hostname } from 'node:os';
 import path from 'node:path';
+import { type AccessSettings, createAccess } from '../access/access';
 import { type ActivityDeps, DUTIES, type Duty } from '../activities/deps';
 import { parseArmEndpoint } from '../azure/compute/arm-client';
 import { createCredential } from '../azure/credential';
@@ -11,7 +13,7 @@ import { createKeyVaultKeys } from '../azure/keyvault/remote-keys';
 import { openSnapshotSource } from '../azure/disk/snapshot-source';
 import { openStore } from '../azure/open-store';
 import { openPageTarget } from '../azure/page-target';
-import { HoldfastError } from '../errors/holdfast-error';
+import { HoldfastError, messageOf } from '../errors/holdfast-error';
 import { observedStore } from '../telemetry/observed-store';
 import { createTelemetry } from '../telemetry/otel';
 import type { startAzureMonitor as StartAzureMonitor } from '../telemetry/azure-monitor';
@@ -47,8 +49,11 @@ export function compose(env: NodeJS.ProcessEnv): Services {
     HOLDFAST_KEY_VAULT: parseKeyId, HOLDFAST_ARM_ENDPOINT: parseArmEndpoint,
     HOLDFAST_AZURE_CREDENTIAL: createCredential, HOLDFAST_MAINTENANCE_CREDENTIAL: createCredential, HOLDFAST_RESTORE_CREDENTIAL: createCredential,
   });
+  const access = accessOf(settings, env);
+  if (access.kind === 'none') logOf('Nobody is let in over HTTP: HOLDFAST_AUTH does not say how callers prove who they are (docs/access.md). Backups go on by their policies.');
+  if (access.kind === 'platform' && !access.platformIsOn) logOf('The authentication of the platform is off (WEBSITE_AUTH_ENABLED): sessions of the portal are refused, access tokens are taken.');
   return {
-    http: settings,
+    access: createAccess(access, { nowMs: Date.now, requestsPerMinute: settings.requestsPerMinute }),
     schedulerCron: settings.schedulerCron,
     lookCron: settings.lookCron,
     housekeeping: { reconcileCron: settings.reconcileCron, sweepCron: settings.sweepCron, maintainCron: settings.maintainCron },
@@ -81,8 +86,33 @@ function depsOf(duty: Duty, settings: Settings, env: NodeJS.ProcessEnv): Activit
     appName: appNameOf(env),
     telemetry,
     nowMs: () => Date.now(),
-    log: (message, fields) => console.warn(JSON.stringify({ message, ...fields })),
+    log: logOf,
   };
+}
+
+const logOf: ActivityDeps['log'] = (message, fields) => console.warn(JSON.stringify({ message, ...fields }));
+
+/** What is known of callers, from the settings and from what the platform says of itself. Throws SETTING_INVALID. */
+function accessOf({ auth }: Settings, env: NodeJS.ProcessEnv): AccessSettings {
+  if (auth === undefined) return { kind: 'none' };
+  if (auth.kind === 'local') return { kind: 'local', token: localTokenIn(auth.tokenFile) };
+  if (auth.kind === 'bearer') return { kind: 'bearer', entra: auth.entra };
+  return { kind: 'platform', entra: auth.entra, platformIsOn: (env.WEBSITE_AUTH_ENABLED ?? '').toLowerCase() === 'true', ownHost: env.WEBSITE_HOSTNAME ?? null };
+}
+
+/** At least 256 bits, however they are written. */
+const MIN_TOKEN_CHARACTERS = 43;
+
+function localTokenIn(file: string): string {
+  const refused = (why: string, cause?: unknown): HoldfastError => new HoldfastError('SETTING_INVALID', `Settings are missing or wrong:\n  HOLDFAST_AUTH_TOKEN_FILE: ${why}; it is "${file.slice(0, 200)}" (docs/settings.md)`, { cause });
+  try {
+    if ((statSync(file).mode & 0o077) !== 0) throw refused('others than its owner may read or write it (chmod 600)');
+    const token = readFileSync(file, 'utf8').trim();
+    if (token.length < MIN_TOKEN_CHARACTERS) throw refused(`expects a token of at least ${MIN_TOKEN_CHARACTERS} characters in it (head -c 32 /dev/urandom | base64)`);
+    return token;
+  } catch (error) {
+    throw error instanceof HoldfastError ? error : refused(`expects a file with the token (${messageOf(error)})`, error);
+  }
 }
 
 const identitiesOf = (settings: Settings): Readonly<Record<Duty, string>> => ({ backup: settings.credential, maintenance: settings.maintenanceCredential, restore: settings.restoreCredential });

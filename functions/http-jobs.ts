@@ -1,6 +1,7 @@
 import type { HttpResponseInit } from '@azure/functions';
 import type * as df from 'durable-functions';
 import { z } from 'zod';
+import { demandRole } from '../access/roles';
 import type { ActivityDeps } from '../activities/deps';
 import { decideRestore } from '../activities/restore-records';
 import { HoldfastError } from '../errors/holdfast-error';
@@ -77,9 +78,14 @@ const listJobs = route({
 });
 
 const cancelJob = route({
-  id: 'cancelJob', method: 'POST', path: 'jobs/{id}/cancel', role: 'Operator', action: 'job.cancel', params: ofJob, responses: { 202: cancelling },
+  id: 'cancelJob', method: 'POST', path: 'jobs/{id}/cancel', role: ['Operator', 'RestoreOperator'], action: 'job.cancel', params: ofJob, responses: { 202: cancelling },
   summary: 'Cancels a job that has not come to its end',
-  handler: ({ params: { id }, client, services: { deps } }) => isScrubInstanceId(id) ? cancelScrub(client, id) : parseRestoreInstanceId(id) !== null ? cancelRestore(deps, client, id) : cancelBackup(deps, client, id),
+  handler({ params: { id }, caller, client, services: { deps } }) {
+    if (parseRestoreInstanceId(id) !== null) return cancelRestore(deps, client, id);
+    // Who may restore may cancel restores, and no more.
+    demandRole(caller, 'Operator');
+    return isScrubInstanceId(id) ? cancelScrub(client, id) : cancelBackup(deps, client, id);
+  },
 });
 
 /**

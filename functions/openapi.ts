@@ -21,14 +21,14 @@ export function openApiDocument(routes: readonly Route[]): Json {
     openapi: '3.1.1',
     info: { title: 'Holdfast', version: API_VERSION, summary: 'Backup of Azure virtual machines into a vault that belongs to its owner', license: { name: 'MIT', identifier: 'MIT' } },
     servers: [{ url: '/' }],
-    security: [{ bearer: [] }, { functionKey: [] }],
+    security: [{ bearer: [] }, { session: [] }],
     paths,
     components: {
       schemas,
       responses: { Problem: problem },
       securitySchemes: {
         bearer: { type: 'http', scheme: 'bearer', description: 'A token of Entra ID, or of the local home' },
-        functionKey: { type: 'apiKey', in: 'header', name: 'x-functions-key' },
+        session: { type: 'apiKey', in: 'cookie', name: 'AppServiceAuthSession', description: 'Of whoever signed in with a browser, in Azure; a change with it must come from a page of the app itself' },
       },
     },
   };

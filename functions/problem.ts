@@ -5,31 +5,32 @@ import { redact } from '../errors/redact';
 
 const MAX_BODY_BYTES = 64 * 1024;
 
-/** No browser takes an answer for anything but what it says it is, and none keeps it. */
-const ALWAYS = { 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' };
-
-/** Problem details (RFC 9457) of an error of the catalogue; `code`, `remedy` and `help` (where the documentation explains it) are extensions. */
-export function problem(error: HoldfastError): HttpResponseInit {
+/** Problem details (RFC 9457) of an error of the catalogue; `code`, `remedy` and `help` (where the documentation explains it) are extensions. `signIn` says how callers prove who they are (WWW-Authenticate). */
+export function problem(error: HoldfastError, signIn?: string): HttpResponseInit {
   const { title, status } = catalogue[error.code];
   return {
     status,
-    headers: { 'content-type': 'application/problem+json', ...ALWAYS },
+    headers: {
+      'content-type': 'application/problem+json',
+      ...(error.code === 'UNAUTHENTICATED' && signIn !== undefined ? { 'www-authenticate': signIn } : {}),
+      ...(error.code === 'REQUEST_LIMIT' ? { 'retry-after': String(error.data.retryAfterSeconds) } : {}),
+    },
     body: JSON.stringify({ type: `/api/errors/${error.code}`, title, status, detail: error.message, code: error.code, remedy: error.remedy, help: helpPage(error.code), data: error.data }),
   };
 }
 
 /** Turns whatever a handler throws into problem details. What nobody foresaw is logged and says no more than that it happened. */
-export const guarded = (handler: HttpHandler): HttpHandler => async (request, context) => {
+export const guarded = (handler: HttpHandler, signIn?: string): HttpHandler => async (request, context) => {
   try {
     return await handler(request, context);
   } catch (error) {
-    if (error instanceof HoldfastError) return problem(error);
+    if (error instanceof HoldfastError) return problem(error, signIn);
     context.error(`${request.method} ${new URL(request.url).pathname} failed: ${redact(messageOf(error))}`);
     return problem(new HoldfastError('INTERNAL', `The request failed; the log has it under ${context.invocationId}`));
   }
 };
 
-export const json = (value: unknown, { headers, ...init }: { status?: number; headers?: Readonly<Record<string, string>> } = {}): HttpResponseInit => ({ ...init, headers: { ...ALWAYS, ...headers }, jsonBody: value });
+export const json = (value: unknown, { headers, ...init }: { status?: number; headers?: Readonly<Record<string, string>> } = {}): HttpResponseInit => ({ ...init, headers: { ...headers }, jsonBody: value });
 
 /** The body as text, at most 64 KiB of it. Throws REQUEST_TOO_LARGE. */
 export async function readBody(request: HttpRequest): Promise<string> {

@@ -1,12 +1,12 @@
 import { app, type HttpHandler, type HttpRequest, type HttpResponseInit, type InvocationContext } from '@azure/functions';
 import * as df from 'durable-functions';
 import { z, type ZodType } from 'zod';
-import type { Caller, Role } from '../access/roles';
+import { SECURITY_HEADERS } from '../access/headers';
+import { allows, type Caller, forbidden, type Role } from '../access/roles';
 import { HoldfastError } from '../errors/holdfast-error';
 import { idempotencyKey, once } from './idempotency';
-import { audited } from './audited';
+import { audited, recordRefusal } from './audited';
 import { guarded, readJson } from './problem';
-import { UNKNOWN_CALLER } from './rights';
 import type { Services } from './services';
 
 /**
@@ -21,8 +21,8 @@ export interface RouteOf<Params extends ZodType, Query extends ZodType, Body ext
   readonly path: string;
   /** One line for people. */
   readonly summary: string;
-  /** The least role that may call it; 'public' only for what says nothing of the vault or its items. */
-  readonly role: Role | 'public';
+  /** The least role that may call it, or several of which one is enough; 'public' only for what says nothing of the vault or its items. */
+  readonly role: Role | readonly [Role, ...Role[]] | 'public';
   /** Of the path; each name in braces has its field. */
   readonly params?: Params;
   /** Of the query; strict, so that a name that was mistyped is refused. None: no query at all. */
@@ -83,17 +83,18 @@ const OF_THE_HOST = ['code', 'clientId'];
 /** Arrays and objects within each other in a body. */
 const MAX_DEPTH = 32;
 
+/** The keys of the Functions host are no identity, so it asks for none (`anonymous`): who calls, and what for, is decided here alone. */
 export function registerRoutes(services: Services, routes: readonly Route[]): void {
   for (const declared of routes) {
     app.http(declared.id, {
-      methods: [declared.method], route: `api/${declared.path}`, authLevel: services.http.httpAuthLevel, extraInputs: [df.input.durableClient()], handler: guarded(runner(declared, services)),
+      methods: [declared.method], route: `api/${declared.path}`, authLevel: 'anonymous', extraInputs: [df.input.durableClient()], handler: secured(guarded(runner(declared, services), services.access.signIn)),
     });
   }
 }
 
 /** The one way from a request to a handler. */
 const runner = (declared: Route, services: Services): HttpHandler => async (request, context) => {
-  const caller = SOMEBODY;
+  const caller = await callerOf(declared, request, services);
   const params = checked(declared.params ?? NOTHING, request.params, 'address');
   const query = checked(declared.query ?? NOTHING, queryOf(request), 'query');
   const body = declared.method === 'GET' ? undefined : bodyOf(declared, await readJson(request), params);
@@ -105,8 +106,23 @@ const runner = (declared: Route, services: Services): HttpHandler => async (requ
   return once(services, caller, key, request, body, ({ id, atMs, earlierMs }) => run({ requestId: id, atMs, earlierMs }));
 };
 
-/** Until callers are told apart: whoever reaches the app may do everything. */
-const SOMEBODY: Caller = { id: 'local', name: UNKNOWN_CALLER, kind: 'local', roles: ['Reader', 'Operator', 'RestoreOperator', 'Admin'], from: null };
+/** Before anything of the request is read: who asks for it, and that they may. */
+async function callerOf(declared: Route, request: HttpRequest, services: Services): Promise<Caller> {
+  const { role } = declared;
+  if (role === 'public') return services.access.admitAnybody(request);
+  const caller = await services.access.admit(request);
+  const roles = typeof role === 'string' ? [role] : role;
+  if (roles.some((one) => allows(caller, one))) return caller;
+  const error = forbidden(caller, roles[0] as Role);
+  await recordRefusal(declared, caller, request.params, error, services);
+  throw error;
+}
+
+/** Every answer carries what keeps browsers from doing more with it than show it; a handler's own headers come first. */
+const secured = (handler: HttpHandler): HttpHandler => async (request, context) => {
+  const response = await handler(request, context) as HttpResponseInit;
+  return { ...response, headers: { ...SECURITY_HEADERS, ...Object.fromEntries(new Headers(response.headers as Record<string, string>)) } };
+};
 
 function bodyOf(declared: Route, value: unknown, params: unknown): unknown {
   if (isDeeper(value, MAX_DEPTH)) throw new HoldfastError('REQUEST_INVALID', `The body is nested deeper than ${MAX_DEPTH} levels`);

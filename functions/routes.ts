@@ -1,4 +1,5 @@
 import { sweepRoutes } from './housekeeping';
+import { accessRoutes } from './http-access';
 import { auditRoutes } from './http-audit';
 import { costRoutes } from './http-cost';
 import { itemRoutes } from './http-items';
@@ -16,7 +17,7 @@ import { scrubRoutes } from './scrubs';
 
 /** What people and programs do with backups. */
 const described: readonly Route[] = [
-  ...itemRoutes, ...recoveryPointRoutes, ...markRoutes, ...retentionRoutes, ...restoreRoutes, ...jobRoutes, ...policyRoutes, ...costRoutes, ...scrubRoutes, ...maintenanceRoutes, ...sweepRoutes, ...auditRoutes,
+  ...itemRoutes, ...recoveryPointRoutes, ...markRoutes, ...retentionRoutes, ...restoreRoutes, ...jobRoutes, ...policyRoutes, ...costRoutes, ...scrubRoutes, ...maintenanceRoutes, ...sweepRoutes, ...auditRoutes, ...accessRoutes,
 ];
 
 /** The HTTP API: every route that there is. */

@@ -1,5 +1,5 @@
+import type { Access } from '../access/access';
 import type { ActivityDeps, Duty } from '../activities/deps';
-import type { Settings } from './settings';
 
 /** What the triggers work with: the activities' dependencies, and what the settings say about HTTP and the timer. */
 export interface Services {
@@ -7,7 +7,8 @@ export interface Services {
   readonly deps: ActivityDeps;
   /** The same for the other duties, each with its own identity. */
   readonly others: Readonly<Record<Exclude<Duty, 'backup'>, ActivityDeps>>;
-  readonly http: Pick<Settings, 'httpAuthLevel'>;
+  /** Who may call the HTTP API. */
+  readonly access: Access;
   readonly schedulerCron: string;
   /** When the look at the vault measures it: NCRONTAB with seconds, UTC. */
   readonly lookCron: string;

@@ -1,5 +1,6 @@
 import { Cron } from 'croner';
 import { z } from 'zod';
+import type { EntraSettings } from '../access/entra';
 import { HoldfastError, messageOf } from '../errors/holdfast-error';
 import { parseContainerUrl, parseVaultAddress } from '../vault/store/store-spec';
 
@@ -38,9 +39,16 @@ export interface Settings {
   readonly lookCron: string;
   /** Of a hundred requests that succeeded, how many are kept as spans. */
   readonly traceCallsPercent: number;
-  /** 'function' asks callers for a key; 'anonymous' is for a host that only this machine reaches. */
-  readonly httpAuthLevel: 'anonymous' | 'function' | 'admin';
+  /** How callers of the HTTP API prove who they are; undefined where it is not said, and nobody is let in. */
+  readonly auth: AuthSetting | undefined;
+  /** What one caller may ask of an instance in a minute. */
+  readonly requestsPerMinute: number;
 }
+
+/** `platform` takes the sessions of Azure's authentication as well as access tokens. */
+export type AuthSetting = { readonly kind: 'platform' | 'bearer'; readonly entra: EntraSettings } | { readonly kind: 'local'; readonly tokenFile: string };
+
+const guid = (what: string) => z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, `expects ${what}, such as 00000000-0000-0000-0000-000000000000`).toLowerCase();
 
 /** What the timers of Azure Functions take: seconds first, numbers and names, nothing that only other crons know. */
 const cron = (fallback: string) => z.string().refine(isNcrontab, 'expects six fields: second minute hour day month weekday').default(fallback);
@@ -69,7 +77,12 @@ const schema = z.object({
   HOLDFAST_SCRUB_DAYS: z.coerce.number('expects a whole number of days').int('expects a whole number of days').min(1, 'expects 1 to 366').max(366, 'expects 1 to 366').default(30),
   HOLDFAST_LOOK_CRON: cron('0 22 * * * *'),
   HOLDFAST_TRACE_CALLS_PERCENT: z.coerce.number('expects 0 to 100').min(0, 'expects 0 to 100').max(100, 'expects 0 to 100').default(5),
-  HOLDFAST_HTTP_AUTH_LEVEL: z.enum(['anonymous', 'function', 'admin'], { error: 'expects anonymous, function or admin' }).default('function'),
+  HOLDFAST_AUTH: z.enum(['platform', 'bearer', 'local'], { error: 'expects platform, bearer or local' }).optional(),
+  HOLDFAST_AUTH_TENANT: guid('the id of a tenant of Entra ID').optional(),
+  HOLDFAST_AUTH_CLIENT_ID: guid('the client id of the app registration').optional(),
+  HOLDFAST_AUTH_AUTHORITY: z.string().refine(isAuthority, 'expects the address of Entra ID: https (or this machine), without a path').transform((text) => text.replace(/\/$/, '')).default('https://login.microsoftonline.com'),
+  HOLDFAST_AUTH_TOKEN_FILE: z.string().optional(),
+  HOLDFAST_REQUESTS_PER_MINUTE: z.coerce.number('expects a whole number').int('expects a whole number').min(10, 'expects 10 to 1000000').max(1_000_000, 'expects 10 to 1000000').default(1200),
 });
 
 /** What follows a ? in an address may be an access signature. */
@@ -115,8 +128,20 @@ export function readSettings(env: NodeJS.ProcessEnv, checks: SettingChecks = {})
     credential: data.HOLDFAST_AZURE_CREDENTIAL, maintenanceCredential: data.HOLDFAST_MAINTENANCE_CREDENTIAL ?? data.HOLDFAST_AZURE_CREDENTIAL, restoreCredential: data.HOLDFAST_RESTORE_CREDENTIAL ?? data.HOLDFAST_AZURE_CREDENTIAL,
     transferThreads: data.HOLDFAST_TRANSFER_THREADS, restoreContainers: data.HOLDFAST_RESTORE_CONTAINERS, schedulerCron: data.HOLDFAST_SCHEDULER_CRON,
     reconcileCron: data.HOLDFAST_RECONCILE_CRON, sweepCron: data.HOLDFAST_SWEEP_CRON, maintainCron: data.HOLDFAST_MAINTAIN_CRON, scrubCron: data.HOLDFAST_SCRUB_CRON, scrubDays: data.HOLDFAST_SCRUB_DAYS,
-    lookCron: data.HOLDFAST_LOOK_CRON, traceCallsPercent: data.HOLDFAST_TRACE_CALLS_PERCENT, httpAuthLevel: data.HOLDFAST_HTTP_AUTH_LEVEL,
+    lookCron: data.HOLDFAST_LOOK_CRON, traceCallsPercent: data.HOLDFAST_TRACE_CALLS_PERCENT, auth: authOf(data), requestsPerMinute: data.HOLDFAST_REQUESTS_PER_MINUTE,
   };
+}
+
+function authOf(data: z.output<typeof schema>): AuthSetting | undefined {
+  const { HOLDFAST_AUTH: kind, HOLDFAST_AUTH_TENANT: tenantId = '', HOLDFAST_AUTH_CLIENT_ID: clientId = '', HOLDFAST_AUTH_AUTHORITY: authority, HOLDFAST_AUTH_TOKEN_FILE: tokenFile = '' } = data;
+  if (kind === undefined) return undefined;
+  return kind === 'local' ? { kind, tokenFile } : { kind, entra: { tenantId, clientId, authority } };
+}
+
+function isAuthority(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname, pathname, search, username } = new URL(text);
+  return (protocol === 'https:' || (protocol === 'http:' && ['127.0.0.1', 'localhost'].includes(hostname))) && pathname === '/' && search === '' && username === '';
 }
 
 const DOCUMENTATION = 'docs/settings.md';
@@ -132,6 +157,17 @@ function contradictions(given: NodeJS.ProcessEnv, wrong: ReadonlyMap<string, str
   if (given['HOLDFAST_LOCK_DAYS'] !== undefined && vault !== undefined && parseVaultAddress(vault).kind === 'folder') {
     lines.push(`HOLDFAST_LOCK_DAYS expects a vault in a container, where objects can be held; HOLDFAST_VAULT is the folder "${shown(vault)}"`);
   }
+  lines.push(...missingForAuth(given));
+  return lines;
+}
+
+/** What the kind of sign-in that is asked for cannot do without. */
+function missingForAuth(given: NodeJS.ProcessEnv): string[] {
+  const kind = given['HOLDFAST_AUTH'];
+  const needed = ({ platform: ['HOLDFAST_AUTH_TENANT', 'HOLDFAST_AUTH_CLIENT_ID'], bearer: ['HOLDFAST_AUTH_TENANT', 'HOLDFAST_AUTH_CLIENT_ID'], local: ['HOLDFAST_AUTH_TOKEN_FILE'] } as Record<string, string[]>)[kind ?? ''] ?? [];
+  const lines = needed.filter((name) => given[name] === undefined).map((name) => `${name}: HOLDFAST_AUTH is "${kind}", which takes it; it is missing`);
+  // In Azure whoever reads a setting could read the token, and the address is open to the world.
+  if (kind === 'local' && given['WEBSITE_SITE_NAME'] !== undefined) lines.push('HOLDFAST_AUTH: "local" is for an app that only its own machine reaches, and this one runs in Azure; it is "local"');
   return lines;
 }
 

@@ -59,6 +59,19 @@ param administratorObjectId string = ''
 @description('What that object is.')
 param administratorType ('User' | 'Group' | 'ServicePrincipal') = 'User'
 
+// ---- Who may use it
+
+@description('Application (client) id of the app registration in Entra ID that people and programs sign in to (README.md says how to make it). Empty: nobody is let in over HTTP; backups go on by their policies.')
+param signInClientId string = ''
+
+@description('The tenant of Entra ID that it is in.')
+param signInTenantId string = tenant().tenantId
+
+@description('What one caller may ask of an instance of the app in a minute; a change counts as ten.')
+@minValue(10)
+@maxValue(1000000)
+param requestsPerMinute int = 1200
+
 // ---- What is protected
 
 @description('The subscriptions whose machines are protected. Whoever deploys this must be able to make roles in each (Owner, or User Access Administrator).')
@@ -416,6 +429,7 @@ module app 'modules/function-app.bicep' = {
     packageContainerUrl: taskHub.outputs.packageContainerUrl
     appInsightsConnectionString: telemetry.outputs.connectionString
     taskScheduler: durableBackend == 'taskScheduler' ? { endpoint: taskScheduler!.outputs.endpoint, hubName: taskScheduler!.outputs.hubName } : null
+    signIn: empty(signInClientId) ? null : { clientId: signInClientId, tenantId: signInTenantId, authority: environment().authentication.loginEndpoint }
     subnetId: network.?outputs.appSubnetId ?? ''
     publicNetworkAccess: appPublicNetworkAccess ? 'Enabled' : 'Disabled'
     settings: {
@@ -437,7 +451,11 @@ module app 'modules/function-app.bicep' = {
       HOLDFAST_SCRUB_DAYS: string(scrubDays)
       HOLDFAST_LOOK_CRON: times.look
       HOLDFAST_TRACE_CALLS_PERCENT: string(traceCallsPercent)
-      HOLDFAST_HTTP_AUTH_LEVEL: 'function'
+      HOLDFAST_AUTH: empty(signInClientId) ? '' : 'platform'
+      HOLDFAST_AUTH_TENANT: empty(signInClientId) ? '' : signInTenantId
+      HOLDFAST_AUTH_CLIENT_ID: signInClientId
+      HOLDFAST_AUTH_AUTHORITY: environment().authentication.loginEndpoint
+      HOLDFAST_REQUESTS_PER_MINUTE: string(requestsPerMinute)
     }
   }
 }
@@ -475,6 +493,12 @@ output HOLDFAST_APP_NAME string = app.outputs.name
 
 @description('Where the HTTP API is.')
 output HOLDFAST_URL string = app.outputs.url
+
+@description('The app registration that people and programs sign in to, as the command line takes it; empty where there is none.')
+output HOLDFAST_AUTH_CLIENT_ID string = signInClientId
+
+@description('Its tenant, likewise.')
+output HOLDFAST_AUTH_TENANT string = empty(signInClientId) ? '' : signInTenantId
 
 @description('Address of the vault, as the command line takes it.')
 output HOLDFAST_VAULT string = vault.outputs.containerUrl

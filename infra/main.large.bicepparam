@@ -7,6 +7,8 @@ param location = readEnvironmentVariable('AZURE_LOCATION', 'westeurope')
 param alertEmails = [readEnvironmentVariable('HOLDFAST_ALERT_EMAIL', 'oncall@example.com')]
 param administratorObjectId = readEnvironmentVariable('AZURE_PRINCIPAL_ID', '11111111-1111-1111-1111-111111111111')
 param administratorType = 'Group'
+param signInClientId = readEnvironmentVariable('HOLDFAST_AUTH_CLIENT_ID', '44444444-4444-4444-4444-444444444444')
+param signInTenantId = readEnvironmentVariable('HOLDFAST_AUTH_TENANT', '55555555-5555-5555-5555-555555555555')
 
 param protectedSubscriptionIds = [
   '22222222-2222-2222-2222-222222222222'

@@ -8,6 +8,7 @@ import { startFunc } from './func';
 import { readSettings } from '../functions/settings';
 import { startLocalTelemetry } from '../telemetry/local';
 import { createHost } from './host/host';
+import { makeAccess } from './home-access';
 import { makeSampleSubscription } from './sample/make-sample';
 import { lockVault } from './vault-lock';
 import { prepareVault } from './vault-home';
@@ -55,13 +56,17 @@ export async function startLocalHome(options: HomeOptions, print: (line: string)
     const standIn = createAzureStandIn({ disksFolder: disks, stateFolder: path.join(state, 'azure'), port: 0, log });
     await standIn.start();
     undo.push(() => standIn.stop());
+    const access = await makeAccess(state);
+    undo.push(() => access.remove());
     const settings = {
-      HOLDFAST_VAULT: vaultAddress, ...vault.keySettings, AZURE_SUBSCRIPTION_IDS: standIn.subscriptionId, HOLDFAST_ARM_ENDPOINT: standIn.url, HOLDFAST_HTTP_AUTH_LEVEL: 'anonymous',
+      HOLDFAST_VAULT: vaultAddress, ...vault.keySettings, AZURE_SUBSCRIPTION_IDS: standIn.subscriptionId, HOLDFAST_ARM_ENDPOINT: standIn.url,
+      HOLDFAST_AUTH: 'local', HOLDFAST_AUTH_TOKEN_FILE: access.tokenFile,
     };
     if (options.func !== undefined) {
       const func = await startFunc(options.func, settings, options.port);
       undo.push(() => func.stop());
-      print(`func start on ${disks}, vault ${vaultAddress}, task hub in memory; Ctrl-C stops it`);
+      await access.serves(`http://127.0.0.1:${options.port}`);
+      print(`func start on ${disks}, vault ${vaultAddress}, task hub in memory; Ctrl-C stops it\n  open http://127.0.0.1:${options.port}/#token=${access.token}`);
       func.ended.then(async (code) => { if (!stopping) { await stop(); process.exit(code); } }, () => undefined);
       return stop;
     }
@@ -79,10 +84,11 @@ export async function startLocalHome(options: HomeOptions, print: (line: string)
     });
     undo.push(() => host.stop({ graceMs: 10_000 }));
     await host.start();
-    const ask = async (address: string): Promise<unknown> => (await host.fetch(address)).json();
+    await access.serves(host.url);
+    const ask = async (address: string): Promise<unknown> => (await host.fetch(address, { headers: { authorization: `Bearer ${access.token}` } })).json();
     const unwatch = watchJobs(ask, print);
     undo.push(() => unwatch());
-    tell(print, { url: host.url, disks, vaultAddress, key: vault.key, isNew: vault.isNew, policies: vault.policies });
+    tell(print, { url: host.url, token: access.token, tokenFile: path.relative('', access.tokenFile), disks, vaultAddress, key: vault.key, isNew: vault.isNew, policies: vault.policies });
     // The timer looks once a minute; a person who just started the app need not wait for it.
     await host.runTimer('scheduler');
     // What a lost state folder or a crash left open is closed at once, and not in an hour.
@@ -110,10 +116,12 @@ async function sampleDisks(folder: string, print: (line: string) => void): Promi
   return folder;
 }
 
-function tell(print: (line: string) => void, home: { url: string; disks: string; vaultAddress: string; key: string | null; isNew: boolean; policies: readonly string[] }): void {
+function tell(print: (line: string) => void, home: { url: string; token: string; tokenFile: string; disks: string; vaultAddress: string; key: string | null; isNew: boolean; policies: readonly string[] }): void {
   for (const line of [
     '',
     `Holdfast listens on ${home.url}`,
+    // A fragment: browsers send it to nobody.
+    `  open      ${home.url.replace('//localhost', '//127.0.0.1')}/#token=${home.token}`,
     `  disks     ${home.disks}`,
     `  vault     ${home.vaultAddress}${home.isNew ? ' (new)' : ''}`,
     `  key       ${home.key ?? 'none: the vault is not encrypted'}`,
@@ -121,8 +129,8 @@ function tell(print: (line: string) => void, home: { url: string; disks: string;
     `  policies  ${home.policies.join(', ')}`,
     '',
     `  curl ${home.url}/metrics`,
-    `  curl ${home.url}/api/items`,
-    `  curl -X POST ${home.url}/api/items/ITEM/backups`,
+    `  curl -H "Authorization: Bearer $(cat ${home.tokenFile})" ${home.url}/api/items`,
+    `  curl -H "Authorization: Bearer $(cat ${home.tokenFile})" -X POST ${home.url}/api/items/ITEM/backups`,
     `  npx holdfast list --vault ${home.vaultAddress}`,
     '',
     'Ctrl-C stops; what runs then goes on at the next start.',

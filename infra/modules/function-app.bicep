@@ -78,6 +78,22 @@ type taskSchedulerType = {
 @description('The app\'s own settings, each as docs/settings.md has it.')
 param settings object
 
+@description('How callers sign in, or null for nobody: the app registration in Entra ID.')
+param signIn signInType?
+
+@description('An app registration in Entra ID.')
+@export()
+type signInType = {
+  @description('Its application (client) id.')
+  clientId: string
+
+  @description('Its tenant.')
+  tenantId: string
+
+  @description('Address of Entra ID, with a slash at its end.')
+  authority: string
+}
+
 @description('The subnet that the app\'s calls leave from; empty for none.')
 param subnetId string
 
@@ -160,6 +176,30 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
       },
       isFlex ? {} : { linuxFxVersion: 'NODE|${nodeVersion}', ftpsState: 'Disabled', vnetRouteAllEnabled: !empty(subnetId) }
     )
+  }
+
+  // The platform asks for a sign-in before anything gets to the app: browsers are sent to it, and whoever brings an access token has it checked here and once more by the app. No path is left out, no token is
+  // stored, and no secret is needed: the ID token comes with the redirect. While this is off, the app takes nobody's word for who they are.
+  resource authentication 'config' = {
+    name: 'authsettingsV2'
+    properties: {
+      platform: { enabled: signIn != null }
+      globalValidation: { requireAuthentication: true, unauthenticatedClientAction: 'RedirectToLoginPage', redirectToProvider: 'azureactivedirectory', excludedPaths: [] }
+      httpSettings: { requireHttps: true }
+      identityProviders: signIn == null ? {} : {
+        azureActiveDirectory: {
+          enabled: true
+          registration: { clientId: signIn!.clientId, openIdIssuer: '${signIn!.authority}${signIn!.tenantId}/v2.0' }
+          validation: { allowedAudiences: [signIn!.clientId, 'api://${signIn!.clientId}'] }
+        }
+      }
+      login: {
+        tokenStore: { enabled: false }
+        nonce: { validateNonce: true }
+        preserveUrlFragmentsForLogins: true
+        cookieExpiration: { convention: 'FixedTime', timeToExpiration: '08:00:00' }
+      }
+    }
   }
 
   // Deployments sign in with Entra ID; user names and passwords are off.

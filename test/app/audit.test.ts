@@ -5,7 +5,7 @@ import { recordsForwards } from '../../vault/trail/read-trail';
 import type { TrailRecord } from '../../vault/trail/record';
 import { verifyTrail } from '../../vault/trail/verify-trail';
 import { createFaultStore, type FaultStore } from '../support/fault-store';
-import { addVm, halfDisk, type Home, startHome } from '../support/home';
+import { addVm, halfDisk, type Home, HOME_TOKEN, startHome } from '../support/home';
 
 /** One call of each route with an action; what comes of it does not matter, but that it is in the trail. */
 const CALLS: Readonly<Record<string, { readonly path: string; readonly body?: object }>> = {
@@ -122,7 +122,7 @@ describe('the audit trail of the app', () => {
     assert.deepEqual((await page('?outcome=done')).value.map(({ action }) => action), ['policy.put']);
     assert.deepEqual((await page('?until=2020-01-01')).value, []);
     for (const wrong of ['?outcome=maybe', '?since=yesterday', '?limit=0', '?cursor=!', '?cursor=eA', '?format=csv', '?whoever=x']) assert.equal((await home.json(`/api/audit${wrong}`)).status, 400, wrong);
-    const answer = await home.host.fetch('/api/audit?format=jsonl&action=policy.put');
+    const answer = await home.host.fetch('/api/audit?format=jsonl&action=policy.put', { headers: { authorization: `Bearer ${HOME_TOKEN}` } });
     const exported = (await answer.text()).trim().split('\n').map((line) => JSON.parse(line) as TrailRecord & { digest: string });
     assert.deepEqual([answer.status, exported.map(({ outcome }) => outcome)], [200, ['begun', 'done']]);
     assert.ok(exported.every(({ digest }) => /^[0-9a-f]{64}$/.test(digest)));

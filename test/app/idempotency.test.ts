@@ -4,7 +4,7 @@ import { registerApp } from '../../functions/app';
 import type { JobView } from '../../functions/job-view';
 import { createHost } from '../../local/host/host';
 import { createFaultStore, type FaultStore } from '../support/fault-store';
-import { addVm, halfDisk, type Home, type Reply, startHome } from '../support/home';
+import { addVm, halfDisk, type Home, HOME_TOKEN, type Reply, startHome } from '../support/home';
 
 describe('an Idempotency-Key', () => {
   let home: Home;
@@ -59,7 +59,7 @@ describe('an Idempotency-Key', () => {
     const other = await createHost({ stateFolder: ':memory:', clock: home.clock, routePrefix: '', load: () => registerApp(home.services), log: () => undefined });
     await other.start();
     try {
-      const again = await other.fetch('/api/items/web01/backups', { method: 'POST', headers: { 'idempotency-key': 'a' } });
+      const again = await other.fetch('/api/items/web01/backups', { method: 'POST', headers: { 'idempotency-key': 'a', authorization: `Bearer ${HOME_TOKEN}` } });
       assert.deepEqual([again.status, await again.text()], [202, first.text]);
     } finally {
       await other.stop();

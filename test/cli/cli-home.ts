@@ -38,10 +38,13 @@ export class CliHome {
     return join(this.path, name);
   }
 
+  /** What every command of this test finds in its environment. */
+  defaults: NodeJS.ProcessEnv = {};
+
   env(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
     const kept = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(HOLDFAST|AZURE|XDG|NODE)_/.test(name)));
     // The cache of compiled code is shared by all tests, so that each command starts quickly.
-    return { ...kept, HOME: this.path, XDG_CONFIG_HOME: this.file('config'), XDG_CACHE_HOME: join(tmpdir(), 'holdfast-test-cache'), HOLDFAST_VAULT: this.vault, ...more };
+    return { ...kept, HOME: this.path, XDG_CONFIG_HOME: this.file('config'), XDG_CACHE_HOME: join(tmpdir(), 'holdfast-test-cache'), HOLDFAST_VAULT: this.vault, ...this.defaults, ...more };
   }
 
   start(args: readonly string[], env: NodeJS.ProcessEnv = {}): Running {

@@ -21,6 +21,7 @@ describe('holdfast restore into Azure, against an app of answers', () => {
 
   beforeEach(async () => {
     home = await CliHome.make();
+    home.defaults = { HOLDFAST_TOKEN: 'any' };
     asked = [];
     answers = {};
     server = createServer((request, response) => {
@@ -28,7 +29,7 @@ describe('holdfast restore into Azure, against an app of answers', () => {
       request.on('data', (part: Buffer) => { text += part.toString(); });
       request.on('end', () => {
         const key = `${request.method} ${request.url}`;
-        asked.push({ method: request.method ?? '', url: request.url ?? '', body: text === '' ? undefined : JSON.parse(text) as unknown, key: request.headers['x-functions-key'] as string | undefined });
+        asked.push({ method: request.method ?? '', url: request.url ?? '', body: text === '' ? undefined : JSON.parse(text) as unknown, key: request.headers.authorization });
         const list = answers[key] ?? [[404, { code: 'JOB_NOT_FOUND', detail: `nothing at ${key}` }] as const];
         const [status, body] = (list.length > 1 ? (list as [number, object][]).shift() : list[0]) ?? [500, {}];
         response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
@@ -57,10 +58,10 @@ describe('holdfast restore into Azure, against an app of answers', () => {
       [['--to-blob', 'acme/vhds/a/b.vhd', '--disk', '0', '--differential'], { kind: 'page-blob', account: 'acme', container: 'vhds', blob: 'a/b.vhd', disk: '0', differential: true }],
     ];
     for (const [args, target] of kinds) {
-      const { code, stderr } = await home.run(['restore', POINT, '--url', url, '--id', 'r1', ...args], { HOLDFAST_APP_KEY: 'the-key' });
+      const { code, stderr } = await home.run(['restore', POINT, '--url', url, '--id', 'r1', ...args], { HOLDFAST_TOKEN: 'the-token' });
       assert.equal(code, 0, stderr);
       const request = asked.filter(({ method }) => method === 'POST').at(-1);
-      assert.deepEqual([request?.body, request?.key], [{ id: 'r1', target }, 'the-key']);
+      assert.deepEqual([request?.body, request?.key], [{ id: 'r1', target }, 'Bearer the-token']);
     }
   });
 

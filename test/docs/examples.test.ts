@@ -36,7 +36,7 @@ describe('examples in docs/local-home.md', () => {
     const { Values } = JSON.parse(localSettings) as { Values: Record<string, string> };
     const settings = readSettings(Values);
     assert.equal(settings.armEndpoint, 'http://127.0.0.1:10044');
-    assert.equal(settings.httpAuthLevel, 'anonymous');
+    assert.equal(settings.auth?.kind, 'local');
   });
 
   it('name every option of npm start', () => {
@@ -83,7 +83,7 @@ describe('docs/getting-started.md', () => {
 
   it('takes from the deployment only what the deployment gives', () => {
     const outputs = [...readText('infra/main.bicep').matchAll(/^output ([A-Z_]+) /gm)].map((match) => match[1]);
-    const taken = [...page.matchAll(/\$(HOLDFAST_(?!APP_KEY)[A-Z_]+|AZURE_[A-Z_]+)/g)].map((match) => match[1]);
+    const taken = [...page.matchAll(/\$(HOLDFAST_(?!TOKEN)[A-Z_]+|AZURE_[A-Z_]+)/g)].map((match) => match[1]);
     assert.ok(taken.length >= 3);
     for (const name of [...taken, 'HOLDFAST_VAULT', 'HOLDFAST_KEY_VAULT', 'HOLDFAST_URL']) assert.ok(outputs.includes(name), `${name} is no output of infra/main.bicep`);
   });

@@ -34,7 +34,9 @@ describe('settings', () => {
     const settings = readSettings(needed);
     const stated = new Map(rows.map(({ name, fallback }) => [name, /^`(.+)`$/.exec(fallback)?.[1]]));
     assert.equal(stated.get('HOLDFAST_SCHEDULER_CRON'), settings.schedulerCron);
-    assert.equal(stated.get('HOLDFAST_HTTP_AUTH_LEVEL'), settings.httpAuthLevel);
+    assert.equal(stated.get('HOLDFAST_REQUESTS_PER_MINUTE'), String(settings.requestsPerMinute));
+    assert.equal(stated.get('HOLDFAST_AUTH'), undefined);
+    assert.equal(settings.auth, undefined, 'nobody is let in unless it is said how');
     assert.equal(stated.get('HOLDFAST_AZURE_CREDENTIAL'), settings.credential);
     assert.deepEqual([settings.keyFile, settings.armEndpoint, settings.transferThreads], ['', undefined, undefined]);
   });
@@ -46,11 +48,11 @@ describe('settings', () => {
   });
 
   it('are refused all at once, each with its name and what it expects', () => {
-    const message = refused({ AZURE_SUBSCRIPTION_IDS: 'mine', HOLDFAST_TRANSFER_THREADS: '99', HOLDFAST_HTTP_AUTH_LEVEL: 'none', HOLDFAST_ARM_ENDPOINT: 'azure' });
+    const message = refused({ AZURE_SUBSCRIPTION_IDS: 'mine', HOLDFAST_TRANSFER_THREADS: '99', HOLDFAST_AUTH: 'none', HOLDFAST_ARM_ENDPOINT: 'azure' });
     assert.match(message, /HOLDFAST_VAULT: expects the address of the vault: .*; it is missing/);
     assert.match(message, /AZURE_SUBSCRIPTION_IDS: expects subscription ids such as .*; it is "mine"/);
     assert.match(message, /HOLDFAST_TRANSFER_THREADS: expects 0 to 16; it is "99"/);
-    assert.match(message, /HOLDFAST_HTTP_AUTH_LEVEL: .*; it is "none"/);
+    assert.match(message, /HOLDFAST_AUTH: expects platform, bearer or local; it is "none"/);
     assert.match(message, /HOLDFAST_ARM_ENDPOINT: .*; it is "azure"/);
   });
 

@@ -15,13 +15,14 @@ import { drawVault, initVault } from '../../vault/vault';
 import { startAzurite } from '../support/azurite';
 import { startFakeKeyVault } from '../support/fake-key-vault';
 import { addVm, halfDisk } from '../support/home';
+import { Issuer } from '../support/issuer';
 import { makeTempFolder } from '../support/temp-folder';
 import { appSettings, type Deployed, evaluate, readSnapshot } from './bicep-snapshot';
 
 const identity = (digit: number) => ({ id: `/identities/${digit}`, clientId: `00000000-0000-4000-8000-00000000000${digit}`, principalId: '' });
 const clientIds = [1, 2, 3].map((digit) => identity(digit).clientId);
 
-interface Listening { readonly url: string; readonly key: string }
+interface Listening { readonly url: string }
 
 describe('the app with the settings that the Bicep files give it', function () {
   this.timeout(240_000);
@@ -64,7 +65,7 @@ describe('the app with the settings that the Bicep files give it', function () {
         taskHub: { endpoints: { blob: '', queue: '', table: '' } }, telemetry: { connectionString: '' },
         vault: { containerUrl }, keyVault: { keyUri: `${keyVault.origin}/keys/vault` },
       },
-      environment: { resourceManager: standIn.url, suffixes: { storage: '' } },
+      environment: { resourceManager: standIn.url, authentication: { loginEndpoint: '' }, suffixes: { storage: '' } },
     };
     const settings = Object.fromEntries(Object.entries(appSettings(readSnapshot('main'))).map(([name, value]) => [name, evaluate(value, deployed)]));
     settings.AZURE_SUBSCRIPTION_IDS = standIn.subscriptionId;
@@ -74,9 +75,17 @@ describe('the app with the settings that the Bicep files give it', function () {
     const admin = remoteKeyProvider(createKeyVaultKeys({ key: `${keyVault.origin}/keys/vault`, credential: keyVault.credential, ca: keyVault.ca }));
     await initVault(store, drawVault(), admin, 'Key Vault', Date.now());
 
-    const app = await startApp({ ...settings, ...keyVault.env });
-    const ask = async (address: string, init: RequestInit = {}): Promise<Response> => fetch(`${app.url}${address}`, { ...init, headers: { 'x-functions-key': app.key } });
-    assert.equal((await fetch(`${app.url}/api/items`)).status, 401, 'without a key of the app nobody gets an answer');
+    const closed = await startApp({ ...settings, ...keyVault.env });
+    const nobody = await fetch(`${closed.url}/api/items`);
+    assert.equal(nobody.status, 401);
+    assert.match(((await nobody.json()) as { detail: string }).detail, /HOLDFAST_AUTH/, 'without an app registration it lets nobody in, and says so');
+
+    const issuer = await Issuer.start();
+    undo.push(() => issuer.close());
+    const app = await startApp({ ...settings, ...keyVault.env, ...issuer.env, HOLDFAST_AUTH: 'platform', WEBSITE_AUTH_ENABLED: 'True' });
+    const authorization = `Bearer ${await issuer.token(['Admin'])}`;
+    const ask = async (address: string, init: RequestInit = {}): Promise<Response> => fetch(`${app.url}${address}`, { ...init, headers: { authorization } });
+    assert.equal((await fetch(`${app.url}/api/items`)).status, 401, 'whoever does not sign in gets no answer');
 
     const started = await ask('/api/items/web/backups', { method: 'POST' });
     assert.equal(started.status, 202, await started.clone().text());

@@ -33,7 +33,7 @@ export function appSettings(resources: readonly Predicted[]): Readonly<Record<st
 /** What is known only when it is deployed: outputs of modules by the module's name, and what environment() has. */
 export interface Deployed {
   readonly outputs: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
-  readonly environment: { readonly resourceManager: string; readonly suffixes: { readonly storage: string } };
+  readonly environment: { readonly resourceManager: string; readonly authentication: { readonly loginEndpoint: string }; readonly suffixes: { readonly storage: string } };
 }
 
 /** Works an expression out, of the few functions that settings are made with. Throws where it meets another one, or what `deployed` does not have. */

@@ -1,4 +1,4 @@
-// A process of its own: the app in the embedded host, with nothing but the environment to go by. It says where it listens and the key of its functions, and ends when its input closes.
+// A process of its own: the app in the embedded host, with nothing but the environment to go by. It says where it listens, and ends when its input closes.
 import path from 'node:path';
 import { createHost } from '../../local/host/host';
 
@@ -8,7 +8,7 @@ async function main(): Promise<void> {
     log: (level, message) => { if (level !== 'information') process.stderr.write(`${level}: ${message}\n`); },
   });
   await host.start();
-  process.stdout.write(`${JSON.stringify({ url: host.url, key: host.keys.function })}\n`);
+  process.stdout.write(`${JSON.stringify({ url: host.url })}\n`);
   process.stdin.on('close', () => { void host.stop().finally(() => process.exit(0)); }).resume();
 }
 

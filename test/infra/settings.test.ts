@@ -7,7 +7,7 @@ import { appSettings, type Deployed, evaluate, infraFolder, readSnapshot } from 
 /** Not the app's own: the Functions host reads them, and the platform. */
 const hostSettings = [
   'AzureWebJobsStorage__blobServiceUri', 'AzureWebJobsStorage__queueServiceUri', 'AzureWebJobsStorage__tableServiceUri', 'AzureWebJobsStorage__credential', 'AzureWebJobsStorage__clientId',
-  'APPLICATIONINSIGHTS_CONNECTION_STRING', 'APPLICATIONINSIGHTS_AUTHENTICATION_STRING',
+  'APPLICATIONINSIGHTS_CONNECTION_STRING', 'APPLICATIONINSIGHTS_AUTHENTICATION_STRING', 'AzureWebJobsDisableHomepage',
 ];
 const schedulerSettings = [
   'DURABLE_TASK_SCHEDULER_CONNECTION_STRING', 'AzureFunctionsJobHost__extensions__durableTask__hubName',
@@ -17,11 +17,11 @@ const schedulerSettings = [
 /** Flex Consumption has these among the properties of the app. */
 const premiumSettings = ['FUNCTIONS_EXTENSION_VERSION', 'FUNCTIONS_WORKER_RUNTIME', 'WEBSITE_RUN_FROM_PACKAGE', 'WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID'];
 
-/** Settings of the app that a deployment must not set: the vault takes one key, and that one is in Key Vault. */
-const otherKeys = ['HOLDFAST_KEY', 'HOLDFAST_PASSPHRASE'];
+/** Settings of the app that a deployment must not set: the vault takes one key, and that one is in Key Vault; and the token of the local home is for a home that only its machine reaches. */
+const otherKeys = ['HOLDFAST_KEY', 'HOLDFAST_PASSPHRASE', 'HOLDFAST_AUTH_TOKEN_FILE'];
 
 /** Read outside functions/settings.ts: by the platform's wish, or where the vault's container is not opened by an identity. */
-const readElsewhere = ['APPLICATIONINSIGHTS_AUTHENTICATION_STRING', 'APPLICATIONINSIGHTS_CONNECTION_STRING', 'AZURE_STORAGE_ACCOUNT', 'AZURE_STORAGE_CONNECTION_STRING', 'AZURE_STORAGE_KEY', 'WEBSITE_SITE_NAME'];
+const readElsewhere = ['APPLICATIONINSIGHTS_AUTHENTICATION_STRING', 'APPLICATIONINSIGHTS_CONNECTION_STRING', 'AZURE_STORAGE_ACCOUNT', 'AZURE_STORAGE_CONNECTION_STRING', 'AZURE_STORAGE_KEY', 'WEBSITE_AUTH_ENABLED', 'WEBSITE_HOSTNAME', 'WEBSITE_SITE_NAME'];
 
 const identity = (digit: number) => ({ id: `/identities/${digit}`, clientId: `00000000-0000-4000-8000-00000000000${digit}`, principalId: `00000000-0000-4000-9000-00000000000${digit}` });
 const deployed: Deployed = {
@@ -33,7 +33,7 @@ const deployed: Deployed = {
     keyVault: { keyUri: 'https://kv-acme.vault.azure.net/keys/vault' },
     taskScheduler: { endpoint: 'https://acme.westeurope.durabletask.io', hubName: 'holdfast' },
   },
-  environment: { resourceManager: 'https://management.azure.com/', suffixes: { storage: 'core.windows.net' } },
+  environment: { resourceManager: 'https://management.azure.com/', authentication: { loginEndpoint: 'https://login.microsoftonline.com/' }, suffixes: { storage: 'core.windows.net' } },
 };
 
 for (const estate of ['main', 'main.large', 'main.premium'] as const) {
@@ -51,7 +51,9 @@ for (const estate of ['main', 'main.large', 'main.premium'] as const) {
       assert.deepEqual([read.credential, read.maintenanceCredential, read.restoreCredential], [1, 2, 3].map((digit) => `managed-identity:${identity(digit).clientId}`));
       assert.equal(read.vault, 'https://acmevault.blob.core.windows.net/vault');
       assert.equal(read.keyVault, 'https://kv-acme.vault.azure.net/keys/vault');
-      assert.equal(read.httpAuthLevel, 'function');
+      assert.deepEqual(read.auth, estate !== 'main.large' ? undefined : {
+        kind: 'platform', entra: { clientId: '44444444-4444-4444-4444-444444444444', tenantId: '55555555-5555-5555-5555-555555555555', authority: 'https://login.microsoftonline.com' },
+      }, 'without an app registration nobody is let in');
       assert.equal(read.lockDays, estate === 'main.large' ? 30 : undefined);
       assert.deepEqual(read.restoreContainers, estate === 'main.large' ? ['https://acmerestores.blob.core.windows.net/restored'] : []);
     });

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { mkdir, open, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { type AccessSettings, createAccess } from '../../access/access';
+import { newLocalToken } from '../../access/local-token';
 import { createCloud, createRestoreCloud } from '../../azure/compute/cloud';
 import { openSnapshotSource } from '../../azure/disk/snapshot-source';
 import { openStore } from '../../azure/open-store';
@@ -84,9 +86,13 @@ export interface HomeOptions {
   readonly restoreContainers?: readonly string[];
   readonly housekeeping?: Partial<Services['housekeeping']>;
   readonly scrubs?: Partial<Services['scrubs']>;
+  /** Who is let in over HTTP; whoever has HOME_TOKEN when not given, which `json` shows unless a test shows something else. */
+  readonly access?: AccessSettings;
+  readonly requestsPerMinute?: number;
 }
 
 export const HOME_START_MS = Date.UTC(2026, 10, 23, 10, 30);
+export const HOME_TOKEN = newLocalToken();
 export const HOME_KEY = Buffer.alloc(32, 7);
 const MiB = 1024 * 1024;
 
@@ -131,7 +137,7 @@ export async function startHome(fill: (disksFolder: string) => Promise<void>, op
     };
   };
   const services: Services = {
-    http: { httpAuthLevel: 'anonymous' },
+    access: createAccess(options.access ?? { kind: 'local', token: HOME_TOKEN }, { nowMs: () => clock.now(), requestsPerMinute: options.requestsPerMinute ?? 1_000_000 }),
     lookCron: '0 0 0 1 1 *',
     schedulerCron: options.schedulerCron ?? '0 */5 * * * *',
     // Once a year: what does not ask for them is not slowed down by them.
@@ -149,7 +155,7 @@ export async function startHome(fill: (disksFolder: string) => Promise<void>, op
   const home: Home = {
     host, standIn, vault, services, deps: asked, storeSpec, disksFolder, clock, folder: temp.path, logs,
     async json(address, init) {
-      const response = await host.fetch(address, init);
+      const response = await host.fetch(address, { ...init, headers: { authorization: `Bearer ${HOME_TOKEN}`, ...init?.headers as Record<string, string> } });
       const text = await response.text();
       assertAsDescribed(init?.method ?? 'GET', address, response, text);
       return { status: response.status, headers: response.headers, body: text === '' ? undefined : JSON.parse(text) as unknown, text };

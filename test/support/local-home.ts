@@ -32,6 +32,8 @@ export class LocalHome {
 
   static async make(): Promise<LocalHome> {
     const home = new LocalHome(await CliHome.make());
+    // Where the command line finds the token of the app that runs.
+    home.cli.defaults = { HOLDFAST_STATE: home.state };
     await mkdir(home.disks);
     return home;
   }
@@ -121,6 +123,7 @@ export class LocalHome {
 export class RunningApp {
   private said = '';
   private address = '';
+  private secret = '';
 
   constructor(private readonly running: Running) {
     running.child.stdout?.on('data', (part: Buffer) => { this.said += part.toString(); });
@@ -139,9 +142,16 @@ export class RunningApp {
     return this.address;
   }
 
+  /** What it lets callers in for. */
+  get token(): string {
+    return this.secret;
+  }
+
   async listening(): Promise<void> {
     await this.until('it listened', () => /Holdfast listens on \S+\n/.test(this.said));
+    await this.until('it said its token', () => /#token=\S+\n/.test(this.said));
     this.address = /Holdfast listens on (\S+)/.exec(this.said)?.[1] ?? '';
+    this.secret = /#token=(\S+)/.exec(this.said)?.[1] ?? '';
   }
 
   /** Waits until the condition holds, and fails if the app ends before. */
@@ -154,7 +164,7 @@ export class RunningApp {
   }
 
   async json<T>(address: string, init?: RequestInit): Promise<{ readonly status: number; readonly headers: Headers; readonly body: T }> {
-    const response = await fetch(new URL(address, this.url), init);
+    const response = await fetch(new URL(address, this.url), { ...init, headers: { authorization: `Bearer ${this.token}`, ...init?.headers as Record<string, string> } });
     const text = await response.text();
     return { status: response.status, headers: response.headers, body: (text === '' ? undefined : JSON.parse(text)) as T };
   }
