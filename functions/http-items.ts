@@ -56,7 +56,7 @@ async function allItems({ deps }: Services): Promise<ItemView[]> {
 }
 
 /** An item by its id, or by its machine's name where only one has it. Throws ITEM_NOT_FOUND. */
-async function findItem(services: Services, asked: string): Promise<ItemView> {
+export async function findItem(services: Services, asked: string): Promise<ItemView> {
   const items = await allItems(services);
   const exact = items.find(({ id }) => id === asked);
   if (exact) return exact;

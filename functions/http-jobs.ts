@@ -105,7 +105,7 @@ async function cancelBackup(deps: ActivityDeps, client: df.DurableClient, id: st
 }
 
 /** The same of a restore: its verdict in the vault decides. One that is restored can no longer be cancelled. */
-async function cancelRestore(deps: ActivityDeps, client: df.DurableClient, id: string): Promise<HttpResponseInit> {
+export async function cancelRestore(deps: ActivityDeps, client: df.DurableClient, id: string): Promise<HttpResponseInit> {
   const restoreId = parseRestoreInstanceId(id);
   const status = restoreId === null ? undefined : await findStatus(client, id);
   if (restoreId === null || !status) throw notFound(id);

@@ -14,6 +14,8 @@ const view = (policy: StoredPolicy, nowMs: number) => ({
   nextSlots: nextSlots(policy.document.schedule, nowMs, 3).map((slot) => new Date(slot).toISOString()),
 });
 
+export const isPolicyName = (name: string): boolean => /^[a-z0-9-]{1,40}$/.test(name);
+
 /** The revision that a change is based on: If-Match with the ETag of a GET, or If-None-Match: * for a new one; without either, any. */
 export function expectedRevision(headers: { get(name: string): string | null }): number | null {
   if (headers.get('if-none-match') === '*') return 0;
@@ -44,7 +46,7 @@ const getPolicy = route({
   summary: 'A policy, its revision (the ETag) and its next runs',
   async handler({ params: { name }, services: { deps } }) {
     const { store } = await deps.vault();
-    const policy = /^[a-z0-9-]{1,40}$/.test(name) ? await loadPolicy(store, name) : undefined;
+    const policy = isPolicyName(name) ? await loadPolicy(store, name) : undefined;
     if (!policy) throw new HoldfastError('POLICY_NOT_FOUND', `There is no policy "${name.slice(0, 80)}"`);
     return json(view(policy, deps.nowMs()), { headers: { etag: `"${policy.revision}"` } });
   },
@@ -83,7 +85,7 @@ const deletePolicyRoute = route({
   summary: 'Takes a policy out of force',
   async handler({ params: { name }, request, services: { deps } }) {
     const { store } = await deps.vault();
-    if (!/^[a-z0-9-]{1,40}$/.test(name)) throw new HoldfastError('POLICY_NOT_FOUND', `There is no policy "${name.slice(0, 80)}"`);
+    if (!isPolicyName(name)) throw new HoldfastError('POLICY_NOT_FOUND', `There is no policy "${name.slice(0, 80)}"`);
     await deletePolicy(store, name, expectedRevision(request.headers));
     return { status: 204 };
   },

@@ -3,22 +3,25 @@ import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { estimateRestore } from '../activities/restore-estimate';
 import { planRestore, proveRegions } from '../activities/restore-plan';
-import { type RestorePlan, requestSchema, restoreRecords, type RestoreRequest } from '../activities/restore-records';
-import { restoreBodySchema } from '../activities/restore-request';
+import { findRestoreVerdict, type RestorePlan, requestSchema, restorePlanSchema, restoreRecords, type RestoreRequest } from '../activities/restore-records';
+import { RESTORE_ID, restoreBodySchema } from '../activities/restore-request';
 import { recall } from '../activities/work';
 import { HoldfastError } from '../errors/holdfast-error';
 import { ORCHESTRATIONS, restoreInstanceId } from '../orchestrations/names';
 import type { RestoreRun } from '../orchestrations/restore';
 import { formatStamp } from '../policy/slot';
 import { createDocument, findDocument } from '../vault/format/documents';
-import { diskTree, loadManifest, type ManifestDisk } from '../vault/format/manifest';
+import { itemIdOf } from '../vault/catalog';
+import { diskTree, loadManifest, type ManifestDisk, parseRecoveryPointId } from '../vault/format/manifest';
 import { refuseMissing, regionsToRestore } from '../vault/transfer/restore-plan';
 import type { VaultAccess } from '../vault/format/tree';
 import { findStatus } from './durable-status';
+import { cancelRestore } from './http-jobs';
+import { listOf, pageFrom, pageQuery, sortedBy } from './paging';
 import { json } from './problem';
 import { pathId, route } from './route';
-import { started } from './schemas/common';
-import { restorePreview } from './schemas/restores';
+import { cancelling, started } from './schemas/common';
+import { restoreInFull, restorePreview, restoreView } from './schemas/restores';
 
 /** Regions (64 GiB of disk) that are proved while the caller waits; the job proves all of them before it makes anything. */
 const PROVED_REGIONS = 16;
@@ -58,7 +61,71 @@ const startRestore = route({
   },
 });
 
-export const restoreRoutes = [startRestore];
+const ofRestore = z.strictObject({ id: pathId });
+
+/** By when it was asked for; whether it was decided is known from the names alone. */
+async function allRestores(vault: VaultAccess): Promise<{ restoreId: string; askedAtMs: number }[]> {
+  const found: { restoreId: string; askedAtMs: number }[] = [];
+  for await (const { name, modifiedAtMs } of vault.store.list('restores/')) {
+    const [, restoreId] = /^restores\/([a-z0-9-]+)\/request$/.exec(name) ?? [];
+    if (restoreId !== undefined) found.push({ restoreId, askedAtMs: modifiedAtMs });
+  }
+  return found;
+}
+
+async function viewOf(vault: VaultAccess, restoreId: string): Promise<z.output<typeof restoreView> | undefined> {
+  const request = await findDocument(vault, restoreRecords.request({ restoreId }), requestSchema);
+  if (!request) return undefined;
+  const verdict = await findRestoreVerdict(vault, { restoreId });
+  return {
+    id: restoreId, recoveryPoint: request.recoveryPoint, itemId: parseRecoveryPointId(request.recoveryPoint).itemId, target: request.target, requestedAt: request.requestedAt,
+    state: verdict?.verdict ?? 'open', decidedAt: verdict?.at ?? null, reason: verdict?.verdict === 'abandoned' ? { code: verdict.reason.code, message: verdict.reason.message, remedy: verdict.reason.remedy } : null,
+    job: `/api/jobs/${restoreInstanceId(restoreId)}`,
+  };
+}
+
+const listRestores = route({
+  id: 'listRestores', method: 'GET', path: 'restores', role: 'Reader', responses: { 200: listOf('RestoreList', restoreView) },
+  query: z.strictObject({ ...pageQuery, state: z.enum(['open', 'restored', 'abandoned']).optional(), item: pathId.optional().meta({ description: 'Of this item, by its id or a name that only one has' }) }),
+  summary: 'Restores into Azure, also those whose job is long forgotten, newest first',
+  async handler({ request, query, services: { deps } }) {
+    const vault = await deps.vault();
+    const itemId = query.item === undefined ? undefined : await itemIdOf(vault, query.item);
+    const keyOf = ({ restoreId, askedAtMs }: { restoreId: string; askedAtMs: number }): string => `${new Date(askedAtMs).toISOString()} ${restoreId}`;
+    async function* wanted(): AsyncGenerator<{ key: string; view: z.output<typeof restoreView> }> {
+      for (const one of sortedBy(await allRestores(vault), keyOf, 'descending')) {
+        const view = await viewOf(vault, one.restoreId);
+        if (view && (query.state === undefined || view.state === query.state) && (itemId === undefined || view.itemId === itemId)) yield { key: keyOf(one), view };
+      }
+    }
+    return json(await pageFrom(request, query, wanted(), ({ key }) => key, (page) => page.map(({ view }) => view), 'descending'));
+  },
+});
+
+const restoreNotFound = (id: string): HoldfastError => new HoldfastError('RESTORE_NOT_FOUND', `There is no restore "${id.slice(0, 120)}"`);
+
+const getRestore = route({
+  id: 'getRestore', method: 'GET', path: 'restores/{id}', role: 'Reader', params: ofRestore, responses: { 200: restoreInFull },
+  summary: 'A restore: what was asked, what was planned, and what came of it',
+  async handler({ params: { id }, services: { deps } }) {
+    const vault = await deps.vault();
+    const view = RESTORE_ID.test(id) ? await viewOf(vault, id) : undefined;
+    if (!view) throw restoreNotFound(id);
+    const plan = await findDocument(vault, restoreRecords.plan({ restoreId: id }), restorePlanSchema);
+    return json({ ...view, plan: plan ? describePlan(plan) : null });
+  },
+});
+
+const cancelRestoreRoute = route({
+  id: 'cancelRestore', method: 'POST', path: 'restores/{id}/cancel', role: 'RestoreOperator', action: 'restore.cancel', params: ofRestore, responses: { 202: cancelling },
+  summary: 'Cancels a restore that has not come to its end: what it made is removed, and a machine gets its old disks back',
+  async handler({ params: { id }, client, services: { deps } }) {
+    if (!RESTORE_ID.test(id) || !await findDocument(await deps.vault(), restoreRecords.request({ restoreId: id }), requestSchema)) throw restoreNotFound(id);
+    return cancelRestore(deps, client, restoreInstanceId(id));
+  },
+});
+
+export const restoreRoutes = [startRestore, listRestores, getRestore, cancelRestoreRoute];
 
 function refuseOther(known: RestoreRequest, asked: RestoreRequest): void {
   if (known.recoveryPoint === asked.recoveryPoint && isDeepStrictEqual(known.target, asked.target)) return;

@@ -4,9 +4,11 @@ import { auditRoutes } from './http-audit';
 import { costRoutes } from './http-cost';
 import { itemRoutes } from './http-items';
 import { jobRoutes } from './http-jobs';
+import { keyRoutes } from './http-keys';
 import { maintenanceRoutes } from './http-maintenance';
 import { markRoutes } from './http-marks';
 import { policyRoutes } from './http-policies';
+import { protectionRoutes } from './http-protection';
 import { recoveryPointRoutes } from './http-recovery-points';
 import { restoreRoutes } from './http-restores';
 import { retentionRoutes } from './http-retention';
@@ -17,7 +19,8 @@ import { scrubRoutes } from './scrubs';
 
 /** What people and programs do with backups. */
 const described: readonly Route[] = [
-  ...itemRoutes, ...recoveryPointRoutes, ...markRoutes, ...retentionRoutes, ...restoreRoutes, ...jobRoutes, ...policyRoutes, ...costRoutes, ...scrubRoutes, ...maintenanceRoutes, ...sweepRoutes, ...auditRoutes, ...accessRoutes,
+  ...itemRoutes, ...recoveryPointRoutes, ...markRoutes, ...retentionRoutes, ...restoreRoutes, ...jobRoutes, ...policyRoutes, ...protectionRoutes, ...costRoutes,
+  ...scrubRoutes, ...maintenanceRoutes, ...keyRoutes, ...sweepRoutes, ...auditRoutes, ...accessRoutes,
 ];
 
 /** The HTTP API: every route that there is. */

@@ -17,6 +17,9 @@ const CALLS: Readonly<Record<string, { readonly path: string; readonly body?: ob
   applyRetention: { path: 'items/web01/retention', body: {} },
   startRestore: { path: 'recovery-points/web01.20260101T000000Z/restores', body: { target: { kind: 'disk', name: 'back' } } },
   cancelJob: { path: 'jobs/backup.web01.20260101T000000Z/cancel' },
+  cancelRestore: { path: 'restores/none/cancel' },
+  protectItem: { path: 'items/web01/policies/p' },
+  unprotectItem: { path: 'items/web01/policies/none' },
   putPolicy: { path: 'policies/p', body: { schedule: { daily: { at: ['02:00'] } }, items: { all: true }, retention: { keepLast: 2 } } },
   deletePolicy: { path: 'policies/none' },
   putPrices: { path: 'prices' },
@@ -26,7 +29,7 @@ const CALLS: Readonly<Record<string, { readonly path: string; readonly body?: ob
   startSweep: { path: 'vault/sweeps', body: { dryRun: false } },
 };
 /** POST because what they are asked is large; they change nothing. */
-const ASK_ONLY: readonly string[] = ['previewPolicy', 'forecastPolicy'];
+const ASK_ONLY: readonly string[] = ['previewPolicy', 'forecastPolicy', 'testVaultKeys'];
 
 interface Page { readonly value: readonly TrailRecord[]; readonly nextLink: string | null }
 

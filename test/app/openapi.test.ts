@@ -40,6 +40,7 @@ describe('the OpenAPI document', () => {
     refuses({ code: 'INTERNAL', title: '', remedy: '', status: 500, exitCode: 1, help: '', secret: 1 }, /additional properties/);
     refuses({}, /no such answer is described/, 204);
     refuses({}, /another type is described/, 404);
+    refuses({ help: '/runtime/webhooks/durabletask/instances/x?code=key' }, /an address of the engine is handed out/);
   });
 });
 

@@ -16,14 +16,15 @@ const MATRIX: Readonly<Record<string, string>> = {
   // What is there
   getCaller: 'ROSA', listItems: 'ROSA', getItem: 'ROSA', listItemRecoveryPoints: 'ROSA', listRecoveryPoints: 'ROSA', getRecoveryPoint: 'ROSA', getRetention: 'ROSA',
   listJobs: 'ROSA', getJob: 'ROSA', listPolicies: 'ROSA', getPolicy: 'ROSA', getCost: 'ROSA', listAudit: 'ROSA', getPrices: 'ROSA', getHealth: 'ROSA', getMaintenance: 'ROSA', getScrub: 'ROSA', getSweep: 'ROSA',
+  listRestores: 'ROSA', getRestore: 'ROSA', listKeys: 'ROSA',
   // What would be, if
   previewPolicy: 'ROSA', forecastPolicy: 'ROSA',
   // The daily work
-  startBackup: 'OA', cancelJob: 'OSA', undeleteRecoveryPoint: 'OA', holdRecoveryPoint: 'OA', startScrub: 'OA', cancelScrub: 'OA',
+  startBackup: 'OA', cancelJob: 'OSA', undeleteRecoveryPoint: 'OA', holdRecoveryPoint: 'OA', startScrub: 'OA', cancelScrub: 'OA', testVaultKeys: 'OA',
   // Whoever restores a disk can read what was on it
-  startRestore: 'SA',
+  startRestore: 'SA', cancelRestore: 'SA',
   // What takes protection away, or decides about it
-  deleteRecoveryPoint: 'A', releaseRecoveryPoint: 'A', applyRetention: 'A', putPolicy: 'A', deletePolicy: 'A', putPrices: 'A', startMaintenance: 'A', startSweep: 'A',
+  deleteRecoveryPoint: 'A', releaseRecoveryPoint: 'A', applyRetention: 'A', putPolicy: 'A', deletePolicy: 'A', protectItem: 'A', unprotectItem: 'A', putPrices: 'A', startMaintenance: 'A', startSweep: 'A',
 };
 
 const LETTERS: Readonly<Record<string, Role>> = { R: 'Reader', O: 'Operator', S: 'RestoreOperator', A: 'Admin' };

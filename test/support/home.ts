@@ -84,6 +84,8 @@ export interface HomeOptions {
   readonly newVault?: NewVault;
   /** Containers, of Azurite for instance, that restores may write page blobs to. */
   readonly restoreContainers?: readonly string[];
+  /** Registers what the app itself has not. */
+  readonly alsoLoad?: (services: Services) => void;
   readonly housekeeping?: Partial<Services['housekeeping']>;
   readonly scrubs?: Partial<Services['scrubs']>;
   /** Who is let in over HTTP; whoever has HOME_TOKEN when not given, which `json` shows unless a test shows something else. */
@@ -147,7 +149,7 @@ export async function startHome(fill: (disksFolder: string) => Promise<void>, op
     others: { maintenance: depsOf('maintenance'), restore: depsOf('restore') },
   };
   const host = await createHost({
-    stateFolder: ':memory:', clock, routePrefix: '', load: () => registerApp(services), log: (level, message, fields) => logs.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`), ...options.host,
+    stateFolder: ':memory:', clock, routePrefix: '', load: () => { registerApp(services); options.alsoLoad?.(services); }, log: (level, message, fields) => logs.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`), ...options.host,
   });
   await host.start();
   // What a test asks itself is no call of a duty's.
