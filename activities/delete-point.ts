@@ -40,7 +40,7 @@ export async function deletePoint(vault: VaultAccess, id: string, decider: Decid
   try {
     refuseLast(id, { points: [...left.points.filter((point) => point.id !== id), ...(own ? [own] : [])], unreadable: left.unreadable });
   } catch (error) {
-    await markUndeleted(vault, id, decider);
+    await markUndeleted(vault, id, { ...decider, onlyAt: undefined });
     throw error;
   }
   return state;

@@ -198,6 +198,13 @@ export const catalogue = {
   HISTORY_BROKEN: entry('The history of an item does not fit together', 'A record was removed, replaced or brought back from elsewhere. Find out who changed the vault; recovery points without a finding of their own can be restored.', 500, 4),
   AUDIT_BROKEN: entry('The audit trail does not hold together', 'Records were changed, exchanged, taken out or cut off. Keep the vault as it is, find out who could write to its storage (the storage account\'s own logs name them), and compare with the anchors in the app\'s log: docs/security-model.md.', 500, 4),
   AUDIT_NOT_WRITTEN: entry('It could not be recorded in the audit trail, so it was not done', 'The message says what kept the record from being written: put that right (space, rights, network), then repeat it.', 503),
+  APPROVAL_NOT_FOUND: entry('There is no such approval', 'GET /api/approvals lists them.', 404, 3),
+  APPROVAL_OWN: entry('This takes somebody else', 'Who asked for something may cancel it; to agree to it, or to reject it, takes another person with the role Admin.', 403),
+  APPROVAL_ENDED: entry('The approval is over', 'It was carried out, rejected, cancelled or has expired, as the message says. Ask for it again if it is still wanted.', 409),
+  APPROVAL_STALE: entry('What was to be approved has changed meanwhile', 'Nothing was done. Look at how things are now, and ask for it again if it is still wanted.', 409),
+  APPROVALS_FULL: entry('Too many approvals wait already', 'Have the waiting ones looked at (GET /api/approvals), or cancelled.', 429),
+  APPROVAL_RULES_CHANGED: entry('The rules of approvals were changed by someone else meanwhile', 'Read them again and apply your change to what they are now.', 412),
+  APPROVAL_RULES_INVALID: entry('The rules of approvals cannot be read', 'What they guard is refused until they can. Somebody with the key and the storage puts a right revision into approval-rules/: docs/security-model.md.', 500, 4),
   TOO_MANY_REFUSALS: entry('The same was refused too often', 'Find out why it is refused: the audit trail has the first refusals with their codes. After ten minutes it is looked at again.', 429),
   // The home on one machine
   HOME_STATE_UNUSABLE: entry('The state folder cannot be used', 'Choose a folder where you may write with `--state`.', 500),

@@ -33,6 +33,7 @@ import { hasEnded } from './durable-status';
 import { registerHousekeeping } from './housekeeping';
 import { registerMaintenance } from './http-maintenance';
 import { registerPortal } from './portal';
+import { registerApprovals } from './approvals';
 import { registerRoutes } from './route';
 import { routes } from './routes';
 import { schedulerTick } from './scheduler';
@@ -50,6 +51,7 @@ export function registerApp(services: Services): void {
   registerHousekeeping(services);
   registerMaintenance(services);
   registerScrubs(services);
+  registerApprovals(services, routes);
   registerWatch(services);
   app.timer('scheduler', {
     schedule: services.schedulerCron,

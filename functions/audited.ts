@@ -20,13 +20,15 @@ function limitOf(services: Services): RefusalLimit {
   return limit;
 }
 
+/** What the parameters of a path name; null where there are none. */
+export const targetOf = (params: unknown): string | null => Object.values(params as Readonly<Record<string, string>>).join('/') || null;
+
 type Audited = Pick<Route, 'action' | 'audit'>;
 
 /** What a call does, or null where it changes nothing: a route without an action, or a dry run. */
 function doingOf({ action, audit }: Audited, call: Call): Doing | null {
   if (action === undefined || isDryRun(call.query) || isDryRun(call.body)) return null;
-  const target = Object.values(call.params as Readonly<Record<string, string>>).join('/');
-  return { who: whoOf(call.caller), from: call.caller.from, action, target: target === '' ? null : target, details: { ...audit?.(call) } };
+  return { who: whoOf(call.caller), from: call.caller.from, action, target: targetOf(call.params), details: { ...audit?.(call) } };
 }
 
 const isDryRun = (part: unknown): boolean => typeof part === 'object' && part !== null && 'dryRun' in part && part.dryRun === true;
@@ -65,9 +67,8 @@ const locationIn = (headers: HttpResponseInit['headers']): { location?: string }
 export async function recordRefusal({ action }: Audited, caller: Caller, params: Readonly<Record<string, string>>, error: HoldfastError, services: Services): Promise<void> {
   const { deps } = services;
   if (action === undefined || !limitOf(services).count(`${caller.id} ${action}`, deps.nowMs())) return;
-  const target = Object.values(params).join('/');
   try {
-    await appendRecord(await deps.vault(), { who: whoOf(caller), from: caller.from, action, target: target === '' ? null : target, outcome: 'refused', code: error.code });
+    await appendRecord(await deps.vault(), { who: whoOf(caller), from: caller.from, action, target: targetOf(params), outcome: 'refused', code: error.code });
   } catch (cause) {
     deps.log('A refusal could not be recorded in the audit trail', { action, caller: caller.id, error: messageOf(cause) });
   }

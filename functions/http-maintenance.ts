@@ -17,6 +17,7 @@ import { appendRecord } from '../vault/trail/trail';
 import { findStatus, isActive } from './durable-status';
 import { json } from './problem';
 import { route } from './route';
+import { approvalAsked } from './schemas/approvals';
 import { maintenance, maintenanceStarted } from './schemas/upkeep';
 import type { Services } from './services';
 
@@ -73,9 +74,14 @@ const bodySchema = z.strictObject({
 }).default({ dryRun: true });
 
 const startMaintenance = route({
-  id: 'startMaintenance', method: 'POST', path: 'vault/maintenance', role: 'Admin', action: 'maintenance.start', body: bodySchema, responses: { 202: maintenanceStarted },
+  id: 'startMaintenance', method: 'POST', path: 'vault/maintenance', role: 'Admin', action: 'maintenance.start', body: bodySchema, responses: { 202: z.union([maintenanceStarted, approvalAsked]) },
   summary: 'Starts a maintenance: retention and collection; a dry run unless the body says {"dryRun": false}',
   audit: ({ body: { approve } }) => ({ approve: approve ?? null }),
+  guard: {
+    what: ({ body: { dryRun, approve } }) => Promise.resolve(dryRun || approve === undefined ? null
+      : { kind: 'collection.approve', what: `A collection would delete abnormally much: the plan ${approve}`, fingerprint: approve }),
+    isDone: async ({ body: { approve }, client }) => ((await findStatus(client, MAINTAIN_INSTANCE_ID))?.input as MaintainInput | null | undefined)?.approve === approve,
+  },
   async handler({ body: { dryRun, approve }, client, atMs, earlierMs }) {
     const before = earlierMs.length === 0 ? undefined : (await findStatus(client, MAINTAIN_INSTANCE_ID))?.input as MaintainInput | null | undefined;
     const stamp = earlierMs.map(formatStamp).find((one) => one === before?.stamp) ?? (await start(client, dryRun, approve ?? null, atMs)).stamp;

@@ -1,27 +1,45 @@
 import { z } from 'zod';
 import { deletePoint } from '../activities/delete-point';
 import type { ActivityDeps } from '../activities/deps';
-import { type Decider, markHeld, markReleased, markUndeleted, type MarkState } from '../vault/points/marks';
+import { type Decider, markHeld, markReleased, markUndeleted, type MarkState, readMarksOf } from '../vault/points/marks';
 import { trustedNowMs } from '../vault/server-clock';
 import { json } from './problem';
 import { marksView } from './recovery-point-view';
 import { requireConfirmed } from './rights';
-import { flag, pathId, route } from './route';
+import { type Call, flag, pathId, route } from './route';
+import { approvalAsked } from './schemas/approvals';
 import { deletedPoint, markedPoint } from './schemas/points';
 
 /** Who decides over HTTP, and when by the vault's clock. Throws CLOCK_WRONG. */
 export const deciderOf = async (deps: ActivityDeps, by: string): Promise<Decider> =>
   ({ by, serverNowMs: await trustedNowMs((await deps.vault()).store, deps.nowMs) });
 
+/** The same of what somebody else has to agree to: only if nothing was decided about the recovery point since it was asked for. */
+const guardedDecider = async ({ caller, approved, services: { deps } }: Call): Promise<Decider> => ({ ...await deciderOf(deps, caller.name), onlyAt: approved ? marksIn(approved.fingerprint) : undefined });
+
+const marksOf = ({ count }: MarkState): string => `${count} marks`;
+const marksIn = (fingerprint: string): number => Number(fingerprint.split(' ')[0]);
+
 const view = (id: string, marks: MarkState): object => ({ id, ...marksView(marks) });
 
 const ofPoint = z.strictObject({ id: pathId });
 
 const deleteRecoveryPoint = route({
-  id: 'deleteRecoveryPoint', method: 'DELETE', path: 'recovery-points/{id}', role: 'Admin', action: 'recovery-point.delete', params: ofPoint, query: z.strictObject({ dryRun: flag }), responses: { 200: deletedPoint },
+  id: 'deleteRecoveryPoint', method: 'DELETE', path: 'recovery-points/{id}', role: 'Admin', action: 'recovery-point.delete', params: ofPoint, query: z.strictObject({ dryRun: flag }), responses: { 200: deletedPoint, 202: approvalAsked },
   summary: 'Puts a recovery point into the bin; dryRun=true only says whether that could be',
-  async handler({ params: { id }, query: { dryRun }, caller, services: { deps } }) {
-    return json({ dryRun, ...view(id, await deletePoint(await deps.vault(), id, await deciderOf(deps, caller.name), { dryRun })) });
+  guard: {
+    async what(call, approved) {
+      const { params: { id }, query: { dryRun }, services: { deps } } = call;
+      const vault = await deps.vault();
+      // Refused where it could not be anyhow.
+      const state = approved ? await readMarksOf(vault, id) : await deletePoint(vault, id, await guardedDecider(call), { dryRun: true });
+      return dryRun || state.state !== 'live' ? null : { kind: 'recovery-point.delete', what: `The recovery point ${id} would go into the bin for 14 days, and then for good`, fingerprint: marksOf(state) };
+    },
+    isDone: async ({ params: { id }, services: { deps } }) => (await readMarksOf(await deps.vault(), id)).state !== 'live',
+  },
+  async handler(call) {
+    const { params: { id }, query: { dryRun }, services: { deps } } = call;
+    return json({ dryRun, ...view(id, await deletePoint(await deps.vault(), id, await guardedDecider(call), { dryRun })) });
   },
 });
 
@@ -50,12 +68,21 @@ const releaseQuery = z.strictObject({
 });
 
 const releaseRecoveryPoint = route({
-  id: 'releaseRecoveryPoint', method: 'DELETE', path: 'recovery-points/{id}/holds', role: 'Admin', action: 'recovery-point.release', params: ofPoint, query: releaseQuery, responses: { 200: markedPoint },
+  id: 'releaseRecoveryPoint', method: 'DELETE', path: 'recovery-points/{id}/holds', role: 'Admin', action: 'recovery-point.release', params: ofPoint, query: releaseQuery, responses: { 200: markedPoint, 202: approvalAsked },
   summary: 'Takes the hold of a label away; confirm repeats the label',
   audit: ({ query: { label } }) => ({ label: label.slice(0, 80) }),
-  async handler({ params: { id }, query: { label, confirm }, caller, services: { deps } }) {
+  guard: {
+    async what({ params: { id }, query: { label, confirm }, services: { deps } }) {
+      const state = await readMarksOf(await deps.vault(), id);
+      const isHeld = state.holds.some((hold) => hold.label === label);
+      return confirm === label && isHeld ? { kind: 'hold.release', what: `Without the hold ${JSON.stringify(label)} the recovery point ${id} can be deleted`, fingerprint: marksOf(state) } : null;
+    },
+    isDone: async ({ params: { id }, query: { label }, services: { deps } }) => !(await readMarksOf(await deps.vault(), id)).holds.some((hold) => hold.label === label),
+  },
+  async handler(call) {
+    const { params: { id }, query: { label, confirm }, services: { deps } } = call;
     requireConfirmed(confirm, 'release-hold', label, `Without the hold ${JSON.stringify(label.slice(0, 80))} the recovery point can be deleted`);
-    return json(view(id, await markReleased(await deps.vault(), id, await deciderOf(deps, caller.name), label)));
+    return json(view(id, await markReleased(await deps.vault(), id, await guardedDecider(call), label)));
   },
 });
 

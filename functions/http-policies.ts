@@ -1,5 +1,6 @@
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import { requireConfirmedChange } from '../activities/policy-change';
+import { compareRetention, type PolicyChange, requireConfirmedChange } from '../activities/policy-change';
 import { deletePolicy, listPolicies, loadPolicy, savePolicy, type StoredPolicy } from '../activities/policy-store';
 import { HoldfastError } from '../errors/holdfast-error';
 import { parsePolicy, type PolicyDocument, policySchema } from '../policy/schema';
@@ -7,6 +8,7 @@ import { nextSlots } from '../policy/schedule';
 import { listOf, pageFrom, pageQuery, sortedBy } from './paging';
 import { json } from './problem';
 import { pathId, route } from './route';
+import { approvalAsked } from './schemas/approvals';
 import { policy as policyView, storedPolicy, unreadablePolicy } from './schemas/policies';
 
 const view = (policy: StoredPolicy, nowMs: number) => ({
@@ -63,13 +65,52 @@ export const policyBody = {
   },
 } as const;
 
+/** What a change of a policy is about: its revision now. */
+export const overRevision = (revision: number): { fingerprint: string; ifMatch: string } => ({ fingerprint: `revision ${revision}`, ifMatch: `"${revision}"` });
+
+/** Whoever asks for a change over another revision is refused by the handler. */
+export function isStale({ revision }: StoredPolicy, { headers }: { readonly headers: { get(name: string): string | null } }, approved: boolean): boolean {
+  const expected = approved ? null : expectedRevision(headers);
+  return expected !== null && expected !== revision;
+}
+
+/** In words how a new document would protect less than the one in force beside what it keeps, or null. Which machines it covers is not compared: any change of that counts. */
+function disables(before: PolicyDocument, after: PolicyDocument): string | null {
+  if (!before.enabled) return null;
+  if (!after.enabled) return 'would be switched off';
+  return isDeepStrictEqual(before.items, after.items) && isDeepStrictEqual(before.excludeDisks, after.excludeDisks) ? null : 'would cover other machines or disks';
+}
+
+function shrinking(name: string, { less, items }: PolicyChange): string {
+  const rules = less.length > 0 ? ` promises less (${less.join(', ')}) and` : '';
+  return `The policy "${name}"${rules} would let ${items.reduce((sum, { goes }) => sum + goes.length, 0)} recovery points of ${items.length} items go`;
+}
+
 /**
  * A wrong one is refused with every wrong field named, and nothing is changed. One that keeps less than the policy in force is refused as well,
  * until the request repeats the confirmation that the refusal gave, in the query.
  */
 const putPolicy = route({
-  id: 'putPolicy', method: 'PUT', path: 'policies/{name}', role: 'Admin', action: 'policy.put', ...policyBody, query: z.strictObject({ confirm: z.string().optional() }), responses: { 200: storedPolicy, 201: storedPolicy }, versioned: true,
+  id: 'putPolicy', method: 'PUT', path: 'policies/{name}', role: 'Admin', action: 'policy.put', ...policyBody, query: z.strictObject({ confirm: z.string().optional() }), responses: { 200: storedPolicy, 201: storedPolicy, 202: approvalAsked }, versioned: true,
   summary: 'Stores a policy; with If-Match only over the revision that it names. One that keeps less needs the confirmation that its refusal gives',
+  guard: {
+    async what({ body: document, query: { confirm }, request, services: { deps } }, approved) {
+      const vault = await deps.vault();
+      const stored = await loadPolicy(vault.store, document.name);
+      if (!stored || isStale(stored, request, approved)) return null;
+      const over = overRevision(stored.revision);
+      const disabling = disables(stored.document, document);
+      const change = await compareRetention(vault, document, await vault.store.serverTimeMs());
+      const query = { confirm: change.token ?? undefined };
+      if (disabling !== null && (approved || change.token === null || change.token === confirm)) return { kind: 'policy.disable', what: `The policy "${document.name}" ${disabling}`, query, ...over };
+      if (!approved && (change.token === null || change.token !== confirm)) return null;
+      return { kind: 'policy.shrink', what: shrinking(document.name, change), query, ...over };
+    },
+    async isDone({ body, services: { deps } }) {
+      const stored = await loadPolicy((await deps.vault()).store, body.name);
+      return stored !== undefined && isDeepStrictEqual(stored.document, body);
+    },
+  },
   async handler({ body: document, query: { confirm }, request, services: { deps } }) {
     const vault = await deps.vault();
     const expected = expectedRevision(request.headers);
@@ -81,8 +122,15 @@ const putPolicy = route({
 });
 
 const deletePolicyRoute = route({
-  id: 'deletePolicy', method: 'DELETE', path: 'policies/{name}', role: 'Admin', action: 'policy.delete', params: ofPolicy, responses: { 204: null }, versioned: true,
+  id: 'deletePolicy', method: 'DELETE', path: 'policies/{name}', role: 'Admin', action: 'policy.delete', params: ofPolicy, responses: { 202: approvalAsked, 204: null }, versioned: true,
   summary: 'Takes a policy out of force',
+  guard: {
+    async what({ params: { name }, request, services: { deps } }, approved) {
+      const stored = /^[a-z0-9-]{1,40}$/.test(name) ? await loadPolicy((await deps.vault()).store, name) : undefined;
+      return !stored || isStale(stored, request, approved) ? null : { kind: 'policy.disable', what: `The policy "${name}" would be gone: nothing more is backed up by it`, ...overRevision(stored.revision) };
+    },
+    isDone: async ({ params: { name }, services: { deps } }) => await loadPolicy((await deps.vault()).store, name) === undefined,
+  },
   async handler({ params: { name }, request, services: { deps } }) {
     const { store } = await deps.vault();
     if (!isPolicyName(name)) throw new HoldfastError('POLICY_NOT_FOUND', `There is no policy "${name.slice(0, 80)}"`);

@@ -1,14 +1,15 @@
 import { z } from 'zod';
-import { loadPolicy, savePolicy } from '../activities/policy-store';
+import { loadPolicy, savePolicy, type StoredPolicy } from '../activities/policy-store';
 import { HoldfastError } from '../errors/holdfast-error';
 import type { ItemsSelection } from '../policy/items-schema';
 import { parsePolicy } from '../policy/schema';
 import type { SelectableVm } from '../policy/select';
 import { withoutVm, withVm } from '../policy/selection-change';
 import { findItem } from './http-items';
-import { expectedRevision, isPolicyName } from './http-policies';
+import { expectedRevision, isPolicyName, isStale, overRevision } from './http-policies';
 import { json } from './problem';
 import { type Call, pathId, route } from './route';
+import { approvalAsked } from './schemas/approvals';
 import { storedPolicy } from './schemas/policies';
 
 const ofItemAndPolicy = z.strictObject({ item: pathId, name: pathId });
@@ -31,6 +32,13 @@ async function changeSelection({ params, request, services }: Asked, change: (it
   return json({ ...changed, revision: next }, { headers: { etag: `"${next}"` } });
 }
 
+/** What the policy selects, and what it would without the item; undefined where the handler has something to refuse. */
+async function selectionOf({ params, services }: Asked): Promise<{ readonly itemId: string; readonly policy: StoredPolicy; readonly without: ItemsSelection } | undefined> {
+  const { id, resourceId, name, tags } = await findItem(services, params.item);
+  const policy = isPolicyName(params.name) ? await loadPolicy((await services.deps.vault()).store, params.name) : undefined;
+  return policy && resourceId !== null ? { itemId: id, policy, without: withoutVm(policy.document.items, { id: resourceId, name, tags }) } : undefined;
+}
+
 const protectItem = route({
   id: 'protectItem', method: 'PUT', path: 'items/{item}/policies/{name}', role: 'Admin', action: 'item.protect', params: ofItemAndPolicy, responses: { 200: storedPolicy }, versioned: true,
   summary: 'Has a policy cover an item; the ETag is the policy\'s',
@@ -38,8 +46,19 @@ const protectItem = route({
 });
 
 const unprotectItem = route({
-  id: 'unprotectItem', method: 'DELETE', path: 'items/{item}/policies/{name}', role: 'Admin', action: 'item.unprotect', params: ofItemAndPolicy, responses: { 200: storedPolicy }, versioned: true,
+  id: 'unprotectItem', method: 'DELETE', path: 'items/{item}/policies/{name}', role: 'Admin', action: 'item.unprotect', params: ofItemAndPolicy, responses: { 200: storedPolicy, 202: approvalAsked }, versioned: true,
   summary: 'Takes an item out of a policy; its recovery points stay. The ETag is the policy\'s',
+  guard: {
+    async what(call, approved) {
+      const found = await selectionOf(call);
+      if (!found || found.without === found.policy.document.items || isStale(found.policy, call.request, approved)) return null;
+      return { kind: 'policy.disable', what: `The policy "${found.policy.document.name}" would no longer cover ${found.itemId}`, ...overRevision(found.policy.revision) };
+    },
+    async isDone(call) {
+      const found = await selectionOf(call);
+      return found !== undefined && found.without === found.policy.document.items;
+    },
+  },
   handler: (call) => changeSelection(call, withoutVm),
 });
 

@@ -8,6 +8,7 @@ import { deciderOf } from './http-marks';
 import { policyBody } from './http-policies';
 import { json } from './problem';
 import { pathId, route } from './route';
+import { approvalAsked } from './schemas/approvals';
 import { appliedRetention, policyChange, retentionPlan } from './schemas/policies';
 import type { Services } from './services';
 
@@ -33,9 +34,22 @@ const applyBody = z.strictObject({ approve: z.string().max(64).optional().meta({
 
 /** 409 when abnormally much would go and `approve` is not the token of this very plan. */
 const applyRetention = route({
-  id: 'applyRetention', method: 'POST', path: 'items/{item}/retention', role: 'Admin', action: 'retention.apply', params: ofItem, body: applyBody, responses: { 200: appliedRetention },
+  id: 'applyRetention', method: 'POST', path: 'items/{item}/retention', role: 'Admin', action: 'retention.apply', params: ofItem, body: applyBody, responses: { 202: approvalAsked, 200: appliedRetention },
   summary: 'Puts into the bin what no rule keeps',
   audit: ({ body }) => ({ approve: body?.approve ?? null }),
+  guard: {
+    async what({ params, body, services }, approved) {
+      if (body?.approve === undefined) return null;
+      const vault = await services.deps.vault();
+      const { refused, token, goes, itemId } = await planFor(services, vault, params.item, await vault.store.serverTimeMs());
+      if (!approved && (refused === null || token !== body.approve)) return null;
+      return { kind: 'retention.approve', what: `Retention would put ${goes.length} recovery points of ${itemId} into the bin, which is abnormally much`, fingerprint: token };
+    },
+    async isDone({ params, services }) {
+      const vault = await services.deps.vault();
+      return (await planFor(services, vault, params.item, await vault.store.serverTimeMs())).goes.length === 0;
+    },
+  },
   async handler({ params, body, caller, services }) {
     const vault = await services.deps.vault();
     const decider = await deciderOf(services.deps, caller.name);

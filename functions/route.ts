@@ -6,6 +6,7 @@ import { allows, type Caller, forbidden, type Role } from '../access/roles';
 import { HoldfastError } from '../errors/holdfast-error';
 import { idempotencyKey, once } from './idempotency';
 import { audited, recordRefusal } from './audited';
+import { type RouteGuard, withApproval } from './approval-guard';
 import { guarded, readJson } from './problem';
 import type { Services } from './services';
 
@@ -39,6 +40,8 @@ export interface RouteOf<Params extends ZodType, Query extends ZodType, Body ext
   readonly action?: string;
   /** What matters of a call for the audit trail, beside the parameters of its path and what came of it. Nothing that is a secret. */
   audit?(call: Call<z.output<Params>, z.output<Query>, z.output<Body>>): Readonly<Record<string, unknown>>;
+  /** Takes protection away, so that the vault's rules may ask for a second person. */
+  readonly guard?: RouteGuard<Call<z.output<Params>, z.output<Query>, z.output<Body>>>;
   handler(call: Call<z.output<Params>, z.output<Query>, z.output<Body>>): Promise<HttpResponseInit>;
 }
 
@@ -60,6 +63,8 @@ export interface Call<Params = unknown, Query = unknown, Body = unknown> {
   readonly atMs: number;
   /** When earlier tries of the same request began whose outcome is not known: what one of them started is what this one was to start. */
   readonly earlierMs: readonly number[];
+  /** Set where it was asked for before, and a second person agreed: which approval, and what it was about. */
+  readonly approved: { readonly id: string; readonly fingerprint: string } | null;
 }
 
 /** Declares a route; the types of its handler's arguments come from its schemas. */
@@ -98,8 +103,11 @@ const runner = (declared: Route, services: Services): HttpHandler => async (requ
   const params = checked(declared.params ?? NOTHING, request.params, 'address');
   const query = checked(declared.query ?? NOTHING, queryOf(request), 'query');
   const body = declared.method === 'GET' ? undefined : bodyOf(declared, await readJson(request), params);
-  const call = { params, query, body, caller, request, context, client: df.getClient(context), services };
-  const run = (mine: Pick<Call, 'requestId' | 'atMs' | 'earlierMs'>): Promise<HttpResponseInit> => audited(declared, { ...call, ...mine }, () => declared.handler({ ...call, ...mine }));
+  const asked = { params, query, body, caller, request, context, client: df.getClient(context), services, approved: null };
+  const run = (mine: Pick<Call, 'requestId' | 'atMs' | 'earlierMs'>): Promise<HttpResponseInit> => {
+    const call: Call = { ...asked, ...mine };
+    return withApproval(declared, call, () => audited(declared, call, () => declared.handler(call)));
+  };
   const key = declared.method === 'POST' ? idempotencyKey(request) : null;
   // What changes nothing can be asked again as it is. A repeat that is told the first one's answer does nothing, and is not in the audit trail.
   if (key === null || declared.action === undefined) return run({ requestId: null, atMs: services.deps.nowMs(), earlierMs: [] });

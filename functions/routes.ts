@@ -1,5 +1,6 @@
 import { sweepRoutes } from './housekeeping';
 import { accessRoutes } from './http-access';
+import { approvalRoutes } from './http-approvals';
 import { auditRoutes } from './http-audit';
 import { costRoutes } from './http-cost';
 import { itemRoutes } from './http-items';
@@ -20,7 +21,7 @@ import { scrubRoutes } from './scrubs';
 /** What people and programs do with backups. */
 const described: readonly Route[] = [
   ...itemRoutes, ...recoveryPointRoutes, ...markRoutes, ...retentionRoutes, ...restoreRoutes, ...jobRoutes, ...policyRoutes, ...protectionRoutes, ...costRoutes,
-  ...scrubRoutes, ...maintenanceRoutes, ...keyRoutes, ...sweepRoutes, ...auditRoutes, ...accessRoutes,
+  ...scrubRoutes, ...maintenanceRoutes, ...keyRoutes, ...sweepRoutes, ...auditRoutes, ...accessRoutes, ...approvalRoutes,
 ];
 
 /** The HTTP API: every route that there is. */

@@ -51,6 +51,11 @@ export const RECONCILE_INSTANCE_ID = 'reconcile';
 export const sweepInstanceId = (stamp: string): string => `sweep.${stamp}`;
 export const isSweepInstanceId = (id: string): boolean => /^sweep\.\d{8}T\d{6}(\d{3})?Z$/.test(id);
 
+/** What a second person has to agree to. */
+export const APPROVALS = { approval: 'approval', settleApproval: 'settleApproval' } as const;
+/** One waits for its expiry, and one for its time once somebody agreed. */
+export const approvalInstanceId = (id: string, waitsFor: 'expiry' | 'due'): string => `approval.${id}.${waitsFor}`;
+
 /** What every job ends with: telling the outside what it came to. */
 export const REPORTS = { reportJob: 'reportJob' } as const;
 

@@ -23,6 +23,8 @@ const MATRIX: Readonly<Record<string, string>> = {
   startBackup: 'OA', cancelJob: 'OSA', undeleteRecoveryPoint: 'OA', holdRecoveryPoint: 'OA', startScrub: 'OA', cancelScrub: 'OA', testVaultKeys: 'OA',
   // Whoever restores a disk can read what was on it
   startRestore: 'SA', cancelRestore: 'SA',
+  // What needs a second person: whoever asked for something may take it back, whatever they are
+  listApprovals: 'ROSA', getApproval: 'ROSA', getApprovalRules: 'ROSA', cancelApproval: 'ROSA', approveApproval: 'A', rejectApproval: 'A', putApprovalRules: 'A',
   // What takes protection away, or decides about it
   deleteRecoveryPoint: 'A', releaseRecoveryPoint: 'A', applyRetention: 'A', putPolicy: 'A', deletePolicy: 'A', protectItem: 'A', unprotectItem: 'A', putPrices: 'A', startMaintenance: 'A', startSweep: 'A',
 };

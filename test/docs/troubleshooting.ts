@@ -10,7 +10,7 @@ const GROUPS: readonly { readonly title: string; readonly about: string; readonl
   { title: 'Runs, recovery points and restores', about: 'Backups that may not run now, things that are not there, targets that cannot be written.', codes: /^(RUN|SLOT|RECOVERY|ITEM|DISK_NOT|DISK_AMBIGUOUS|TARGET|CANCELLED|JOB)/ },
   { title: 'Snapshots and machines', about: 'The snapshot or the machine is not as a backup needs it.', codes: /^(NOTHING|CONSISTENCY|SNAPSHOT|GUEST|MACHINE|DISK_(REPLACED|KEY|ENCRYPTION))/ },
   { title: 'Azure', about: 'Azure, or the stand-in, refused or failed.', codes: /^CLOUD_/ },
-  { title: 'Who may do what', about: 'The HTTP API does not know the caller, or the caller may not do this; who did what.', codes: /^(UNAUTHENTICATED|FORBIDDEN|AUDIT|TOO_MANY_REFUSALS|IDENTITY|REQUEST_(FOREIGN|LIMIT))/ },
+  { title: 'Who may do what', about: 'The HTTP API does not know the caller, or the caller may not do this; who did what.', codes: /^(UNAUTHENTICATED|FORBIDDEN|AUDIT|APPROVAL|TOO_MANY_REFUSALS|IDENTITY|REQUEST_(FOREIGN|LIMIT))/ },
   { title: 'Policies, requests and settings', about: 'Something that a person wrote is wrong.', codes: /^(POLICY|REQUEST|PORTAL|SETTING|USAGE)/ },
   { title: 'The local home', about: 'The embedded host and the stand-in for Azure.', codes: /^(HOST|STANDIN|PORT)/ },
   { title: 'Anything else', about: 'What fits nowhere else.', codes: /^/ },

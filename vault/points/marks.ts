@@ -94,6 +94,8 @@ export interface Decider {
   /** For people: who asked, up to 200 characters. */
   readonly by: string;
   readonly serverNowMs: number;
+  /** Only if the recovery point has so many marks: what was decided about it since was not known to whoever decided this. */
+  readonly onlyAt?: number | undefined;
 }
 
 type Decision = (state: MarkState) => Mark | null;
@@ -102,13 +104,14 @@ type Decision = (state: MarkState) => Mark | null;
  * Reads the marks of a recovery point, lets `decide` say the next one (null: nothing is left to do) and takes its number. Where somebody else took that first,
  * it looks again. Answers what became of the recovery point.
  */
-async function decide(vault: VaultAccess, id: string, decision: Decision): Promise<MarkState> {
+async function decide(vault: VaultAccess, id: string, { onlyAt }: Decider, decision: Decision): Promise<MarkState> {
   const { itemId, stamp } = parseRecoveryPointId(id);
   for (;;) {
     const state = await readMarksOf(vault, id);
     if (state.damaged) throw new HoldfastError('DOCUMENT_DAMAGED', `Nothing can be decided about ${id}, it stays as it is: ${state.damaged.message}`, { data: { id } });
     if (state.count === 0 && !await vault.store.stat(manifestName(itemId, stamp))) throw new HoldfastError('RECOVERY_POINT_NOT_FOUND', `There is no recovery point ${id} in ${vault.store.description}`, { data: { id } });
     const mark = decision(state);
+    if (onlyAt !== undefined && mark !== null && state.count !== onlyAt) throw new HoldfastError('APPROVAL_STALE', `Something was decided about ${id} since this was asked for: it has ${state.count} marks, and had ${onlyAt}`, { data: { id } });
     if (mark === null) return state;
     if (state.count >= MAX_MARKS) throw new HoldfastError('REQUEST_INVALID', `${id} has ${state.count} marks, and there are no more numbers`, { data: { id } });
     const next = foldMark(state, mark);
@@ -124,7 +127,7 @@ async function decide(vault: VaultAccess, id: string, decision: Decision): Promi
  */
 export function markDeleted(vault: VaultAccess, id: string, decider: Decider, why: { readonly reason: 'retention' | 'asked'; readonly policy: string | null }, binMs: number = MARGINS.binMs): Promise<MarkState> {
   if (binMs < MARGINS.binMs) throw new HoldfastError('INTERNAL', `A bin of ${binMs} ms is shorter than ${MARGINS.binMs}`);
-  return decide(vault, id, (state) => {
+  return decide(vault, id, decider, (state) => {
     refuseGone(id, state);
     if (state.state === 'binned') return null;
     if (state.held) throw heldError(id, state);
@@ -133,19 +136,19 @@ export function markDeleted(vault: VaultAccess, id: string, decider: Decider, wh
 }
 
 /** Takes a recovery point out of the bin. Not in it: nothing happens. Throws RECOVERY_POINT_DELETED when it is gone for good. */
-export const markUndeleted = (vault: VaultAccess, id: string, decider: Decider): Promise<MarkState> => decide(vault, id, (state) => {
+export const markUndeleted = (vault: VaultAccess, id: string, decider: Decider): Promise<MarkState> => decide(vault, id, decider, (state) => {
   refuseGone(id, state);
   return state.state === 'binned' ? { version: 1, kind: 'undeleted', ...stamped(decider) } : null;
 });
 
 /** Puts a hold with a label on a recovery point, in the bin too. Has it already: nothing happens. Throws RECOVERY_POINT_DELETED when it is gone for good. */
-export const markHeld = (vault: VaultAccess, id: string, decider: Decider, label: string): Promise<MarkState> => decide(vault, id, (state) => {
+export const markHeld = (vault: VaultAccess, id: string, decider: Decider, label: string): Promise<MarkState> => decide(vault, id, decider, (state) => {
   refuseGone(id, state);
   return state.holds.some((hold) => hold.label === label) ? null : { version: 1, kind: 'held', ...stamped(decider), label: checkedLabel(label) };
 });
 
 /** Takes the hold of that very label away. Throws HOLD_NOT_FOUND, RECOVERY_POINT_DELETED. */
-export const markReleased = (vault: VaultAccess, id: string, decider: Decider, label: string): Promise<MarkState> => decide(vault, id, (state) => {
+export const markReleased = (vault: VaultAccess, id: string, decider: Decider, label: string): Promise<MarkState> => decide(vault, id, decider, (state) => {
   refuseGone(id, state);
   if (!state.holds.some((hold) => hold.label === label)) {
     const held = state.holds.map((hold) => JSON.stringify(hold.label)).join(', ') || 'none';
@@ -158,7 +161,7 @@ export const markReleased = (vault: VaultAccess, id: string, decider: Decider, l
  * Decides that a recovery point is gone: afterwards the caller deletes its manifest. Only from the bin, when its time there is over by the server's
  * clock and no hold is on it. Done already: nothing happens. Throws RECOVERY_POINT_HELD, or RECOVERY_POINT_NOT_DUE when it is not in the bin (any more) or not long enough.
  */
-export const markPurged = (vault: VaultAccess, id: string, decider: Decider, tombstone: Tombstone): Promise<MarkState> => decide(vault, id, (state) => {
+export const markPurged = (vault: VaultAccess, id: string, decider: Decider, tombstone: Tombstone): Promise<MarkState> => decide(vault, id, decider, (state) => {
   if (state.state === 'purged') return null;
   if (state.held) throw heldError(id, state);
   if (!isPurgeDue(state, decider.serverNowMs)) {
