@@ -120,9 +120,10 @@ export async function createRequest(vault: VaultAccess, id: string, { expiresHou
 
 const ended = ({ request, state }: Approval): HoldfastError => new HoldfastError('APPROVAL_ENDED', `The approval ${request.id} is ${state} already`, { data: { id: request.id, state } });
 
-/** Another person agrees. The same one again: nothing happens. Throws APPROVAL_OWN, APPROVAL_ENDED. Answers when it is due. */
+/** Another person agrees, and no program: nobody knows in whose hand it is. The same one again: nothing happens. Throws APPROVAL_OWN, APPROVAL_ENDED. Answers when it is due. */
 export async function approve(vault: VaultAccess, id: string, by: Person, nowMs: number): Promise<string> {
   const one = await readApproval(vault, id, nowMs);
+  if (by.kind !== 'user') throw new HoldfastError('APPROVAL_OWN', `${by.name.slice(0, 100)} is a program, and whoever asked may own it: it takes a person who signs in`, { data: { id } });
   if (one.request.askedBy.id === by.id) throw new HoldfastError('APPROVAL_OWN', `${by.name.slice(0, 100)} asked for it, so somebody else has to agree`, { data: { id } });
   if (one.approval && one.approval.by.id === by.id && (one.state === 'approved' || one.state === 'running' || one.end)) return one.approval.dueAt;
   if (one.state !== 'waiting') throw ended(one);

@@ -26,6 +26,10 @@ const CALLS: Readonly<Record<string, { readonly path: string; readonly body?: ob
   startScrub: { path: 'vault/scrubs', body: {} },
   cancelScrub: { path: 'vault/scrubs/scrub.20260101T000000Z/cancel' },
   startMaintenance: { path: 'vault/maintenance', body: { dryRun: false } },
+  approveApproval: { path: 'approvals/nothing/approve' },
+  rejectApproval: { path: 'approvals/nothing/reject' },
+  cancelApproval: { path: 'approvals/nothing/cancel' },
+  putApprovalRules: { path: 'approval-rules', body: { actions: [] } },
   startSweep: { path: 'vault/sweeps', body: { dryRun: false } },
 };
 /** POST because what they are asked is large; they change nothing. */

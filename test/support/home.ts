@@ -90,6 +90,8 @@ export interface HomeOptions {
   readonly scrubs?: Partial<Services['scrubs']>;
   /** Who is let in over HTTP; whoever has HOME_TOKEN when not given, which `json` shows unless a test shows something else. */
   readonly access?: AccessSettings;
+  /** What `json` shows unless a test shows something else; HOME_TOKEN when not given. */
+  readonly token?: string;
   readonly requestsPerMinute?: number;
 }
 
@@ -157,7 +159,7 @@ export async function startHome(fill: (disksFolder: string) => Promise<void>, op
   const home: Home = {
     host, standIn, vault, services, deps: asked, storeSpec, disksFolder, clock, folder: temp.path, logs,
     async json(address, init) {
-      const response = await host.fetch(address, { ...init, headers: { authorization: `Bearer ${HOME_TOKEN}`, ...init?.headers as Record<string, string> } });
+      const response = await host.fetch(address, { ...init, headers: { authorization: `Bearer ${options.token ?? HOME_TOKEN}`, ...init?.headers as Record<string, string> } });
       const text = await response.text();
       assertAsDescribed(init?.method ?? 'GET', address, response, text);
       return { status: response.status, headers: response.headers, body: text === '' ? undefined : JSON.parse(text) as unknown, text };

@@ -3,10 +3,11 @@ import assert from 'node:assert/strict';
 import * as df from 'durable-functions';
 import { VirtualClock } from '../../../local/host/clock';
 import { createHost } from '../../../local/host/host';
+import { approval, type ApprovalRun } from '../../../orchestrations/approval';
 import { backupDisk, type BackupDiskInput } from '../../../orchestrations/backup-disk';
 import { toBitmap } from '../../../orchestrations/bitmap';
 import { parallelism } from '../../../orchestrations/limits';
-import { ACTIVITIES, ORCHESTRATIONS, REPORTS, SCRUBS } from '../../../orchestrations/names';
+import { ACTIVITIES, approvalInstanceId, APPROVALS, ORCHESTRATIONS, REPORTS, SCRUBS } from '../../../orchestrations/names';
 import { restoreDisk, type RestoreDiskRun } from '../../../orchestrations/restore-disk';
 import { runPolicy, type RunPolicyInput } from '../../../orchestrations/run-policy';
 import { scrub, type ScrubJobInput } from '../../../orchestrations/scrub';
@@ -46,6 +47,19 @@ async function runLong(recorder: GoldenRecorder, name: string, orchestrator: df.
 }
 
 export const longStories: readonly Story[] = [
+  {
+    story: 'approval', about: 'An approval that is due while the vault is away for a moment, is looked at too early once, and is carried out.', only: [APPROVALS.approval], isStaged: true,
+    run: (recorder) => {
+      let looks = 0;
+      return runLong(recorder, APPROVALS.approval, approval, { id: '20261123t103000000z-0a1b2c', wakeAtMs: START_MS + 3_600_000 } satisfies ApprovalRun, approvalInstanceId('20261123t103000000z-0a1b2c', 'expiry'), {
+        [APPROVALS.settleApproval]: () => {
+          looks++;
+          if (looks === 1) throw new Error('HOLDFAST_ERROR:{"code":"STORE_UNREACHABLE","message":"away","remedy":"","data":{}}:END');
+          return ok(looks === 2 ? { state: 'approved', wakeAtMs: START_MS + 7_200_000 } : { state: 'done', wakeAtMs: null });
+        },
+      });
+    },
+  },
   {
     story: 'large-disk', about: 'A disk with 40 regions of data (2.5 TiB) continues as new.', only: [ORCHESTRATIONS.backupDisk], isStaged: true,
     run: (recorder) => runLong(recorder, ORCHESTRATIONS.backupDisk, backupDisk,
