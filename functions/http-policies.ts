@@ -126,7 +126,7 @@ const deletePolicyRoute = route({
   summary: 'Takes a policy out of force',
   guard: {
     async what({ params: { name }, request, services: { deps } }, approved) {
-      const stored = /^[a-z0-9-]{1,40}$/.test(name) ? await loadPolicy((await deps.vault()).store, name) : undefined;
+      const stored = isPolicyName(name) ? await loadPolicy((await deps.vault()).store, name) : undefined;
       return !stored || isStale(stored, request, approved) ? null : { kind: 'policy.disable', what: `The policy "${name}" would be gone: nothing more is backed up by it`, ...overRevision(stored.revision) };
     },
     isDone: async ({ params: { name }, services: { deps } }) => await loadPolicy((await deps.vault()).store, name) === undefined,

@@ -183,12 +183,13 @@ describe('approvals: what takes protection away needs a second person (threat 3)
     assert.equal((await settled(asked['shrink'] ?? '')).state, 'done');
     assert.equal(((await as('ada', 'policies/p')).body as { retention: { keepLast: number } }).retention.keepLast, 1);
     for (const [kind, reply] of [
-      ['disable', as('ada', 'policies/p', 'PUT', { ...shrunk, enabled: false })],
-      ['hold', as('ada', `recovery-points/${first}/holds?label=case+7&confirm=case+7`, 'DELETE')],
-      ['collection', as('ada', 'vault/maintenance', 'POST', { dryRun: false, approve: '20261123T103000000Z-0123456789abcdef' })],
-      ['rules', as('ada', 'approval-rules', 'PUT', { actions: ['hold.release'] })],
+      ['unprotect', () => as('ada', 'items/web01/policies/p', 'DELETE')],
+      ['disable', () => as('ada', 'policies/p', 'PUT', { ...shrunk, items: { all: true }, enabled: false })],
+      ['hold', () => as('ada', `recovery-points/${first}/holds?label=case+7&confirm=case+7`, 'DELETE')],
+      ['collection', () => as('ada', 'vault/maintenance', 'POST', { dryRun: false, approve: '20261123T103000000Z-0123456789abcdef' })],
+      ['rules', () => as('ada', 'approval-rules', 'PUT', { actions: ['hold.release'] })],
     ] as const) {
-      const id = await ask(reply);
+      const id = await ask(reply());
       await approveAs('bob', id);
       assert.equal((await settled(id)).state, 'done', `${kind}: ${JSON.stringify(await view(id))}`);
     }
