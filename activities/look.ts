@@ -8,14 +8,17 @@ import { newestPoints } from '../vault/catalog';
 import { lastProvedItems } from '../vault/proof/proofs';
 import { parseRecoveryPointId } from '../vault/format/manifest';
 import type { ActivityDeps } from './deps';
+import { itemState, type ItemState } from './item-state';
 import { listPolicies, type StoredPolicy } from './policy-store';
 
 const HOUR_MS = 3_600_000;
 /** The longest pause of a schedule shows within so many slots: a week of hourly ones is longer than a person's week of exceptions. */
 const SLOTS_LOOKED_AT = 24 * 7;
 
-export type ItemState = 'protected' | 'overdue' | 'damaged' | 'unprotected' | 'gone';
-const STATES: readonly ItemState[] = ['protected', 'overdue', 'damaged', 'unprotected', 'gone'];
+const STATES = ['protected', 'overdue', 'damaged', 'unprotected', 'gone'] as const;
+type CountedState = (typeof STATES)[number];
+/** What is counted together: an item that waits for its first recovery point is looked after, and whose machine is not there is not asked. */
+const COUNTED: Readonly<Record<ItemState, CountedState>> = { protected: 'protected', waiting: 'protected', overdue: 'overdue', damaged: 'damaged', unprotected: 'unprotected', server: 'gone', gone: 'gone' };
 
 /**
  * Looks at the vault from outside the path of runs: what recovery points are there, how old they are, and what the policies want. So that an item is found overdue
@@ -34,7 +37,7 @@ export async function look(deps: Pick<ActivityDeps, 'vault' | 'cloud' | 'nowMs' 
   }
 }
 
-async function measureItems({ vault: open, cloud, nowMs, telemetry, log }: Parameters<typeof look>[0]): Promise<Readonly<Record<ItemState, number>>> {
+async function measureItems({ vault: open, cloud, nowMs, telemetry, log }: Parameters<typeof look>[0]): Promise<Readonly<Record<CountedState, number>>> {
   const vault = await open();
   const broken = (name: string): void => log('A policy cannot be read: what it covers is not known', { policy: name });
   const at = nowMs();
@@ -42,7 +45,7 @@ async function measureItems({ vault: open, cloud, nowMs, telemetry, log }: Param
   const points = new Map((await newestPoints(vault)).map((point) => [point.itemId, point]));
   const newest = new Set([...points.values()].flatMap(({ newest: point }) => (point ? [point.id] : [])));
   const proofs = await lastProvedItems(vault, (id) => points.has(parseRecoveryPointId(id).itemId));
-  const counts = Object.fromEntries(STATES.map((state) => [state, 0])) as Record<ItemState, number>;
+  const counts = Object.fromEntries(STATES.map((state) => [state, 0])) as Record<CountedState, number>;
   const vms = new Map((await cloud.listVms()).map((vm) => [itemIdOfResource(vm.id), vm]));
   for (const itemId of new Set([...vms.keys(), ...points.keys()])) {
     const point = points.get(itemId);
@@ -51,15 +54,16 @@ async function measureItems({ vault: open, cloud, nowMs, telemetry, log }: Param
     const damaged = (point?.unreadable ?? 0) > 0 || (proof?.ok === false && newest.has(proof.recoveryPoint));
     const vm = vms.get(itemId);
     const strictest = vm ? strictestOf(policies.filter(({ policy }) => policyFor(vm, [policy.document]).length > 0)) : null;
-    const age = point?.newest ? secondsSince(Date.parse(point.newest.createdAt), at) : strictest ? secondsSince(strictest.policy.storedAtMs, at) : null;
-    const isOverdue = strictest !== null && age !== null && age > strictest.objective;
-    const state: ItemState = !vm ? 'gone' : isOverdue ? 'overdue' : damaged ? 'damaged' : strictest ? 'protected' : 'unprotected';
-    counts[state]++;
+    const newestAge = point?.newest ? secondsSince(Date.parse(point.newest.createdAt), at) : null;
+    const waiting = strictest ? secondsSince(strictest.policy.storedAtMs, at) : null;
+    const state = itemState({ hasMachine: vm !== undefined, isServer: false, objective: strictest?.objective ?? null, age: newestAge, waiting, isDamaged: damaged });
+    counts[COUNTED[state]]++;
+    const age = newestAge ?? waiting;
     if (!strictest || age === null) continue;
     const of = { item: itemId, policy: strictest.policy.document.name };
     telemetry.measure('holdfast.recovery_point.age', age, of);
     telemetry.measure('holdfast.recovery_point.objective', strictest.objective, of);
-    if (isOverdue) telemetry.event('holdfast.item.overdue', { ...of, age, objective: strictest.objective, recoveryPoint: point?.newest?.id ?? '', machine: vm?.name ?? '' });
+    if (state === 'overdue') telemetry.event('holdfast.item.overdue', { ...of, age, objective: strictest.objective, recoveryPoint: point?.newest?.id ?? '', machine: vm?.name ?? '' });
   }
   for (const state of STATES) telemetry.measure('holdfast.items', counts[state], { state });
   return counts;

@@ -7,6 +7,7 @@ import { isRecorded, type MaintenanceRecord, recordMaintenance } from '../vault/
 import { type NewRecord, THE_APP } from '../vault/trail/record';
 import { appendRecord, trailHead } from '../vault/trail/trail';
 import { trustedNowMs } from '../vault/server-clock';
+import { trimSummaries } from '../vault/fleet/summary';
 import { withSmallHeap } from '../vault/small-heap';
 import { costReport, measureCost } from './cost';
 import type { ActivityDeps } from './deps';
@@ -91,6 +92,7 @@ export const createRecordMaintenance = (deps: ActivityDeps, scrubDays: number) =
       if (!record.dryRun) await appendRecord(vault, outcomeOf(record));
       const audit = await trailHead(vault);
       await recordMaintenance(vault, { ...record, audit: audit && { ...audit } });
+      if (!record.dryRun) await trimSummaries(vault);
       if (audit) deps.log('The audit trail ends here', { number: audit.number, digest: audit.digest });
     }
     // What no request asks for again.

@@ -24,7 +24,7 @@ import { remoteKeyProvider } from '../vault/keys/remote-key';
 import { parseVaultAddress } from '../vault/store/store-spec';
 import type { VaultAccess } from '../vault/format/tree';
 import { openVault } from '../vault/vault';
-import type { Services } from './services';
+import { type Services, withFleet } from './services';
 import { readSettings, type Settings } from './settings';
 
 /**
@@ -52,7 +52,7 @@ export function compose(env: NodeJS.ProcessEnv): Services {
   const access = accessOf(settings, env);
   if (access.kind === 'none') logOf('Nobody is let in over HTTP: HOLDFAST_AUTH does not say how callers prove who they are (docs/access.md). Backups go on by their policies.');
   if (access.kind === 'platform' && !access.platformIsOn) logOf('The authentication of the platform is off (WEBSITE_AUTH_ENABLED): sessions of the portal are refused, access tokens are taken.');
-  return {
+  return withFleet({
     access: createAccess(access, { nowMs: Date.now, requestsPerMinute: settings.requestsPerMinute }),
     schedulerCron: settings.schedulerCron,
     lookCron: settings.lookCron,
@@ -60,7 +60,7 @@ export function compose(env: NodeJS.ProcessEnv): Services {
     scrubs: { cron: settings.scrubCron, days: settings.scrubDays },
     deps: depsOf('backup', settings, env),
     others: { maintenance: depsOf('maintenance', settings, env), restore: depsOf('restore', settings, env) },
-  };
+  });
 }
 
 const telemetry = createTelemetry();

@@ -1,15 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import type * as df from 'durable-functions';
 import { z } from 'zod';
-import type { VmSummary } from '../activities/cloud';
-import { listPolicies, loadPolicy } from '../activities/policy-store';
+import { findFleetItem, type ItemView, listFleetItems } from '../activities/fleet-items';
+import { loadPolicy } from '../activities/policy-store';
 import { HoldfastError } from '../errors/holdfast-error';
-import { itemIdOfResource } from '../policy/item-id';
-import { policyFor } from '../policy/select';
 import { formatStamp } from '../policy/slot';
 import type { BackupVmInput } from '../orchestrations/backup-vm';
 import { backupInstanceId, ORCHESTRATIONS } from '../orchestrations/names';
-import { listItems as listVaultItems, type ItemSummary } from '../vault/catalog';
 import { findStatus } from './durable-status';
 import { listPoints, pointList, pointsQuery } from './http-recovery-points';
 import { listOf, pageFrom, pageQuery } from './paging';
@@ -19,52 +16,8 @@ import { started } from './schemas/common';
 import { item as itemSchema } from './schemas/points';
 import type { Services } from './services';
 
-export interface ItemView {
-  readonly id: string;
-  readonly name: string;
-  /** null for an item whose machine is gone: its recovery points stay. */
-  readonly resourceId: string | null;
-  readonly tags: Readonly<Record<string, string>>;
-  /** Policies in force that cover it; none means unprotected. */
-  readonly policies: readonly string[];
-  readonly recoveryPoints: number;
-  readonly latest: ItemSummary['latest'];
-  /** null: nothing of it was ever read back and proved. */
-  readonly proved: ItemSummary['proved'];
-}
-
-/** What can be protected (the machines) and what is in the vault, joined by item id. */
-async function allItems({ deps }: Services): Promise<ItemView[]> {
-  const vault = await deps.vault();
-  const [vms, stored] = [await deps.cloud.listVms(), await listVaultItems(vault)];
-  const broken = (name: string): void => deps.log('A policy cannot be read: what it covers is not known', { policy: name });
-  const policies = (await listPolicies(vault.store, broken)).map(({ document }) => document);
-  const byId = new Map(stored.map((item) => [item.itemId, item]));
-  const views = vms.map((vm: VmSummary): ItemView => {
-    const id = itemIdOfResource(vm.id);
-    const item = byId.get(id);
-    byId.delete(id);
-    return {
-      id, name: vm.name, resourceId: vm.id, tags: vm.tags, policies: policyFor(vm, policies).map(({ name }) => name),
-      recoveryPoints: item?.recoveryPoints ?? 0, latest: item?.latest ?? null, proved: item?.proved ?? null,
-    };
-  });
-  const gone = [...byId.values()].map((item): ItemView => ({
-    id: item.itemId, name: item.name ?? item.itemId, resourceId: null, tags: {}, policies: [], recoveryPoints: item.recoveryPoints, latest: item.latest, proved: item.proved,
-  }));
-  return [...views, ...gone].sort((a, b) => (a.id < b.id ? -1 : 1));
-}
-
 /** An item by its id, or by its machine's name where only one has it. Throws ITEM_NOT_FOUND. */
-export async function findItem(services: Services, asked: string): Promise<ItemView> {
-  const items = await allItems(services);
-  const exact = items.find(({ id }) => id === asked);
-  if (exact) return exact;
-  const named = items.filter(({ name }) => name === asked);
-  if (named.length === 1) return named[0] as ItemView;
-  const why = named.length > 1 ? `${named.length} items are called "${asked}": use the id (${named.map(({ id }) => id).join(', ')})` : `There is no item "${asked.slice(0, 120)}"`;
-  throw new HoldfastError('ITEM_NOT_FOUND', why, { data: { item: asked.slice(0, 120) } });
-}
+export const findItem = ({ fleet, deps }: Services, asked: string): Promise<ItemView> => findFleetItem(fleet, asked, deps.nowMs());
 
 const itemsQuery = z.strictObject({
   ...pageQuery,
@@ -89,7 +42,7 @@ const listItems = route({
   id: 'listItems', method: 'GET', path: 'items', role: 'Reader', query: itemsQuery, responses: { 200: listOf('ItemList', itemSchema) },
   summary: 'Machines that can be protected and items of the vault, by id, with what covers them',
   async handler({ request, query, services }) {
-    const items = (await allItems(services)).filter(isWanted(query));
+    const items = (await listFleetItems(services.fleet, services.deps.nowMs())).items.filter(isWanted(query));
     return json(await pageFrom(request, query, items, ({ id }) => id, (page) => page));
   },
 });
@@ -105,7 +58,7 @@ const getItem = route({
 const listItemRecoveryPoints = route({
   id: 'listItemRecoveryPoints', method: 'GET', path: 'items/{item}/recovery-points', role: 'Reader', params: ofItem, query: z.strictObject(pointsQuery), responses: { 200: pointList },
   summary: 'Recovery points of an item, newest first',
-  handler: async ({ request, params, query, services }) => json(await listPoints(request, await services.deps.vault(), query, (await findItem(services, params.item)).id)),
+  handler: async ({ request, params, query, services }) => json(await listPoints(request, services.fleet, query, (await findItem(services, params.item)).id)),
 });
 
 /** Requests for one item within a millisecond; more than that is an engine that starts what it then denies. */

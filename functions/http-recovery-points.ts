@@ -1,9 +1,10 @@
 import type { HttpRequest } from '@azure/functions';
 import { z } from 'zod';
 import { parseStamp } from '../policy/slot';
-import { itemIdOf, loadRecoveryPoint, type NamedPoint, openRecoveryPoints, recoveryPointNames } from '../vault/catalog';
+import type { Fleet } from '../activities/fleet';
+import { itemIdOf, loadRecoveryPoint } from '../vault/catalog';
+import type { IndexedItem, IndexedPoint, IndexSnapshot } from '../vault/fleet/vault-index';
 import { recoveryPointId } from '../vault/format/manifest';
-import type { VaultAccess } from '../vault/format/tree';
 import { listOf, pageFrom, pageQuery, type PageQuery, sortedBy } from './paging';
 import { json } from './problem';
 import { describe, summarize } from './recovery-point-view';
@@ -25,30 +26,45 @@ interface Wanted extends PageQuery {
   readonly to?: number | undefined;
 }
 
-/** Recovery points of the vault or of an item, newest first. Only the manifests of the page are read; one that is damaged stands in its place. */
-export async function listPoints(request: HttpRequest, vault: VaultAccess, query: Wanted, itemId?: string): Promise<object> {
+/** A recovery point in its place in lists. */
+interface Listed { readonly key: string; readonly itemId: string; readonly atMs: number; readonly point: IndexedPoint }
+
+const inOrder = (items: Iterable<IndexedItem>): Listed[] => sortedBy([...items].flatMap(({ itemId, points, damaged }) => [...points, ...damaged].map((point): Listed => {
+  const atMs = parseStamp(point.stamp) ?? 0;
+  return { key: `${new Date(atMs).toISOString()} ${itemId}`, itemId, atMs, point };
+})), ({ key }) => key, 'descending');
+
+/** Sorting a hundred thousand takes longer than a page of them, so it is done once for each change. */
+const ordered = new WeakMap<IndexSnapshot['items'], Listed[]>();
+
+function allInOrder(items: IndexSnapshot['items']): Listed[] {
+  let all = ordered.get(items);
+  if (!all) ordered.set(items, (all = inOrder(items.values())));
+  return all;
+}
+
+/** Recovery points of the vault or of an item, newest first, from the index; one that is damaged stands in its place. */
+export async function listPoints(request: HttpRequest, fleet: Fleet, query: Wanted, itemId?: string): Promise<object> {
   const { state, from = -Infinity, to = Infinity } = query;
-  const isWanted = ({ marks, stamp }: NamedPoint): boolean => {
-    const at = parseStamp(stamp) ?? 0;
-    return marks.state !== 'purged' && (state === 'all' || marks.state === state) && at >= from && at < to;
-  };
-  const keyOf = ({ itemId: item, stamp }: NamedPoint): string => `${new Date(parseStamp(stamp) ?? 0).toISOString()} ${item}`;
-  const names = sortedBy((await recoveryPointNames(vault, itemId)).filter(isWanted), keyOf, 'descending');
-  return pageFrom(request, query, names, keyOf, async (page) => {
-    const { points, damaged } = await openRecoveryPoints(vault, page, summarize);
-    const shown = new Map<string, object>(points.map((point) => [point.id, point]));
-    for (const { id, itemId: item, error, marks } of damaged) shown.set(id, { id, itemId: item, state: marks.state, damaged: true, error });
-    return page.flatMap(({ itemId: item, stamp }) => shown.get(recoveryPointId(item, stamp)) ?? []);
-  }, 'descending');
+  const { items } = await fleet.vault();
+  const item = itemId === undefined ? undefined : items.get(itemId);
+  const listed = itemId === undefined ? allInOrder(items) : inOrder(item ? [item] : []);
+  const wanted = listed.filter(({ atMs, point: { marks } }) => (state === 'all' || marks.state === state) && atMs >= from && atMs < to);
+  return pageFrom(request, query, wanted, ({ key }) => key, (page) => page.map(({ itemId: of, point }) => showListed(of, point)), 'descending');
+}
+
+function showListed(itemId: string, { stamp, facts, error, marks }: IndexedPoint): object {
+  const id = recoveryPointId(itemId, stamp);
+  return facts ? summarize({ manifest: { ...facts, id, itemId }, marks }) : { id, itemId, state: marks.state, damaged: true, error };
 }
 
 const listRecoveryPoints = route({
   id: 'listRecoveryPoints', method: 'GET', path: 'recovery-points', role: 'Reader', responses: { 200: pointList },
   query: z.strictObject({ ...pointsQuery, item: pathId.optional().meta({ description: 'Of this item, by its id or a name that only one has' }) }),
   summary: 'Recovery points of the vault, newest first',
-  async handler({ request, query, services: { deps } }) {
-    const vault = await deps.vault();
-    return json(await listPoints(request, vault, query, query.item === undefined ? undefined : await itemIdOf(vault, query.item)));
+  async handler({ request, query, services }) {
+    const vault = await services.deps.vault();
+    return json(await listPoints(request, services.fleet, query, query.item === undefined ? undefined : await itemIdOf(vault, query.item)));
   },
 });
 

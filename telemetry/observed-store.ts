@@ -6,6 +6,7 @@ import { CALL } from './names';
 export function observedStore(store: Store, telemetry: Telemetry): Store {
   const seen = <T>(operation: string, name: string, work: () => Promise<T>): Promise<T> =>
     telemetry.span(`vault ${operation}`, { [CALL]: true, 'holdfast.service': 'vault', 'holdfast.operation': operation, 'holdfast.object': name }, work);
+  const { listNames } = store;
   return {
     description: store.description,
     create: (name, data) => seen('create', name, () => store.create(name, data)),
@@ -13,6 +14,7 @@ export function observedStore(store: Store, telemetry: Telemetry): Store {
     stat: (name) => seen('stat', name, () => store.stat(name)),
     // A list is paged by its reader: its requests are seen, and no span is held open over what the reader does between pages.
     list: (prefix) => store.list(prefix),
+    ...(listNames && { listNames: (prefix: string) => listNames.call(store, prefix) }),
     delete: (name) => seen('delete', name, () => store.delete(name)),
     serverTimeMs: () => store.serverTimeMs(),
     ...(store.retention && { retention: store.retention }),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import type { ItemView } from '../http-items';
+import type { ItemView } from '../../activities/fleet-items';
+import { ITEM_STATES } from '../../activities/item-state';
 import { bytes, count, damagedBy, errorReport, time, transferStats } from './common';
 
 const consistency = z.enum(['application', 'file-system', 'crash', 'crash-per-disk']);
@@ -9,8 +10,11 @@ const proved = z.strictObject({ recoveryPoint: z.string(), at: time, ok: z.boole
 const latest = z.strictObject({ id: z.string(), createdAt: time, consistency, sizeBytes: bytes }).nullable();
 
 export const item: z.ZodType<ItemView> = z.strictObject({
-  id: z.string(), name: z.string(), resourceId: z.string().nullable().meta({ description: 'null: the machine is gone, its recovery points stay' }), tags: z.record(z.string(), z.string()),
+  id: z.string(), name: z.string(), resourceId: z.string().nullable().meta({ description: 'null: the machine is gone, its recovery points stay; or it is a server' }), tags: z.record(z.string(), z.string()),
   policies: z.array(z.string()).meta({ description: 'Policies in force that cover it; none means unprotected' }), recoveryPoints: count, latest, proved,
+  state: z.enum(ITEM_STATES).meta({ description: 'protected is said only of an item whose newest recovery point is as new as its policy wants, opens, and did not fail its last proof' }),
+  objectiveSeconds: z.number().nullable().meta({ description: 'Age at which it is overdue; null without a policy' }), inBin: count, damaged: count.meta({ description: 'Recovery points whose manifests do not open' }),
+  oldestAt: time.nullable(), storedBytes: bytes.meta({ description: 'Added to the vault by its recovery points that are still there' }),
 }).meta({ id: 'Item' });
 
 /** What became of a recovery point. */

@@ -32,7 +32,7 @@ describe('cost over HTTP', () => {
     let bytes = 0;
     for await (const { sizeBytes } of (await home.deps.vault()).store.list('')) bytes += sizeBytes;
     assert.equal(sumOfTiers(report.usage.storedBytes), bytes);
-    assert.ok(report.usage.snapshotBytes >= MIB && report.usage.snapshotBytes < 1.1 * MIB, 'the base snapshot holds what changed');
+    assert.ok(report.usage.snapshotBytes >= MIB && report.usage.snapshotBytes < 1.5 * MIB, 'the base snapshot holds what changed, to the ends of the chunks that it touches');
     assert.equal(report.items[0]?.recoveryPoints, 2);
     assert.ok(report.cost.total > 0 && report.azureBackup.total > report.cost.total);
   });
@@ -41,9 +41,9 @@ describe('cost over HTTP', () => {
     const { status, body } = await send('POST', '/api/policies/prod/cost-forecast', POLICY);
     const result = body as CostForecast;
     assert.deepEqual([status, result.items, result.assumed, result.months.at(-1)?.recoveryPoints], [200, 1, 0, 3]);
-    // 4 MiB in use of which 1 MiB changes in a day, none of which compresses: three kept, some twenty in the bin.
+    // 4 MiB in use of which 1 MiB changes in a day, none of which compresses: three kept, some twenty in the bin. With the rest of the chunks at its ends it may be half as much again.
     const stored = (result.months.at(-1)?.storedBytes ?? 0) / MIB;
-    assert.ok(stored > 15 && stored < 27, String(stored));
+    assert.ok(stored > 15 && stored < 38, String(stored));
     assert.equal((await send('GET', '/api/policies/prod')).status, 404, 'nothing was stored');
   });
 

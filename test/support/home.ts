@@ -11,7 +11,8 @@ import { type ActivityDeps, DUTIES, type Duty } from '../../activities/deps';
 import { silentTelemetry, type Telemetry } from '../../activities/telemetry';
 import { registerApp } from '../../functions/app';
 import type { JobView } from '../../functions/job-view';
-import type { Services } from '../../functions/services';
+import { type Services, withFleet } from '../../functions/services';
+import type { Freshness } from '../../vault/fleet/fresh';
 import { type Clock, VirtualClock } from '../../local/host/clock';
 import { createHost, type EmbeddedHost, type HostOptions } from '../../local/host/host';
 import { type AzureStandIn, createAzureStandIn } from '../../local/azure/stand-in';
@@ -93,6 +94,8 @@ export interface HomeOptions {
   /** What `json` shows unless a test shows something else; HOME_TOKEN when not given. */
   readonly token?: string;
   readonly requestsPerMinute?: number;
+  /** How old what views show may be; nothing by default, since tests change the vault behind the app's back. */
+  readonly freshness?: Freshness;
 }
 
 export const HOME_START_MS = Date.UTC(2026, 10, 23, 10, 30);
@@ -140,7 +143,7 @@ export async function startHome(fill: (disksFolder: string) => Promise<void>, op
       log: (message, fields) => logs.push(JSON.stringify({ message, ...fields })),
     };
   };
-  const services: Services = {
+  const services: Services = withFleet({
     access: createAccess(options.access ?? { kind: 'local', token: HOME_TOKEN }, { nowMs: () => clock.now(), requestsPerMinute: options.requestsPerMinute ?? 1_000_000 }),
     lookCron: '0 0 0 1 1 *',
     schedulerCron: options.schedulerCron ?? '0 */5 * * * *',
@@ -149,7 +152,7 @@ export async function startHome(fill: (disksFolder: string) => Promise<void>, op
     scrubs: { cron: '0 0 0 1 1 *', days: 30, ...options.scrubs },
     deps: depsOf('backup'),
     others: { maintenance: depsOf('maintenance'), restore: depsOf('restore') },
-  };
+  }, options.freshness ?? { softMs: 0, hardMs: 0 });
   const host = await createHost({
     stateFolder: ':memory:', clock, routePrefix: '', load: () => { registerApp(services); options.alsoLoad?.(services); }, log: (level, message, fields) => logs.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`), ...options.host,
   });

@@ -53,7 +53,7 @@ export async function readMarks(vault: VaultAccess, { itemId, wanted = () => tru
   const marked = new Map<string, MarkState>();
   const queue = names.entries();
   await Promise.all(Array.from({ length: Math.min(PARALLEL_READS, names.size) }, async () => {
-    for (const [id, numbers] of queue) marked.set(id, await readNumbered(vault, id, numbers));
+    for (const [id, numbers] of queue) marked.set(id, await readNumberedMarks(vault, id, numbers));
   }));
   return { marked, of: (id) => marked.get(id) ?? UNMARKED };
 }
@@ -63,10 +63,11 @@ export async function readMarksOf(vault: VaultAccess, id: string): Promise<MarkS
   const folder = markName(id, 0).slice(0, -4);
   const numbers: string[] = [];
   for await (const name of listNames(vault.store, folder)) numbers.push(name.slice(folder.length));
-  return readNumbered(vault, id, numbers);
+  return readNumberedMarks(vault, id, numbers);
 }
 
-async function readNumbered(vault: VaultAccess, id: string, numbers: readonly string[]): Promise<MarkState> {
+/** What became of a recovery point whose marks were listed as these (what stands below `marks/ITEM/STAMP/`, in order). */
+export async function readNumberedMarks(vault: VaultAccess, id: string, numbers: readonly string[]): Promise<MarkState> {
   let state = UNMARKED;
   for (const [index, number] of numbers.entries()) {
     const name = markName(id, index + 1);
