@@ -100,9 +100,10 @@ export function registerRoutes(services: Services, routes: readonly Route[]): vo
 /** The one way from a request to a handler. */
 const runner = (declared: Route, services: Services): HttpHandler => async (request, context) => {
   const caller = await callerOf(declared, request, services);
+  const sent = declared.method === 'GET' ? undefined : shallow(await readJson(request));
   const params = checked(declared.params ?? NOTHING, request.params, 'address');
   const query = checked(declared.query ?? NOTHING, queryOf(request), 'query');
-  const body = declared.method === 'GET' ? undefined : bodyOf(declared, await readJson(request), params);
+  const body = declared.method === 'GET' ? undefined : bodyOf(declared, sent, params);
   const asked = { params, query, body, caller, request, context, client: df.getClient(context), services, approved: null };
   const run = (mine: Pick<Call, 'requestId' | 'atMs' | 'earlierMs'>): Promise<HttpResponseInit> => {
     const call: Call = { ...asked, ...mine };
@@ -132,9 +133,13 @@ const secured = (handler: HttpHandler): HttpHandler => async (request, context) 
   return { ...response, headers: { ...SECURITY_HEADERS, ...Object.fromEntries(new Headers(response.headers as Record<string, string>)) } };
 };
 
-function bodyOf(declared: Route, value: unknown, params: unknown): unknown {
+const bodyOf = (declared: Route, value: unknown, params: unknown): unknown =>
+  declared.parseBody ? declared.parseBody(value, params) : checked(declared.body ?? NOTHING, value, 'body');
+
+/** Throws REQUEST_INVALID for what is nested so deep that walking it is a risk. */
+function shallow(value: unknown): unknown {
   if (isDeeper(value, MAX_DEPTH)) throw new HoldfastError('REQUEST_INVALID', `The body is nested deeper than ${MAX_DEPTH} levels`);
-  return declared.parseBody ? declared.parseBody(value, params) : checked(declared.body ?? NOTHING, value, 'body');
+  return value;
 }
 
 const isDeeper = (value: unknown, levels: number): boolean =>
