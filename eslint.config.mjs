@@ -61,7 +61,7 @@ export default tseslint.config(
   },
   {
     files: ['azure/**/*.ts'],
-    rules: forbid(['access', 'local', 'orchestrations', 'functions', 'cli'], ['^durable-functions$', '^@opentelemetry/'], 'azure/ adapts clients to interfaces that their users own.'),
+    rules: forbid(['access(?=/)', 'local', 'orchestrations', 'functions', 'cli'], ['^durable-functions$', '^@opentelemetry/'], 'azure/ adapts clients to interfaces that their users own.'),
   },
   {
     files: ['telemetry/**/*.ts'],
