@@ -1,5 +1,7 @@
 import { collect, type CollectReport } from '../vault/points/collect';
 import { recordsRemoved } from '../vault/points/collect-work';
+import { appNamed } from './app-client';
+import { runAppCollect } from './app-maintenance';
 import type { CommonOptions } from './command-options';
 import { userName } from './decider';
 import { interruptible, signalExitCode } from './interrupt';
@@ -20,6 +22,8 @@ const SHOWN = 20;
 /** Deletes what nothing needs any more. 0 when done, 4 when damage was met on the way. */
 export async function runCollect(options: CollectCommandOptions, out: Output): Promise<number> {
   const dryRun = options.dryRun === true;
+  const app = appNamed(options);
+  if (app) return runAppCollect(app, dryRun, options.approve, out);
   const report = await interruptible((signal) => withVault(options, dryRun ? 'read' : 'write', async ({ vault }) => {
     const work = async (): Promise<CollectReport> => {
       const progress = startProgress('collect', 0, out.quiet);

@@ -6,7 +6,8 @@ import type { Cost, CostLine } from '../policy/cost/cost';
 import { parsePricesText, type Prices, REDUNDANCIES } from '../policy/cost/prices';
 import { listItems } from '../vault/catalog';
 import type { Store } from '../vault/store/store';
-import { askedPolicy } from './asked-policy';
+import { type AppClient, appNamed } from './app-client';
+import { askedPolicy, policyInFile } from './asked-policy';
 import { type CommonOptions, DEFAULT_ROUND_DAYS } from './command-options';
 import { withVault } from './open-vault';
 import type { Output } from './output';
@@ -23,6 +24,8 @@ export interface CostCommandOptions extends CommonOptions {
 export async function runCost(options: CostCommandOptions, out: Output): Promise<number> {
   const redundancy = REDUNDANCIES.find((known) => known === options.redundancy);
   if (options.redundancy !== undefined && redundancy === undefined) throw new HoldfastError('USAGE', `--redundancy is one of ${REDUNDANCIES.join(', ')}`);
+  const app = appNamed(options);
+  if (app) return costOfApp(app, options, out);
   const costOptions = { scrubDays: DEFAULT_ROUND_DAYS, ...(redundancy ? { redundancy } : {}) };
   await withVault(options, 'read', async ({ vault }) => {
     const prices = await pricesFor(vault.store, options.prices);
@@ -36,10 +39,34 @@ export async function runCost(options: CostCommandOptions, out: Output): Promise
       const result = await costForecast(vault, document, items, prices, nowMs, costOptions);
       out.answer(result, () => forecastLines(document.name, result));
     }
-    if (!prices.checked) out.warn('nobody has checked these prices', 'Put in what you pay (docs/cost-model.md), with "checked": true, and give the file with --prices.');
+    if (!prices.checked) warnUnchecked(out);
   });
   return 0;
 }
+
+/** By the prices that the app has. A forecast is for the machines that the policy selects. */
+async function costOfApp(app: AppClient, options: CostCommandOptions, out: Output): Promise<number> {
+  if (options.prices !== undefined) throw new HoldfastError('USAGE', 'An app goes by its own prices (PUT /api/prices); --prices is for the vault itself (--vault)');
+  const query = options.redundancy === undefined ? '' : `?redundancy=${options.redundancy}`;
+  const { checked } = await app.send('GET', '/api/prices') as Prices;
+  if (options.policy === undefined) {
+    const report = await app.send('GET', `/api/cost${query}`) as CostReport;
+    out.answer(report, () => reportLines(report));
+  } else {
+    const stored = (await app.all<{ name: string }>('/api/policies')).find(({ name }) => name === options.policy);
+    const document = stored ? documentOf(stored) : await policyInFile(options.policy);
+    const result = await app.send('POST', `/api/policies/${encodeURIComponent(document.name)}/cost-forecast${query}`, document) as CostForecast;
+    out.answer(result, () => forecastLines(document.name, result));
+  }
+  if (!checked) warnUnchecked(out);
+  return 0;
+}
+
+/** Without what the app says of it beside. */
+const documentOf = (stored: { readonly name: string }): { readonly name: string } =>
+  Object.fromEntries(Object.entries(stored).filter(([name]) => !['revision', 'storedAt', 'nextSlots'].includes(name))) as { name: string };
+
+const warnUnchecked = (out: Output): void => out.warn('nobody has checked these prices', 'Put in what you pay (docs/cost-model.md), with "checked": true, and give the file with --prices.');
 
 async function pricesFor(store: Store, file: string | undefined): Promise<Prices> {
   if (file === undefined) return (await loadPrices(store)).prices;

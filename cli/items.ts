@@ -1,4 +1,6 @@
 import { listItems } from '../vault/catalog';
+import { appNamed } from './app-client';
+import { itemsOfApp } from './app-vault';
 import type { CommonOptions } from './command-options';
 import { withVault } from './open-vault';
 import type { Output } from './output';
@@ -6,7 +8,8 @@ import { showBytes, table } from './sizes';
 
 /** Lists the items that have recovery points. 4 when one of them cannot be read. */
 export async function runItems(options: CommonOptions, out: Output): Promise<number> {
-  const items = await withVault(options, 'read', ({ vault }) => listItems(vault));
+  const app = appNamed(options);
+  const items = app ? await itemsOfApp(app) : await withVault(options, 'read', ({ vault }) => listItems(vault));
   const value = items.map(({ itemId, ...rest }) => ({ id: itemId, ...rest }));
   out.answer(value, () => (items.length === 0 ? ['The vault has no recovery point yet.'] : table([
     ['ITEM', 'POINTS', 'LATEST', 'CONSISTENCY', 'SIZE', 'PROVED'],

@@ -5,6 +5,8 @@ import type { VaultAccess } from '../vault/format/tree';
 import type { KeyProvider } from '../vault/keys/key-providers';
 import { readKeyDocuments, unlock } from '../vault/keys/unlock';
 import { openVaultBy, readVaultInfo } from '../vault/vault';
+import { appNamed } from './app-client';
+import { keysOfApp, keyTestOfApp } from './app-vault';
 import type { CommonOptions } from './command-options';
 import { removeKeyFile } from './key-file';
 import { keysAtHand, openingProvider } from './keys-at-hand';
@@ -28,7 +30,8 @@ export interface KeyRemoveOptions extends KeyTestOptions { readonly yes?: boolea
 
 /** Lists the key documents. Needs no key: it is what a person looks at who does not know which one to fetch. */
 export async function runKeyList(options: CommonOptions, out: Output): Promise<number> {
-  const keys = await withStore(options, 'read', async (store) => {
+  const app = appNamed(options);
+  const keys = app ? await keysOfApp(app) : await withStore(options, 'read', async (store) => {
     await readVaultInfo(store);
     return (await readKeyDocuments(store)).map(factsOf);
   });
@@ -130,7 +133,9 @@ const removedLines = ({ keyId, state, untilMs }: RemovedKey): readonly string[] 
 
 /** Proves every key at hand, and says of the others that they could not be tried. 5 when one at hand does not open the vault. */
 export async function runKeyTest(options: KeyTestOptions, out: Output): Promise<number> {
-  const { report } = await withStore(options, 'read', (store) => proveKeys(store, options));
+  const app = appNamed(options);
+  if (app && options.alsoKey !== undefined) throw new HoldfastError('USAGE', 'An app tries its own key; --also-key is for the vault itself (--vault)');
+  const report = app ? await keyTestOfApp(app) : (await withStore(options, 'read', (store) => proveKeys(store, options))).report;
   out.answer(report, () => table([
     ['KEY', 'TYPE', 'LABEL', 'RESULT', ''],
     ...report.keys.map((one) => [one.keyId, one.type, one.label, one.removed ? `${one.outcome} (removed, not yet deleted)` : one.outcome, one.message ?? (one.outcome === 'not-tried' ? 'no key of this type is at hand' : '')]),

@@ -1,4 +1,6 @@
-import { diskBytes, itemIdOf, listRecoveryPoints, requireItem } from '../vault/catalog';
+import { itemIdOf, listRecoveryPoints, requireItem } from '../vault/catalog';
+import { appNamed } from './app-client';
+import { type PointList, pointsOfApp } from './app-vault';
 import type { CommonOptions } from './command-options';
 import { marksView, stateText } from './marks-view';
 import { withVault } from './open-vault';
@@ -12,7 +14,8 @@ export interface ListOptions extends CommonOptions {
 
 /** Lists recovery points, the newest of an item last. 4 when one of them cannot be read: it is named on stderr. */
 export async function runList(options: ListOptions, out: Output): Promise<number> {
-  const { points, damaged } = await withVault(options, 'read', async ({ vault }) => {
+  const app = appNamed(options);
+  const { points, damaged }: PointList = app ? await pointsOfApp(app, options.item, options.deleted === true) : await withVault(options, 'read', async ({ vault }) => {
     const item = options.item === undefined ? undefined : await itemIdOf(vault, options.item);
     if (item !== undefined) await requireItem(vault, item);
     return listRecoveryPoints(vault, item, { deleted: options.deleted === true });
@@ -23,7 +26,7 @@ export async function runList(options: ListOptions, out: Output): Promise<number
   out.answer(value, () => (points.length === 0 ? ['The vault has no recovery point yet.'] : table([
     ['RECOVERY POINT', 'CREATED', 'CONSISTENCY', 'SIZE', 'STORED', ...(options.deleted === true ? ['STATE'] : []), 'DISKS'],
     ...points.map(({ manifest: one, marks }) => [
-      one.id, one.createdAt, one.consistency, showBytes(diskBytes(one)), showBytes(one.stats.storedBytes), ...(options.deleted === true ? [stateText(marks)] : []), one.disks.map(({ name }) => name).join(', '),
+      one.id, one.createdAt, one.consistency, showBytes(one.disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)), showBytes(one.stats.storedBytes), ...(options.deleted === true ? [stateText(marks)] : []), one.disks.map(({ name }) => name).join(', '),
     ]),
   ])));
   for (const { manifest: { id }, marks } of points) if (marks.damaged) out.warn(`a mark of ${id} does not open, so it is held: ${marks.damaged.message}`);

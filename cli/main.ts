@@ -2,6 +2,7 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { catalogue } from '../errors/catalogue';
 import { HoldfastError, isHoldfastError, messageOf } from '../errors/holdfast-error';
+import { addAppCommands } from './app-grammar';
 import type { AuditOptions } from './audit';
 import type { BackupOptions } from './backup-plan';
 import type { CheckOptions } from './check';
@@ -73,6 +74,10 @@ function buildProgram(onDone: (exitCode: number) => void): Command {
     .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 damaged, 5 key or sign-in refused, 6 busy, 130 stopped by Ctrl-C.\n');
   const run = async <T extends CommonOptions>(command: Command, work: (options: T, out: Output) => Promise<number>): Promise<void> => {
     const options = command.optsWithGlobals<T>();
+    const name = nameOf(command);
+    if (options.url !== undefined && !OF_APPS.includes(name) && !(name === 'restore' && !('to' in options))) {
+      throw new HoldfastError('USAGE', `\`holdfast ${name}${name === 'restore' ? ' --to' : ''}\` reads or changes the vault itself, with its key: name it with --vault instead of --url`);
+    }
     onDone(await work(options, new Output(options.json === true, options.quiet === true)));
   };
   addInit(program, run);
@@ -87,8 +92,17 @@ function buildProgram(onDone: (exitCode: number) => void): Command {
   addLock(program, run);
   addCost(program, run);
   addAudit(program, run);
+  addAppCommands(program, run);
   return program;
 }
+
+/** Commands that an app does as well; everything else needs the vault and its key. */
+const OF_APPS: readonly string[] = [
+  'items', 'list', 'show', 'backup', 'retention', 'delete', 'undelete', 'hold', 'release', 'scrub', 'collect', 'cost', 'key list', 'key test', 'jobs', 'cancel', 'policy list', 'policy show', 'policy put', 'policy delete',
+];
+
+/** As it is typed, without the program: `key list`. */
+const nameOf = (command: Command): string => (command.parent?.parent ? `${nameOf(command.parent)} ${command.name()}` : command.name());
 
 function addInit(program: Command, run: Run): void {
   program.command('init').description('make a vault and its key: a key file, or what --passphrase or --key-vault say')
@@ -98,7 +112,7 @@ function addInit(program: Command, run: Run): void {
 
 function addBackup(program: Command, run: Run): void {
   program.command('backup').description('back images up, as the disks of one new recovery point')
-    .argument('<image...>', 'raw or VHD images, or block devices')
+    .argument('<image...>', 'raw or VHD images, or block devices; with --url, the machine that the app backs up')
     .option('--item <name>', 'what is protected; by default the first image\'s name')
     .option('--changed <file>', 'ranges that changed since the recovery point before: JSON [{"offset": …, "length": …}]')
     .option('--full', 'take nothing over from earlier recovery points: read and store everything anew')
@@ -106,6 +120,11 @@ function addBackup(program: Command, run: Run): void {
     .option('--threads <n>', 'worker threads; 0 works without', threadCount)
     .option('--dry-run', 'read and compare, store nothing')
     .action((images: string[], _options: unknown, command: Command) => run<BackupOptions>(command, async (options, out) => {
+      const app = options.url === undefined ? null : (await import('./app-client.js')).appNamed(options);
+      if (app) {
+        if (images.length > 1) throw new HoldfastError('USAGE', 'An app backs up one machine at a time: name one item');
+        return (await import('./app-jobs.js')).runAppBackup(app, images[0] ?? '', out);
+      }
       (await import('./ahead.js')).startThreadsFor(images, options.threads);
       return (await import('./backup.js')).runBackup(images, options, out);
     }));

@@ -1,17 +1,13 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { RestoreEstimate } from '../activities/restore-estimate';
 import type { RestoreJobView } from '../functions/restore-view';
-import { catalogue, type ErrorCode } from '../errors/catalogue';
 import { HoldfastError } from '../errors/holdfast-error';
-import { AppClient } from './app-client';
+import { type AppClient, appNeeded } from './app-client';
+import { failureOf, untilEnded } from './app-jobs';
 import type { CommonOptions } from './command-options';
 import { interruptible, signalExitCode } from './interrupt';
 import type { Output } from './output';
-import { type Progress, startProgress } from './progress';
+import { startProgress } from './progress';
 import { showBytes } from './sizes';
-
-const FIRST_POLL_MS = 250;
-const MAX_POLL_MS = 5_000;
 
 export interface RemoteRestoreOptions extends CommonOptions {
   readonly item?: string;
@@ -49,9 +45,7 @@ const targetsOf = (options: RemoteRestoreOptions): string[] => [
 
 /** Asks the app for a restore into Azure and follows it. Ctrl-C leaves it running. `wanted` is a recovery point, or with --cancel a job. */
 export async function runRemoteRestore(wanted: string, options: RemoteRestoreOptions, out: Output): Promise<number> {
-  const address = options.url ?? process.env['HOLDFAST_URL'] ?? '';
-  if (address === '') throw new HoldfastError('USAGE', 'A restore into Azure is done by the app: name it with --url or HOLDFAST_URL');
-  const app = new AppClient(address, options.state);
+  const app = appNeeded(options, 'A restore into Azure');
   if (options.cancel) return cancel(app, wanted, out);
   const targets = targetsOf(options);
   if (targets.length > 1) throw new HoldfastError('USAGE', `One restore has one target, and these were named: ${targets.join(', ')}`);
@@ -66,7 +60,7 @@ export async function runRemoteRestore(wanted: string, options: RemoteRestoreOpt
     return 0;
   }
   const { id } = await app.send('POST', path, body) as { id: string };
-  return interruptible((signal) => follow(app, id, address, out, signal));
+  return interruptible((signal) => follow(app, id, out, signal));
 }
 
 function targetOf(options: RemoteRestoreOptions): object {
@@ -108,12 +102,12 @@ async function cancel(app: AppClient, wanted: string, out: Output): Promise<numb
   return 0;
 }
 
-async function follow(app: AppClient, id: string, address: string, out: Output, signal: AbortSignal): Promise<number> {
+async function follow(app: AppClient, id: string, out: Output, signal: AbortSignal): Promise<number> {
   const progress = startProgress(id, 0, out.quiet);
   let job: RestoreJobView;
   try {
-    const ended = await untilEnded(app, id, progress, signal);
-    if (!ended) return detached(id, address, out);
+    const ended = await untilEnded<RestoreJobView>(app, id, progress, signal);
+    if (!ended) return detached(id, app.origin, out);
     job = ended;
   } finally {
     progress.end();
@@ -129,35 +123,10 @@ async function follow(app: AppClient, id: string, address: string, out: Output, 
   return 0;
 }
 
-/** The job when it has ended, or null when the person stopped watching. An app that does not answer for a while is asked again. */
-async function untilEnded(app: AppClient, id: string, progress: Progress, signal: AbortSignal): Promise<RestoreJobView | null> {
-  let shown = 0;
-  let failures = 0;
-  for (let pollMs = FIRST_POLL_MS; !signal.aborted; pollMs = Math.min(pollMs * 1.5, MAX_POLL_MS)) {
-    try {
-      const job = await app.send('GET', `/api/jobs/${encodeURIComponent(id)}`) as RestoreJobView;
-      failures = 0;
-      if (job.endedAt !== null) return job;
-      progress.describe(`${id}: ${job.phase}`, job.progress.bytesTotal);
-      progress.advance(job.progress.bytesDone - shown, job.progress.bytesDone - shown);
-      shown = job.progress.bytesDone;
-    } catch (error) {
-      if (!(error instanceof HoldfastError) || error.code !== 'APP_UNREACHABLE' || ++failures >= 10) throw error;
-    }
-    await delay(pollMs, undefined, { signal }).catch(() => undefined);
-  }
-  return null;
-}
-
 function detached(id: string, address: string, out: Output): number {
   out.result({ id, state: 'running', detached: true }, () => []);
   process.stderr.write(`holdfast: the restore goes on in the app. Follow it with the same command and --id ${id.replace(/^restore\./, '')}; cancel it with \`holdfast restore ${id} --cancel --url ${address}\`\n`);
   return signalExitCode() ?? 0;
-}
-
-function failureOf({ id, state, error }: RestoreJobView): HoldfastError {
-  if (error && Object.hasOwn(catalogue, error.code)) return new HoldfastError(error.code as ErrorCode, `${id} ${state === 'cancelled' ? 'was cancelled' : 'failed'}: ${error.message}`);
-  return new HoldfastError('INTERNAL', `${id} ended as ${state}`);
 }
 
 interface PlanView {

@@ -1,9 +1,12 @@
 import { type AppliedRetention, covering, executeRetention, type ItemRetentionPlan, planRetention, type PoliciesInForce, policiesInForce, withDocument } from '../activities/retention';
 import { HoldfastError } from '../errors/holdfast-error';
+import type { PolicyDocument } from '../policy/schema';
 import type { Keep } from '../policy/retention-plan';
 import { itemIdOf, itemsInVault, listRecoveryPoints, requireItem } from '../vault/catalog';
 import type { VaultAccess } from '../vault/format/tree';
-import { askedPolicy } from './asked-policy';
+import { type AppClient, appNamed } from './app-client';
+import { previewOfApp, retainByApp, retentionItems, retentionPlanOfApp } from './app-vault';
+import { askedPolicy, policyInFile } from './asked-policy';
 import type { CommonOptions } from './command-options';
 import { deciderHere } from './decider';
 import { withVault } from './open-vault';
@@ -26,7 +29,8 @@ export function runRetention(options: RetentionOptions, out: Output): Promise<nu
 }
 
 async function preview(options: RetentionOptions, out: Output): Promise<number> {
-  const plans = await withVault(options, 'read', async ({ vault }) => {
+  const app = appNamed(options);
+  const plans = app ? await plansOfApp(app, options) : await withVault(options, 'read', async ({ vault }) => {
     const all: ItemRetentionPlan[] = [];
     for await (const plan of plansOf(vault, options, await vault.store.serverTimeMs(), out)) all.push(plan);
     return all;
@@ -36,7 +40,8 @@ async function preview(options: RetentionOptions, out: Output): Promise<number> 
 }
 
 async function apply(options: RetentionOptions, out: Output): Promise<number> {
-  const done = await withVault(options, 'write', async ({ vault }) => {
+  const app = appNamed(options);
+  const done = app ? await applyByApp(app, options) : await withVault(options, 'write', async ({ vault }) => {
     const { item, policy, approve } = options;
     return recordedChange(vault, { action: 'retention.apply', target: item ?? null, details: { policy: policy ?? null, approve: approve ?? null } }, out, async () => {
       const decider = await deciderHere(vault);
@@ -49,6 +54,28 @@ async function apply(options: RetentionOptions, out: Output): Promise<number> {
   for (const { id, error } of done.flatMap(({ stayed }) => stayed)) out.warn(`${id} stayed: ${error.message}`);
   for (const { refused } of done) if (refused) out.warn(refused.message, refused.remedy);
   return done.some(({ refused }) => refused !== null) ? 1 : 0;
+}
+
+/** A policy that an app has by its name, or the document in a file. */
+async function policyForApp(app: AppClient, asked: string): Promise<{ readonly name: string; readonly file: PolicyDocument | null }> {
+  const known = /^[a-z0-9-]{1,40}$/.test(asked) && (await app.all<{ name: string }>('/api/policies')).some(({ name }) => name === asked);
+  const file = known ? null : await policyInFile(asked);
+  return { name: file?.name ?? asked, file };
+}
+
+async function plansOfApp(app: AppClient, options: RetentionOptions): Promise<ItemRetentionPlan[]> {
+  const policy = options.policy === undefined ? null : await policyForApp(app, options.policy);
+  const plans: ItemRetentionPlan[] = [];
+  for (const itemId of await retentionItems(app, options.item, policy?.file ? undefined : policy?.name)) plans.push(await (policy?.file ? previewOfApp(app, itemId, policy.file) : retentionPlanOfApp(app, itemId)));
+  return plans;
+}
+
+async function applyByApp(app: AppClient, options: RetentionOptions): Promise<AppliedRetention[]> {
+  const policy = options.policy === undefined ? null : await policyForApp(app, options.policy);
+  if (policy?.file) throw new HoldfastError('USAGE', 'An app applies the policies that it has, and none in a file: preview it with --preview, or store it with `holdfast policy put`');
+  const done: AppliedRetention[] = [];
+  for (const itemId of await retentionItems(app, options.item, policy?.name)) done.push(await retainByApp(app, itemId, options.approve));
+  return done;
 }
 
 /** Item by item: the plans of a large vault are never held together unless they are shown. */

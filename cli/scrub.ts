@@ -2,6 +2,9 @@ import { join } from 'node:path';
 import { withLanes } from '../vault/transfer/lanes';
 import type { Proof, ProvedDamage } from '../vault/proof/proofs';
 import { dailyShareBytes, itemsToScrub, roundStartMs, scrubStep } from '../vault/proof/scrub';
+import { HoldfastError } from '../errors/holdfast-error';
+import { appNamed } from './app-client';
+import { runAppScrub } from './app-jobs';
 import type { CommonOptions } from './command-options';
 import { interruptible, untilAborted } from './interrupt';
 import { type OpenedVault, withVault } from './open-vault';
@@ -31,6 +34,11 @@ interface ScrubReport {
 
 /** Proves a share of the vault. 0 when all that was read is whole, 4 when anything is damaged. */
 export async function runScrub(options: ScrubOptions, out: Output): Promise<number> {
+  const app = appNamed(options);
+  if (app) {
+    if (options.all !== true) throw new HoldfastError('USAGE', 'The app proves its daily share by itself; asked for one, it proves everything: say so with --all');
+    return runAppScrub(app, out);
+  }
   const startedMs = Date.now();
   const report = await interruptible((signal) => withVault(options, 'write', (opened) => scrub(opened, options, out, signal)));
   const seconds = (Date.now() - startedMs) / 1000;

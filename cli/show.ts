@@ -1,4 +1,6 @@
 import { resolveRecoveryPoint } from '../vault/catalog';
+import { appNamed } from './app-client';
+import { pointOfApp } from './app-vault';
 import type { CommonOptions } from './command-options';
 import { marksView, stateText } from './marks-view';
 import { withVault } from './open-vault';
@@ -11,7 +13,8 @@ export interface ShowOptions extends CommonOptions {
 
 /** Shows one recovery point, also one in the bin: with --json its whole manifest (docs/vault-format.md, section 8) and, as `marks`, what became of it. */
 export async function runShow(recoveryPoint: string, options: ShowOptions, out: Output): Promise<number> {
-  const { manifest, marks } = await withVault(options, 'read', ({ vault }) => resolveRecoveryPoint(vault, recoveryPoint, options.item, { deleted: true }));
+  const app = appNamed(options);
+  const { manifest, marks } = app ? await pointOfApp(app, recoveryPoint, options.item) : await withVault(options, 'read', ({ vault }) => resolveRecoveryPoint(vault, recoveryPoint, options.item, { deleted: true }));
   const { stats } = manifest;
   out.answer({ ...manifest, marks: marksView(marks) }, () => [
     `Recovery point ${manifest.id}`,

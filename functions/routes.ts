@@ -7,6 +7,7 @@ import { itemRoutes } from './http-items';
 import { jobRoutes } from './http-jobs';
 import { keyRoutes } from './http-keys';
 import { maintenanceRoutes } from './http-maintenance';
+import { manifestRoutes } from './http-manifest';
 import { markRoutes } from './http-marks';
 import { policyRoutes } from './http-policies';
 import { protectionRoutes } from './http-protection';
@@ -21,7 +22,7 @@ import { scrubRoutes } from './scrubs';
 /** What people and programs do with backups. */
 const described: readonly Route[] = [
   ...itemRoutes, ...recoveryPointRoutes, ...markRoutes, ...retentionRoutes, ...restoreRoutes, ...jobRoutes, ...policyRoutes, ...protectionRoutes, ...costRoutes,
-  ...scrubRoutes, ...maintenanceRoutes, ...keyRoutes, ...sweepRoutes, ...auditRoutes, ...accessRoutes, ...approvalRoutes,
+  ...scrubRoutes, ...maintenanceRoutes, ...keyRoutes, ...sweepRoutes, ...auditRoutes, ...accessRoutes, ...manifestRoutes, ...approvalRoutes,
 ];
 
 /** The HTTP API: every route that there is. */

@@ -118,4 +118,18 @@ describe('holdfast restore into Azure, against an app of answers', () => {
     assert.deepEqual(asked, []);
     await home.fails(['restore', POINT, '--to-disk', 'x', '--url', 'http://127.0.0.1:1'], 'APP_UNREACHABLE', 1);
   });
+
+  it('says of what needs a second person that nothing was done, and who it waits for', async () => {
+    answers = { [`DELETE /api/recovery-points/${POINT}`]: [[202, { approval: 'a1', state: 'waiting', expiresAt: '2026-11-26T00:00:00.000Z', location: '/api/approvals/a1' }]] };
+    const { message } = await home.fails(['delete', POINT, '--url', url], 'APPROVAL_NEEDED', 1);
+    assert.equal(message, 'Nothing was done yet: it waits for another Admin, as the approval a1, until 2026-11-26T00:00:00.000Z');
+  });
+
+  it('asks again when the app has enough, and goes to no other address for the next page', async () => {
+    answers = { 'GET /api/jobs': [[429, { code: 'REQUEST_LIMIT', detail: 'slowly' }], [200, { value: [], nextLink: null }]] };
+    assert.deepEqual(await home.json(['jobs', '--url', url]), []);
+    assert.equal(asked.filter((one) => one.url === '/api/jobs').length, 2);
+    answers = { 'GET /api/jobs': [[200, { value: [], nextLink: 'https://evil.example/api/jobs' }]] };
+    assert.match((await home.fails(['jobs', '--url', url], 'APP_UNREACHABLE', 1)).message, /answered with an address of https:\/\/evil\.example/);
+  });
 });

@@ -1,0 +1,30 @@
+// What there is to type about jobs and policies, which belong to an app.
+import type { Command } from 'commander';
+import type { JobsOptions } from './app-jobs';
+import type { CommonOptions } from './command-options';
+import type { PolicyPutOptions } from './policy';
+import type { Run } from './run';
+
+export function addAppCommands(program: Command, run: Run): void {
+  program.command('jobs').description('list the jobs of an app, or show one')
+    .argument('[job]', 'its id')
+    .option('--item <name>', 'only of this item')
+    .option('--running', 'only those that have not ended')
+    .action((id: string | undefined, _options: unknown, command: Command) => run<JobsOptions>(command, async (options, out) => (await import('./app-jobs.js')).runJobs(id, options, out)));
+  program.command('cancel').description('stop a job of an app')
+    .argument('<job>', 'its id')
+    .action((id: string, _options: unknown, command: Command) => run<CommonOptions>(command, async (options, out) => (await import('./app-jobs.js')).runCancel(id, options, out)));
+  const policy = program.command('policy').description('list, show, store and delete policies');
+  policy.command('list').description('list the policies')
+    .action((_options: unknown, command: Command) => run<CommonOptions>(command, async (options, out) => (await import('./policy.js')).runPolicyList(options, out)));
+  policy.command('show').description('show a policy')
+    .argument('<name>', 'its name')
+    .action((name: string, _options: unknown, command: Command) => run<CommonOptions>(command, async (options, out) => (await import('./policy.js')).runPolicyShow(name, options, out)));
+  policy.command('put').description('have an app store the policy in a file')
+    .argument('<file>', 'the document, as docs/policies.md has it')
+    .option('--confirm <token>', 'store one that keeps less: what the refusal says')
+    .action((file: string, _options: unknown, command: Command) => run<PolicyPutOptions>(command, async (options, out) => (await import('./policy.js')).runPolicyPut(file, options, out)));
+  policy.command('delete').description('have an app take a policy out of force')
+    .argument('<name>', 'its name')
+    .action((name: string, _options: unknown, command: Command) => run<CommonOptions>(command, async (options, out) => (await import('./policy.js')).runPolicyDelete(name, options, out)));
+}
