@@ -120,6 +120,8 @@ export const catalogue = {
   POLICY_CHANGED: entry('The policy was changed by someone else meanwhile', 'Read it again and apply your change to what it is now.', 412),
   SELECTION_BY_TAGS: entry('The policy excludes the machine by its tags', 'Change the tags of the machine, or excludeTags in the policy; or protect it with another policy.', 409, 2),
   SELECTION_EMPTY: entry('The policy would cover nothing any more', 'Disable or delete the policy instead; recovery points stay either way.', 409, 2),
+  EXPORT_NOT_FOUND: entry('There is no such export, or its time is over', 'Begin it again with POST /api/recovery-points/ID/exports: it is open for a day, and only for whoever began it.', 404, 3),
+  EXPORT_RANGE: entry('A part of a disk cannot be had like this', 'Ask for one range within the disk, of at most the partBytes that the export named.', 416, 2),
   RESTORE_NOT_FOUND: entry('There is no such restore', 'GET /api/restores lists them; a restore that was a dry run leaves nothing.', 404, 3),
   ERROR_UNKNOWN: entry('There is no such error', 'GET /api/errors lists them; another version of Holdfast may have others.', 404, 3),
   JOB_NOT_FOUND: entry('There is no such job', 'GET /api/jobs lists the recent ones.', 404, 3),

@@ -1,6 +1,6 @@
 import { z, type ZodType } from 'zod';
 import { problemSchema } from './schemas/common';
-import type { Route } from './route';
+import { BINARY, type Route } from './route';
 
 type Json = Record<string, unknown>;
 const REFS = '#/components/schemas/';
@@ -54,6 +54,7 @@ function bodyOf(schema: ZodType, schemas: Json): Json {
 }
 
 function answerOf(route: Route, schema: ZodType | null, schemas: Json): Json {
+  if (schema === BINARY) return { description: 'Bytes', content: { 'application/octet-stream': {} } };
   const etag = route.versioned && route.method !== 'DELETE' ? { headers: { ETag: { description: 'The revision of the document', schema: { type: 'string' } } } } : {};
   return { description: schema === null ? 'Done' : 'Done, or begun', ...etag, ...(schema === null ? {} : { content: { 'application/json': { schema: schemaOf(schema, 'output', schemas) } } }) };
 }
@@ -65,7 +66,8 @@ function parametersOf(schema: ZodType | undefined, place: 'path' | 'query'): Jso
   return Object.entries(properties).map(([name, { description, ...field }]) => ({ name, in: place, required: place === 'path' || required.includes(name), ...(description === undefined ? {} : { description }), schema: field }));
 }
 
-function headersOf({ versioned, method, action }: Route): Json[] {
+function headersOf({ versioned, method, action, responses }: Route): Json[] {
+  if (responses[206]) return [{ name: 'Range', in: 'header', description: 'One range: bytes=FIRST-LAST', schema: { type: 'string' } }];
   if (method === 'POST' && action !== undefined) {
     const description = 'Drawn by the caller for this request: a repeat with the same key and body gets the same answer and starts nothing again, for a week';
     return [{ name: 'Idempotency-Key', in: 'header', description, schema: { type: 'string', pattern: '^[A-Za-z0-9_-]{1,64}$' } }];

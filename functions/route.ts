@@ -74,6 +74,9 @@ export const route = <Params extends ZodType = typeof NOTHING, Query extends Zod
 /** An identifier in the path. What it must look like is for whoever looks it up: one that cannot exist is not there (404). */
 export const pathId = z.string().min(1).max(2000);
 
+/** Of an answer that is bytes and no JSON. */
+export const BINARY = z.instanceof(Uint8Array);
+
 const NOTHING = z.strictObject({}).default({});
 
 /** Yes or no in a query. */

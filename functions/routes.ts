@@ -3,6 +3,7 @@ import { accessRoutes } from './http-access';
 import { approvalRoutes } from './http-approvals';
 import { auditRoutes } from './http-audit';
 import { costRoutes } from './http-cost';
+import { exportRoutes } from './http-exports';
 import { itemRoutes } from './http-items';
 import { jobRoutes } from './http-jobs';
 import { keyRoutes } from './http-keys';
@@ -21,7 +22,7 @@ import { scrubRoutes } from './scrubs';
 
 /** What people and programs do with backups. */
 const described: readonly Route[] = [
-  ...itemRoutes, ...recoveryPointRoutes, ...markRoutes, ...retentionRoutes, ...restoreRoutes, ...jobRoutes, ...policyRoutes, ...protectionRoutes, ...costRoutes,
+  ...itemRoutes, ...recoveryPointRoutes, ...markRoutes, ...retentionRoutes, ...restoreRoutes, ...exportRoutes, ...jobRoutes, ...policyRoutes, ...protectionRoutes, ...costRoutes,
   ...scrubRoutes, ...maintenanceRoutes, ...keyRoutes, ...sweepRoutes, ...auditRoutes, ...accessRoutes, ...manifestRoutes, ...approvalRoutes,
 ];
 

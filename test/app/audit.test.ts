@@ -16,6 +16,7 @@ const CALLS: Readonly<Record<string, { readonly path: string; readonly body?: ob
   releaseRecoveryPoint: { path: 'recovery-points/web01.20260101T000000Z/holds?label=x' },
   applyRetention: { path: 'items/web01/retention', body: {} },
   startRestore: { path: 'recovery-points/web01.20260101T000000Z/restores', body: { target: { kind: 'disk', name: 'back' } } },
+  startExport: { path: 'recovery-points/web01.20260101T000000Z/exports', body: {} },
   cancelJob: { path: 'jobs/backup.web01.20260101T000000Z/cancel' },
   cancelRestore: { path: 'restores/none/cancel' },
   protectItem: { path: 'items/web01/policies/p' },

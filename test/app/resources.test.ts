@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { registerRoutes, type Route } from '../../functions/route';
 import { routes } from '../../functions/routes';
-import { addVm, halfDisk, type Home, type Reply, startHome } from '../support/home';
+import { addVm, halfDisk, type Home, HOME_TOKEN, readImage, type Reply, startHome } from '../support/home';
 
+const MiB = 1024 * 1024;
 const policy = { schedule: { daily: { at: ['02:00'] } }, items: { all: true } };
 
 describe('the resources of the HTTP API', () => {
@@ -78,6 +79,33 @@ describe('the resources of the HTTP API', () => {
     assert.deepEqual([shown.target, shown.job], [target.kind === 'disk' ? { ...target, name: 'first' } : null, '/api/jobs/restore.first']);
     assert.match(shown.plan.disks[0]?.target.id ?? '', /\/disks\/first$/);
     for (const [method, path] of [['GET', '/api/restores/none'], ['GET', '/api/restores/..%2F..%2Fkeys'], ['POST', '/api/restores/none/cancel']] as const) await refused(send(method, path), 404, 'RESTORE_NOT_FOUND');
+  });
+
+  it('a disk is read in parts by whoever opened it for export, byte for byte, and by nobody else', async () => {
+    const { recoveryPoint } = await home.backUp('db01');
+    const opened = await send('POST', `/api/recovery-points/${recoveryPoint}/exports`);
+    const { location, sizeBytes, partBytes } = opened.body as { location: string; sizeBytes: number; partBytes: number };
+    assert.deepEqual([opened.status, sizeBytes, partBytes], [201, 2 * MiB, 16 * MiB]);
+    const image = await readImage(home, 'db01', 'os');
+    const read = async (range?: string, from = location): Promise<{ status: number; bytes: Buffer; headers: Headers }> => {
+      const response = await home.host.fetch(from, { headers: { authorization: `Bearer ${HOME_TOKEN}`, ...(range === undefined ? {} : { range }) } });
+      return { status: response.status, bytes: Buffer.from(await response.arrayBuffer()), headers: response.headers };
+    };
+    assert.ok((await read()).bytes.equals(image));
+    for (const [first, last] of [[0, 0], [1, 4096], [4095, 4096], [MiB - 3, MiB + 5000], [2 * MiB - 1, 2 * MiB - 1]] as const) {
+      const { status, bytes, headers } = await read(`bytes=${first}-${last}`);
+      assert.deepEqual([status, headers.get('content-range'), bytes.equals(image.subarray(first, last + 1))], [206, `bytes ${first}-${last}/${sizeBytes}`, true]);
+    }
+    assert.ok((await read('bytes=100-')).bytes.equals(image.subarray(100)));
+    for (const range of ['bytes=2097152-', 'bytes=5-4', 'bytes=0-1,3-4', 'bytes=-5', 'blocks=0-1']) assert.equal((await read(range)).status, 416, range);
+    for (const forged of ['nothing', location.slice(13, -8).replace(/^./, 'A'), `${location.slice(13, -9)}A`]) assert.equal((await read(undefined, `/api/exports/${forged}/content`)).status, 404);
+    await home.backUp('db01');
+    assert.equal((await send('DELETE', `/api/recovery-points/${recoveryPoint}`)).status, 200);
+    assert.equal((await read()).headers.get('content-type'), 'application/problem+json', 'what is in the bin is read no more');
+    await send('POST', `/api/recovery-points/${recoveryPoint}/undelete`);
+    assert.equal((await read()).status, 200);
+    await home.host.advanceTo(home.clock.now() + 25 * 3_600_000);
+    assert.equal((await read()).status, 404);
   });
 
   it('a backup gives up after ten starts that the engine denies, and tells no internals', async () => {

@@ -22,7 +22,7 @@ const MATRIX: Readonly<Record<string, string>> = {
   // The daily work
   startBackup: 'OA', cancelJob: 'OSA', undeleteRecoveryPoint: 'OA', holdRecoveryPoint: 'OA', startScrub: 'OA', cancelScrub: 'OA', testVaultKeys: 'OA',
   // Whoever restores a disk can read what was on it
-  startRestore: 'SA', cancelRestore: 'SA',
+  startRestore: 'SA', cancelRestore: 'SA', startExport: 'SA', readExport: 'SA',
   // What needs a second person: whoever asked for something may take it back, whatever they are
   listApprovals: 'ROSA', getApproval: 'ROSA', getApprovalRules: 'ROSA', cancelApproval: 'ROSA', approveApproval: 'A', rejectApproval: 'A', putApprovalRules: 'A',
   // What takes protection away, or decides about it
