@@ -5,6 +5,7 @@ import { APPROVALS, approvalInstanceId } from '../../orchestrations/names';
 import { readMarksOf } from '../../vault/points/marks';
 import { recordsForwards } from '../../vault/trail/read-trail';
 import { verifyTrail } from '../../vault/trail/verify-trail';
+import { VirtualClock } from '../../local/host/clock';
 import { createFaultStore, type FaultStore } from '../support/fault-store';
 import { addVm, halfDisk, HOME_START_MS, type Home, noise, type Reply, startHome, writeDisk } from '../support/home';
 import { Issuer } from '../support/issuer';
@@ -241,6 +242,29 @@ describe('approvals: what takes protection away needs a second person (threat 3)
     for (const twin of [1, 2, 3]) await home.host.waitFor(`approval.${id}.twin${twin}`, { until: 'finished' });
     assert.deepEqual([(await settled(id)).state, (await readMarksOf(home.vault, first)).count], ['done', 1]);
   });
+
+  for (const [title, chaos] of [['fault 6: every step twice at once', { seed: 2, duplicateActivity: 1 }], ['fault 45: crashes at the edges of steps', { seed: 4, crashBeforeCommit: 0.4, delay: 0.2 }]] as const) {
+    it(`is carried out once under chaos; ${title}`, async () => {
+      await home.dispose();
+      home = await startHome((folder) => addVm(folder, 'web01', { os: halfDisk(2, 1) }), {
+        access: { kind: 'bearer', entra: issuer.settings }, token: tokens['ada'] ?? '', schedulerCron: '0 0 0 1 1 *', host: { chaos, clock: new VirtualClock(HOME_START_MS) },
+      });
+      await rule(['policy.disable'], { delayMinutes: 10 });
+      for (let round = 0; round < 4; round++) {
+        assert.equal((await as('ada', 'policies/p', 'PUT', { ...POLICY, retention: { keepLast: 5 } })).status < 300, true);
+        const id = await ask(as('ada', 'policies/p', 'DELETE'));
+        await approveAs('bob', id);
+        await later(11 * 60_000);
+        assert.equal((await settled(id)).state, 'done', `seed ${chaos.seed}: ${JSON.stringify(await view(id))}`);
+        assert.equal((await as('ada', 'policies/p')).status, 404);
+      }
+      const revisions: string[] = [];
+      for await (const { name } of home.vault.store.list('policies/p/')) revisions.push(name);
+      assert.equal(revisions.length, 8, 'one revision for each change and one for each deletion');
+      const { duplicates = 0, crashes = 0 } = home.host.chaos?.counts ?? {};
+      assert.ok(duplicates + crashes > 3, 'chaos that never came proves nothing');
+    });
+  }
 
   it('refuses what the rules guard where nobody can read them, and rules on one machine, where there is no second person', async () => {
     const [first = ''] = await twoPoints();

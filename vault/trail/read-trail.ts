@@ -13,7 +13,7 @@ export interface ReadRecord {
 }
 
 /** Records that are read at once. */
-const PARALLEL_READS = 16;
+export const PARALLEL_READS = 16;
 
 /** The records from the last one, or from `from`, back to the first. One that does not open is named all the same. */
 export async function* recordsBackwards(vault: VaultAccess, from?: number): AsyncGenerator<ReadRecord> {

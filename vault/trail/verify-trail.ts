@@ -4,6 +4,7 @@ import { parseDocument, readObject } from '../format/documents';
 import type { VaultAccess } from '../format/tree';
 import { maintenanceAnchors } from '../points/maintenance-log';
 import { listNames } from '../store/list-names';
+import { PARALLEL_READS } from './read-trail';
 import { TRAIL, type TrailAnchor, trailName, type TrailRecord, trailSchema } from './record';
 import { digestOf } from './trail';
 
@@ -47,7 +48,7 @@ export async function verifyTrail(vault: VaultAccess, { anchors: given = [], onR
   let before: string | null = null;
   let next = 1;
   let head: TrailAnchor | null = null;
-  for await (const [name, bytes] of ahead(names, (one) => readObject(vault, one))) {
+  for await (const { name, bytes } of readInOrder(vault, names)) {
     const number = Number(name.slice(TRAIL.length));
     const follows = number === next;
     if (!follows) found(`${gap(next, number - 1)} not there, and ${name} is`, name);
@@ -69,6 +70,13 @@ export async function verifyTrail(vault: VaultAccess, { anchors: given = [], onR
   }
   for (const [number, [anchor]] of anchors) if (number >= next && anchor) found(`The trail ends at ${head?.number ?? 0}, and ${anchor.where} knows record ${number}: the last ones were cut off`, trailName(number));
   return { ok: problems.length === 0, records: names.length, head, anchors: [...anchors.values()].reduce((sum, list) => sum + list.length, 0), problems };
+}
+
+/** In order, a few at once, and the next few under way meanwhile. */
+async function* readInOrder(vault: VaultAccess, names: readonly string[]): AsyncGenerator<{ readonly name: string; readonly bytes: Buffer | undefined }> {
+  const batches = Array.from({ length: Math.ceil(names.length / PARALLEL_READS) }, (_, index) => names.slice(index * PARALLEL_READS, (index + 1) * PARALLEL_READS));
+  const read = (batch: readonly string[]): Promise<{ name: string; bytes: Buffer | undefined }[]> => Promise.all(batch.map(async (name) => ({ name, bytes: await readObject(vault, name) })));
+  for await (const [, objects] of ahead(batches, read)) yield* objects;
 }
 
 const gap = (from: number, to: number): string => (from === to ? `Record ${from} is` : `Records ${from} to ${to} are`);
