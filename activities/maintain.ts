@@ -1,11 +1,12 @@
-import { type ErrorReport, toReport } from '../errors/holdfast-error';
+import { type ErrorReport, HoldfastError, toReport } from '../errors/holdfast-error';
 import { ahead } from '../vault/ahead';
 import { collect, type CollectReport } from '../vault/points/collect';
 import { recordsRemoved } from '../vault/points/collect-work';
 import { itemIds } from '../vault/items';
-import { isRecorded, type MaintenanceRecord, recordMaintenance } from '../vault/points/maintenance-log';
+import type { VaultAccess } from '../vault/format/tree';
+import { isRecorded, maintenanceAnchors, type MaintenanceRecord, recordMaintenance } from '../vault/points/maintenance-log';
 import { type NewRecord, THE_APP } from '../vault/trail/record';
-import { appendRecord, trailHead } from '../vault/trail/trail';
+import { appendRecord, recordDigest, trailHead } from '../vault/trail/trail';
 import { trustedNowMs } from '../vault/server-clock';
 import { trimSummaries } from '../vault/fleet/summary';
 import { withSmallHeap } from '../vault/small-heap';
@@ -86,12 +87,14 @@ const summary = ({ recoveryPoints, purged, bin, plan, deleted, work, problems }:
  * the trail's end, which is the one place that nobody who can write to the vault can change. Then it sends what the vault now costs: once a day, for that reads every manifest.
  */
 export const createRecordMaintenance = (deps: ActivityDeps, scrubDays: number) => activity(async (record: MaintenanceRecord): Promise<{ readonly recorded: boolean }> => {
+  let broken: HoldfastError | null = null;
   try {
     const vault = await deps.vault();
     if (!await isRecorded(vault, record.stamp)) {
       if (!record.dryRun) await appendRecord(vault, outcomeOf(record));
       const audit = await trailHead(vault);
-      await recordMaintenance(vault, { ...record, audit: audit && { ...audit } });
+      broken = await cutOffSince(vault);
+      await recordMaintenance(vault, { ...record, error: record.error ?? (broken && { ...broken.toJSON() }), audit: audit && { ...audit } });
       if (!record.dryRun) await trimSummaries(vault);
       if (audit) deps.log('The audit trail ends here', { number: audit.number, digest: audit.digest });
     }
@@ -103,8 +106,18 @@ export const createRecordMaintenance = (deps: ActivityDeps, scrubDays: number) =
   }
   if (record.error) deps.log('The maintenance of the vault failed', { code: record.error.code, error: record.error.message });
   if (!record.dryRun) await sendCost(deps, scrubDays);
+  // It is written down; but a maintenance that finds this has not succeeded, and people are told.
+  if (broken) throw broken;
   return { recorded: true };
 });
+
+/** What is wrong with the trail by the last anchor: one record is read. The whole trail is proved by `holdfast audit --verify` and `holdfast check`. */
+async function cutOffSince(vault: VaultAccess): Promise<HoldfastError | null> {
+  const last = (await maintenanceAnchors(vault, 1)).at(-1);
+  const digest = last && await recordDigest(vault, last.number);
+  if (!last || digest === last.digest) return null;
+  return new HoldfastError('AUDIT_BROKEN', `The maintenance of ${last.stamp} knows record ${last.number} of the audit trail, which is ${digest === null ? 'not there any more' : 'another one now'}`, { data: { number: last.number } });
+}
 
 /** One record for the whole run: what it put into the bin and what it deleted is said by the marks of each recovery point. */
 function outcomeOf({ stamp, retention, collection, error }: MaintenanceRecord): NewRecord {

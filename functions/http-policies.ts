@@ -74,10 +74,11 @@ export function isStale({ revision }: StoredPolicy, { headers }: { readonly head
   return expected !== null && expected !== revision;
 }
 
-/** In words how a new document would protect less than the one in force beside what it keeps, or null. Which machines it covers is not compared: any change of that counts. */
+/** In words how a new document may protect less than the one in force beside what it keeps, or null. Whether it covers or runs more or less is not told apart: any change of that counts. */
 function disables(before: PolicyDocument, after: PolicyDocument): string | null {
   if (!before.enabled) return null;
   if (!after.enabled) return 'would be switched off';
+  if (!isDeepStrictEqual(before.schedule, after.schedule)) return 'would run at other times';
   return isDeepStrictEqual(before.items, after.items) && isDeepStrictEqual(before.excludeDisks, after.excludeDisks) ? null : 'would cover other machines or disks';
 }
 

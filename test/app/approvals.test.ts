@@ -185,6 +185,7 @@ describe('approvals: what takes protection away needs a second person (threat 3)
     assert.equal(((await as('ada', 'policies/p')).body as { retention: { keepLast: number } }).retention.keepLast, 1);
     for (const [kind, reply] of [
       ['unprotect', () => as('ada', 'items/web01/policies/p', 'DELETE')],
+      ['schedule', () => as('ada', 'policies/p', 'PUT', { ...shrunk, items: { all: true }, schedule: { daily: { at: ['03:00'] } } })],
       ['disable', () => as('ada', 'policies/p', 'PUT', { ...shrunk, items: { all: true }, enabled: false })],
       ['hold', () => as('ada', `recovery-points/${first}/holds?label=case+7&confirm=case+7`, 'DELETE')],
       ['collection', () => as('ada', 'vault/maintenance', 'POST', { dryRun: false, approve: '20261123T103000000Z-0123456789abcdef' })],

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { routes } from '../../functions/routes';
 import { MAINTAIN_INSTANCE_ID } from '../../orchestrations/names';
 import { recordsForwards } from '../../vault/trail/read-trail';
-import type { TrailRecord } from '../../vault/trail/record';
+import { trailName, type TrailRecord } from '../../vault/trail/record';
 import { verifyTrail } from '../../vault/trail/verify-trail';
 import { createFaultStore, type FaultStore } from '../support/fault-store';
 import { addVm, halfDisk, type Home, HOME_TOKEN, startHome } from '../support/home';
@@ -146,6 +146,21 @@ describe('the audit trail of the app', () => {
     assert.equal(records[0]?.target, records[1]?.target);
     assert.deepEqual([(await verifyTrail(home.vault)).anchors, (await verifyTrail(home.vault)).head?.number], [1, 2]);
     assert.ok(home.logs.some((line) => /The audit trail ends here/.test(line)), 'outside the vault as well');
+  });
+
+  it('has the next maintenance fail when its end was cut off since the last one, so that people are told', async () => {
+    const maintain = async (): Promise<{ error: { code: string } | null }> => {
+      assert.equal((await home.json('/api/vault/maintenance', { method: 'POST', body: '{"dryRun": false}' })).status, 202);
+      await home.host.waitFor(MAINTAIN_INSTANCE_ID, { until: 'finished' });
+      await home.host.advanceTo(home.clock.now() + 1000);
+      return ((await home.json('/api/vault/maintenance')).body as { last: { error: { code: string } | null }[] }).last[0] ?? assert.fail('no maintenance');
+    };
+    assert.equal((await maintain()).error, null);
+    const { length } = await trail();
+    await home.vault.store.delete(trailName(length));
+    assert.equal((await maintain()).error?.code, 'AUDIT_BROKEN');
+    assert.equal((await maintain()).error, null, 'told once');
+    assert.equal((await verifyTrail(home.vault)).ok, false, 'and whoever proves it is told each time');
   });
 
   it('has the end of a restore, too', async () => {

@@ -61,10 +61,10 @@ export async function listMaintenance(vault: VaultAccess, limit: number): Promis
   return found;
 }
 
-/** Where the audit trail stood at each maintenance that is still known. One that does not open says nothing. */
-export async function maintenanceAnchors(vault: VaultAccess): Promise<(NonNullable<MaintenanceRecord['audit']> & { readonly stamp: string })[]> {
+/** Where the audit trail stood at each maintenance that is still known, or at the last `latest` of them. One that does not open says nothing. */
+export async function maintenanceAnchors(vault: VaultAccess, latest = KEPT): Promise<(NonNullable<MaintenanceRecord['audit']> & { readonly stamp: string })[]> {
   const anchors = [];
-  for (const name of await maintenanceNames(vault)) {
+  for (const name of (await maintenanceNames(vault)).slice(-latest)) {
     try {
       const record = await findDocument(vault, name, maintenanceSchema);
       if (record?.audit) anchors.push({ ...record.audit, stamp: record.stamp });

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { HoldfastError, messageOf } from '../../errors/holdfast-error';
-import { parseDocument } from '../format/documents';
+import { parseDocument, readObject } from '../format/documents';
 import { sealDocument } from '../format/sealed-document';
 import type { VaultAccess } from '../format/tree';
 import type { Store } from '../store/store';
@@ -74,6 +74,12 @@ async function append(vault: VaultAccess, record: NewRecord): Promise<TrailRecor
     head = await trailHead(vault);
   }
   throw new HoldfastError('AUDIT_NOT_WRITTEN', `Other writers took the next number of the audit trail ${MAX_TRIES} times`, { data: { cause: 'contention' } });
+}
+
+/** SHA-256 of a record's object; null when it is not there. */
+export async function recordDigest({ store }: Pick<VaultAccess, 'store'>, number: number): Promise<string | null> {
+  const bytes = await readObject({ store }, trailName(number));
+  return bytes ? digestOf(bytes) : null;
 }
 
 /** A record with the digest of its object. Throws DOCUMENT_DAMAGED, VAULT_NEWER_FORMAT, STORE_OBJECT_NOT_FOUND. */
