@@ -1,4 +1,4 @@
-import type { IndexedItem, OpenedPoint } from '../vault/fleet/vault-index';
+import type { IndexedItem, IndexSnapshot, OpenedPoint } from '../vault/fleet/vault-index';
 import { sizeOf } from '../vault/fleet/point-facts';
 import { recoveryPointId } from '../vault/format/manifest';
 import { HoldfastError } from '../errors/holdfast-error';
@@ -108,13 +108,21 @@ export interface ItemList {
   readonly items: readonly ItemView[];
 }
 
+/** So long a list is handed out again while nothing of it changes: ages are told to the second. */
+const LIST_MS = 1_000;
+const lists = new WeakMap<IndexSnapshot['items'], { readonly covered: ReadonlyMap<string, Coverage>; readonly atMs: number; readonly items: readonly ItemView[] }>();
+
 /** What can be protected (the machines) and what is in the vault, joined by item id. An item all of whose recovery points are gone for good, and that has no machine, is not shown. */
 export async function listFleetItems(fleet: Fleet, nowMs: number): Promise<ItemList> {
   const [vault, machines] = await Promise.all([fleet.vault(), fleet.coverage()]);
+  const known = lists.get(vault.items);
+  const asOf = vault.asOf < machines.asOf ? vault.asOf : machines.asOf;
+  if (known?.covered === machines.value && Math.abs(nowMs - known.atMs) < LIST_MS) return { asOf, items: known.items };
   const ids = new Set(machines.value.keys());
   for (const [id, { points, damaged }] of vault.items) if (points.length + damaged.length > 0) ids.add(id);
   const items = [...ids].sort().map((id) => viewOfItem(id, vault.items.get(id), machines.value.get(id), nowMs));
-  return { asOf: vault.asOf < machines.asOf ? vault.asOf : machines.asOf, items };
+  lists.set(vault.items, { covered: machines.value, atMs: nowMs, items });
+  return { asOf, items };
 }
 
 /** An item by its id, or by its machine's name where only one has it. Throws ITEM_NOT_FOUND. */

@@ -4,6 +4,7 @@ import { approvalRoutes } from './http-approvals';
 import { auditRoutes } from './http-audit';
 import { costRoutes } from './http-cost';
 import { exportRoutes } from './http-exports';
+import { fleetRoutes } from './http-fleet';
 import { itemRoutes } from './http-items';
 import { jobRoutes } from './http-jobs';
 import { keyRoutes } from './http-keys';
@@ -22,7 +23,7 @@ import { scrubRoutes } from './scrubs';
 
 /** What people and programs do with backups. */
 const described: readonly Route[] = [
-  ...itemRoutes, ...recoveryPointRoutes, ...markRoutes, ...retentionRoutes, ...restoreRoutes, ...exportRoutes, ...jobRoutes, ...policyRoutes, ...protectionRoutes, ...costRoutes,
+  ...fleetRoutes, ...itemRoutes, ...recoveryPointRoutes, ...markRoutes, ...retentionRoutes, ...restoreRoutes, ...exportRoutes, ...jobRoutes, ...policyRoutes, ...protectionRoutes, ...costRoutes,
   ...scrubRoutes, ...maintenanceRoutes, ...keyRoutes, ...sweepRoutes, ...auditRoutes, ...accessRoutes, ...manifestRoutes, ...approvalRoutes,
 ];
 

@@ -16,6 +16,7 @@ const MATRIX: Readonly<Record<string, string>> = {
   // What is there
   getCaller: 'ROSA', listItems: 'ROSA', getItem: 'ROSA', listItemRecoveryPoints: 'ROSA', listRecoveryPoints: 'ROSA', getRecoveryPoint: 'ROSA', getRetention: 'ROSA',
   listJobs: 'ROSA', getJob: 'ROSA', listPolicies: 'ROSA', getPolicy: 'ROSA', getCost: 'ROSA', listAudit: 'ROSA', getPrices: 'ROSA', getHealth: 'ROSA', getMaintenance: 'ROSA', getScrub: 'ROSA', getSweep: 'ROSA',
+  getOverview: 'ROSA', getVault: 'ROSA', getVaultHistory: 'ROSA', getItemHistory: 'ROSA', listServers: 'ROSA',
   listRestores: 'ROSA', getRestore: 'ROSA', listKeys: 'ROSA', getManifest: 'ROSA',
   // What would be, if
   previewPolicy: 'ROSA', forecastPolicy: 'ROSA',
