@@ -127,14 +127,15 @@ describe('whatever is sent to the HTTP API', function () {
     }
   });
 
-  it('machines of other subscriptions are neither looked at nor named by resource id', async () => {
+  it('what lies in other subscriptions is refused, and Azure is not even asked for it', async () => {
     const foreign = '/subscriptions/00000000-0000-4000-8000-000000000009/resourceGroups/other/providers/Microsoft.Compute/virtualMachines/foreign';
     assert.equal(await ask('GET', `/api/items/${encodeURIComponent(foreign)}`), 404);
     assert.equal(await ask('POST', `/api/items/${encodeURIComponent(foreign)}/backups`), 404);
     const point = (await home.list<{ id: string }>('/api/items/web01/recovery-points'))[0]?.id ?? '';
     for (const target of [{ kind: 'in-place', vmId: foreign }, { kind: 'disk', name: 'x', subscriptionId: '00000000-0000-4000-8000-000000000009' }, { kind: 'vm', name: 'x', network: { nicIds: [foreign] }, subscriptionId: '00000000-0000-4000-8000-000000000009' }]) {
-      const status = await ask('POST', `/api/recovery-points/${point}/restores`, { body: JSON.stringify({ target, dryRun: true }) });
-      assert.ok(status >= 400, JSON.stringify(target));
+      for (const dryRun of [true, false]) assert.ok([400, 403].includes(await ask('POST', `/api/recovery-points/${point}/restores`, { body: JSON.stringify({ target, dryRun }) })), JSON.stringify(target));
     }
+    assert.ok(home.standIn.calls.all().length > 0);
+    assert.deepEqual(home.standIn.calls.all().filter(({ path }) => path.includes('00000000-0000-4000-8000-000000000009')), []);
   });
 });
