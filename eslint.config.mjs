@@ -56,12 +56,17 @@ export default tseslint.config(
   },
   {
     files: ['activities/**/*.ts'],
-    rules: forbid(['access', 'azure', 'local', 'functions', 'cli', 'telemetry(?=/)'], ['^@azure/', '^durable-functions$', '^@opentelemetry/'],
+    rules: forbid(['access', 'webhooks', 'azure', 'local', 'functions', 'cli', 'telemetry(?=/)'], ['^@azure/', '^durable-functions$', '^@opentelemetry/'],
       'An activity gets what it needs from its deps; only the composition roots know azure/ and local/.'),
   },
   {
     files: ['azure/**/*.ts'],
     rules: forbid(['access(?=/)', 'local', 'orchestrations', 'functions', 'cli'], ['^durable-functions$', '^@opentelemetry/'], 'azure/ adapts clients to interfaces that their users own.'),
+  },
+  {
+    files: ['webhooks/**/*.ts'],
+    rules: forbid(['access', 'azure', 'local', 'orchestrations', 'functions', 'cli', 'policy', 'telemetry', 'vault'], ['^@azure/', '^durable-functions$', '^@opentelemetry/'],
+      'webhooks/ implements what activities/courier.ts asks for, and knows nothing of what it brings.'),
   },
   {
     files: ['telemetry/**/*.ts'],

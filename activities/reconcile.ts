@@ -1,6 +1,8 @@
+import { catalogue } from '../errors/catalogue';
 import { itemIdOfResource } from '../policy/item-id';
 import { itemIds } from '../vault/items';
 import { closeLostRun, type RunOpen } from '../vault/run';
+import { type NewNotice, raiseNotices } from './notice';
 import type { ActivityDeps } from './deps';
 import { activity } from './outcome';
 
@@ -36,10 +38,14 @@ export const createReconcile = (deps: ActivityDeps, ownerState: (owner: string) 
   const rest = [...all].sort().filter((itemId) => after === null || itemId > after);
   const page = rest.slice(0, PAGE);
   const result = { checked: page.length, alive: 0, committed: 0, abandoned: 0, closed: [] as ReconcileResult['closed'][number][] };
-  const isGone = async ({ owner, app, startedAt }: RunOpen): Promise<boolean> => {
+  const isGone = async (open: RunOpen): Promise<boolean> => {
+    const { owner, app, startedAt } = open;
     const state = await ownerState(owner);
     // Another app's orchestrations are not known here, and yet at work.
-    return state === 'ended' || (state === 'unknown' && app === deps.appName && deps.nowMs() - Date.parse(startedAt) > UNKNOWN_OWNER_MS);
+    const gone = state === 'ended' || (state === 'unknown' && app === deps.appName && deps.nowMs() - Date.parse(startedAt) > UNKNOWN_OWNER_MS);
+    // Before it is given up: a run that is closed is not looked at again.
+    if (gone) await raiseNotices(vault, [lostRun(open, deps.nowMs())]);
+    return gone;
   };
   for (const itemId of page) {
     const closed = await closeLostRun(vault, itemId, isGone, deps.nowMs());
@@ -51,3 +57,13 @@ export const createReconcile = (deps: ActivityDeps, ownerState: (owner: string) 
   }
   return { ...result, closed: result.closed.slice(0, MAX_SHOWN), next: rest.length > PAGE ? page.at(-1) ?? null : null };
 });
+
+/** The orchestration that would have told of it is gone, so this does. */
+function lostRun({ itemId, sequence, owner, startedAt }: RunOpen, nowMs: number): NewNotice {
+  const at = new Date(nowMs).toISOString();
+  const message = `The backup that began at ${startedAt} was cut off, and is given up`;
+  return {
+    type: 'holdfast.backup.failed', key: `run ${itemId} ${sequence}`, at, severity: 'error', about: itemId, subject: `The backup of ${itemId} failed: RUN_ABANDONED`,
+    lines: [`${message}.`, ['Job', owner], ['What to do', catalogue.RUN_ABANDONED.remedy]], data: { job: owner, kind: 'backup', item: itemId, policy: null, code: 'RUN_ABANDONED', message, remedy: catalogue.RUN_ABANDONED.remedy, startedAt, endedAt: at },
+  };
+}

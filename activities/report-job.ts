@@ -27,12 +27,15 @@ export interface JobReport {
 
 const MAX_MESSAGE_CHARS = 500;
 
+/** Hands a report to the workflow that decides what people are told of it. */
+export type Announce = (report: JobReport) => Promise<void>;
+
 /**
- * The last step of a job: tells the outside what it came to. It reads and writes nothing, so it can be told of an outage of everything else. At least once:
+ * The last step of a job: tells the outside what it came to. It neither reads nor writes the vault, so it can be told of an outage of everything else. At least once:
  * a step whose worker dies after it emitted runs again, and then the counters count the job twice, while the event can be told apart by its jobId,
  * which is what queries and alert rules go by.
  */
-export const createReportJob = (deps: Pick<ActivityDeps, 'telemetry'>) => activity((report: JobReport): Promise<null> => {
+export const createReportJob = (deps: Pick<ActivityDeps, 'telemetry'>, announce: Announce = () => Promise.resolve()) => activity(async (report: JobReport): Promise<null> => {
   const { telemetry } = deps;
   const { kind, outcome } = report;
   telemetry.event('holdfast.job', {
@@ -48,7 +51,8 @@ export const createReportJob = (deps: Pick<ActivityDeps, 'telemetry'>) => activi
   if (kind === 'backup' && outcome === 'succeeded') measureBackup(telemetry, report);
   if (kind === 'sweep' && outcome === 'succeeded') for (const state of ['orphans', 'unknown', 'failed'] as const) telemetry.measure('holdfast.orphans', report.figures[state] ?? 0, { state });
   if (kind === 'maintenance' && report.figures.allBytes !== undefined) measureVault(telemetry, report.figures);
-  return Promise.resolve(null);
+  await announce(report);
+  return null;
 });
 
 const secondsOf = ({ startedAtMs, endedAtMs }: JobReport): number => (endedAtMs - startedAtMs) / 1000;

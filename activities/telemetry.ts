@@ -24,7 +24,7 @@ export type Attributes = Readonly<Record<string, string | number | boolean>>;
 interface MetricSpec {
   readonly kind: 'counter' | 'histogram' | 'gauge';
   /** UCUM, as OpenTelemetry has it. */
-  readonly unit: 'By' | 's' | '1' | '{chunk}' | '{job}' | '{item}' | '{request}' | '{resource}' | '{object}' | '{currency}';
+  readonly unit: 'By' | 's' | '1' | '{chunk}' | '{job}' | '{item}' | '{request}' | '{resource}' | '{object}' | '{currency}' | '{notification}';
   readonly description: string;
   readonly dimensions: readonly string[];
   /** Upper bounds of a histogram's buckets. */
@@ -58,6 +58,7 @@ export const METRICS = {
   'holdfast.vault.stored': { kind: 'gauge', unit: 'By', description: 'Bytes of the vault: in packs, and of these in packs that nothing needs any more', dimensions: ['state'] },
   'holdfast.vault.packs': { kind: 'gauge', unit: '{object}', description: 'Packs of the vault, by the same states', dimensions: ['state'] },
   'holdfast.orphans': { kind: 'gauge', unit: '{resource}', description: 'Snapshots, restore points and disks that the last sweep found left behind', dimensions: ['state'] },
+  'holdfast.notifications': { kind: 'counter', unit: '{notification}', description: 'Events that people were told of: delivered, dead (given up at a target), unwanted (by every target)', dimensions: ['type', 'outcome'] },
   'holdfast.cost.month': { kind: 'gauge', unit: '{currency}', description: 'What a month of the vault costs as it is, by part of the bill; the part "all" is the sum', dimensions: ['part', 'currency'] },
   'holdfast.cost.azure_backup_month': { kind: 'gauge', unit: '{currency}', description: 'What a month of the same machines and recovery points would cost under Azure Backup', dimensions: ['currency'] },
 } as const satisfies Record<string, MetricSpec>;
@@ -65,8 +66,9 @@ export const METRICS = {
 export type MetricName = keyof typeof METRICS;
 export const metricSpec = (name: MetricName): MetricSpec => METRICS[name];
 
-/** Custom events. `holdfast.job`: a job ended. `holdfast.look`: the hourly look at the vault ended. `holdfast.item.overdue`: the look found an item overdue. */
-export const EVENTS = ['holdfast.job', 'holdfast.look', 'holdfast.item.overdue'] as const;
+/** Custom events. `holdfast.job`: a job ended. `holdfast.look`: the hourly look at the vault ended. `holdfast.item.overdue`: the look found an item overdue.
+ * `holdfast.notification`: an event reached its webhooks, or was given up. */
+export const EVENTS = ['holdfast.job', 'holdfast.look', 'holdfast.item.overdue', 'holdfast.notification'] as const;
 export type EventName = (typeof EVENTS)[number];
 
 /** Says nothing: for tests, and wherever nobody listens. */

@@ -7,7 +7,7 @@ import { createOpenRun } from '../activities/open-run';
 import { createPlanBackup } from '../activities/plan-backup';
 import { createPlanDisk } from '../activities/plan-disk';
 import { createPlanRegion } from '../activities/plan-region';
-import { createReportJob } from '../activities/report-job';
+import { createReportJob, type JobReport } from '../activities/report-job';
 import { createReleaseSnapshots } from '../activities/release-snapshots';
 import { createAbandonRestore, createCommitRestore, createReleaseRestore, createUndoRestore } from '../activities/restore-close';
 import { createDriveRestoredMachine } from '../activities/restore-machine';
@@ -36,6 +36,7 @@ import { registerPortal } from './portal';
 import { registerApprovals } from './approvals';
 import { registerRoutes } from './route';
 import { routes } from './routes';
+import { announcer, registerNotifications } from './notifications';
 import { schedulerTick } from './scheduler';
 import { registerScrubs } from './scrubs';
 import type { Services } from './services';
@@ -52,6 +53,7 @@ export function registerApp(services: Services): void {
   registerMaintenance(services);
   registerScrubs(services);
   registerApprovals(services, routes);
+  registerNotifications(services);
   registerWatch(services);
   app.timer('scheduler', {
     schedule: services.schedulerCron,
@@ -60,7 +62,8 @@ export function registerApp(services: Services): void {
   });
 }
 
-function registerSteps({ deps, others: { restore: restoreDeps } }: Services): void {
+function registerSteps(services: Services): void {
+  const { deps, others: { restore: restoreDeps } } = services;
   df.app.orchestration(ORCHESTRATIONS.backupVm, backupVm);
   df.app.orchestration(ORCHESTRATIONS.backupDisk, backupDisk);
   df.app.orchestration(ORCHESTRATIONS.backupRegion, backupRegion);
@@ -79,7 +82,10 @@ function registerSteps({ deps, others: { restore: restoreDeps } }: Services): vo
     driveRestoredMachine: createDriveRestoredMachine(restoreDeps), commitRestore: createCommitRestore(restoreDeps), abandonRestore: createAbandonRestore(restoreDeps),
     undoRestore: createUndoRestore(restoreDeps), releaseRestore: createReleaseRestore(restoreDeps),
   };
-  df.app.activity(REPORTS.reportJob, { handler: stepOf(deps.telemetry, REPORTS.reportJob, createReportJob(deps)) });
+  df.app.activity(REPORTS.reportJob, {
+    extraInputs: [df.input.durableClient()],
+    handler: (report: JobReport, context: InvocationContext) => stepOf(deps.telemetry, REPORTS.reportJob, createReportJob(deps, announcer(services, df.getClient(context))))(report),
+  });
   for (const [name, step] of Object.entries(steps)) df.app.activity(name, { handler: (input: unknown) => stepOf(deps.telemetry, name, step)(input as never) });
   // The one step that asks after another instance: is the backup that holds the item still at work?
   df.app.activity(ACTIVITIES.openRun, {

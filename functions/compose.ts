@@ -14,6 +14,9 @@ import { openSnapshotSource } from '../azure/disk/snapshot-source';
 import { openStore } from '../azure/open-store';
 import { openPageTarget } from '../azure/page-target';
 import { HoldfastError, messageOf } from '../errors/holdfast-error';
+import type { Courier } from '../activities/courier';
+import { createCourier } from '../webhooks/courier';
+import { parseWebhookSecrets } from '../webhooks/secrets';
 import { observedStore } from '../telemetry/observed-store';
 import { createTelemetry } from '../telemetry/otel';
 import type { startAzureMonitor as StartAzureMonitor } from '../telemetry/azure-monitor';
@@ -47,7 +50,7 @@ const appNameOf = (env: NodeJS.ProcessEnv): string => env.WEBSITE_SITE_NAME ?? h
 export function compose(env: NodeJS.ProcessEnv): Services {
   const settings = readSettings(env, {
     HOLDFAST_KEY_VAULT: parseKeyId, HOLDFAST_ARM_ENDPOINT: parseArmEndpoint,
-    HOLDFAST_AZURE_CREDENTIAL: createCredential, HOLDFAST_MAINTENANCE_CREDENTIAL: createCredential, HOLDFAST_RESTORE_CREDENTIAL: createCredential,
+    HOLDFAST_AZURE_CREDENTIAL: createCredential, HOLDFAST_MAINTENANCE_CREDENTIAL: createCredential, HOLDFAST_RESTORE_CREDENTIAL: createCredential, HOLDFAST_WEBHOOK_SECRETS: parseWebhookSecrets,
   });
   const access = accessOf(settings, env);
   if (access.kind === 'none') logOf('Nobody is let in over HTTP: HOLDFAST_AUTH does not say how callers prove who they are (docs/access.md). Backups go on by their policies.');
@@ -57,11 +60,17 @@ export function compose(env: NodeJS.ProcessEnv): Services {
     schedulerCron: settings.schedulerCron,
     lookCron: settings.lookCron,
     housekeeping: { reconcileCron: settings.reconcileCron, sweepCron: settings.sweepCron, maintainCron: settings.maintainCron },
+    notifications: { cron: settings.notifyCron, courier: courierOf(settings, env) },
     scrubs: { cron: settings.scrubCron, days: settings.scrubDays },
     deps: depsOf('backup', settings, env),
     others: { maintenance: depsOf('maintenance', settings, env), restore: depsOf('restore', settings, env) },
   });
 }
+
+/** In Azure no machine of ours is a target; on one machine, where people try things out, this one may be. */
+const courierOf = ({ webhookSecrets }: Settings, env: NodeJS.ProcessEnv): Courier => createCourier({
+  secrets: webhookSecrets === '' ? new Map() : parseWebhookSecrets(webhookSecrets), allowLoopback: env.WEBSITE_SITE_NAME === undefined, origin: env.WEBSITE_HOSTNAME ?? hostname(),
+});
 
 const telemetry = createTelemetry();
 

@@ -11,6 +11,7 @@ import { keyRoutes } from './http-keys';
 import { maintenanceRoutes } from './http-maintenance';
 import { manifestRoutes } from './http-manifest';
 import { markRoutes } from './http-marks';
+import { notificationRoutes } from './http-notifications';
 import { policyRoutes } from './http-policies';
 import { protectionRoutes } from './http-protection';
 import { recoveryPointRoutes } from './http-recovery-points';
@@ -23,7 +24,7 @@ import { scrubRoutes } from './scrubs';
 
 /** What people and programs do with backups. */
 const described: readonly Route[] = [
-  ...fleetRoutes, ...itemRoutes, ...recoveryPointRoutes, ...markRoutes, ...retentionRoutes, ...restoreRoutes, ...exportRoutes, ...jobRoutes, ...policyRoutes, ...protectionRoutes, ...costRoutes,
+  ...fleetRoutes, ...itemRoutes, ...recoveryPointRoutes, ...markRoutes, ...retentionRoutes, ...restoreRoutes, ...exportRoutes, ...jobRoutes, ...policyRoutes, ...protectionRoutes, ...costRoutes, ...notificationRoutes,
   ...scrubRoutes, ...maintenanceRoutes, ...keyRoutes, ...sweepRoutes, ...auditRoutes, ...accessRoutes, ...manifestRoutes, ...approvalRoutes,
 ];
 

@@ -1,5 +1,6 @@
 import type { Access } from '../access/access';
 import type { ActivityDeps, Duty } from '../activities/deps';
+import type { Courier } from '../activities/courier';
 import { createFleet, type Fleet } from '../activities/fleet';
 import { type Freshness } from '../vault/fleet/fresh';
 import { noticingStore } from '../vault/fleet/noticing-store';
@@ -16,6 +17,8 @@ export interface Services {
   /** What the views look at. Whatever these dependencies change in the vault, it is told. */
   readonly fleet: Fleet;
   readonly schedulerCron: string;
+  /** How notifications are brought, and when the timer looks for those that nobody tells (NCRONTAB with seconds, UTC). */
+  readonly notifications: { readonly courier: Courier; readonly cron: string };
   /** When the look at the vault measures it: NCRONTAB with seconds, UTC. */
   readonly lookCron: string;
   /** When the reconciler, the sweeper and the maintenance of the vault run: NCRONTAB with seconds, UTC. */

@@ -37,6 +37,10 @@ export interface Settings {
   readonly scrubDays: number;
   /** When the look at the vault measures ages and finds what is overdue: NCRONTAB with seconds, UTC. */
   readonly lookCron: string;
+  /** Secret: what notifications are signed with, as JSON (webhooks/secrets.ts); empty where there are none. */
+  readonly webhookSecrets: string;
+  /** When the timer looks for notifications that nobody tells: NCRONTAB with seconds, UTC. */
+  readonly notifyCron: string;
   /** Of a hundred requests that succeeded, how many are kept as spans. */
   readonly traceCallsPercent: number;
   /** How callers of the HTTP API prove who they are; undefined where it is not said, and nobody is let in. */
@@ -76,6 +80,8 @@ const schema = z.object({
   HOLDFAST_SCRUB_CRON: cron('0 47 1 * * *'),
   HOLDFAST_SCRUB_DAYS: z.coerce.number('expects a whole number of days').int('expects a whole number of days').min(1, 'expects 1 to 366').max(366, 'expects 1 to 366').default(30),
   HOLDFAST_LOOK_CRON: cron('0 22 * * * *'),
+  HOLDFAST_NOTIFY_CRON: cron('30 * * * * *'),
+  HOLDFAST_WEBHOOK_SECRETS: z.string().default(''),
   HOLDFAST_TRACE_CALLS_PERCENT: z.coerce.number('expects 0 to 100').min(0, 'expects 0 to 100').max(100, 'expects 0 to 100').default(5),
   HOLDFAST_AUTH: z.enum(['platform', 'bearer', 'local'], { error: 'expects platform, bearer or local' }).optional(),
   HOLDFAST_AUTH_TENANT: guid('the id of a tenant of Entra ID').optional(),
@@ -128,7 +134,7 @@ export function readSettings(env: NodeJS.ProcessEnv, checks: SettingChecks = {})
     credential: data.HOLDFAST_AZURE_CREDENTIAL, maintenanceCredential: data.HOLDFAST_MAINTENANCE_CREDENTIAL ?? data.HOLDFAST_AZURE_CREDENTIAL, restoreCredential: data.HOLDFAST_RESTORE_CREDENTIAL ?? data.HOLDFAST_AZURE_CREDENTIAL,
     transferThreads: data.HOLDFAST_TRANSFER_THREADS, restoreContainers: data.HOLDFAST_RESTORE_CONTAINERS, schedulerCron: data.HOLDFAST_SCHEDULER_CRON,
     reconcileCron: data.HOLDFAST_RECONCILE_CRON, sweepCron: data.HOLDFAST_SWEEP_CRON, maintainCron: data.HOLDFAST_MAINTAIN_CRON, scrubCron: data.HOLDFAST_SCRUB_CRON, scrubDays: data.HOLDFAST_SCRUB_DAYS,
-    lookCron: data.HOLDFAST_LOOK_CRON, traceCallsPercent: data.HOLDFAST_TRACE_CALLS_PERCENT, auth: authOf(data), requestsPerMinute: data.HOLDFAST_REQUESTS_PER_MINUTE,
+    lookCron: data.HOLDFAST_LOOK_CRON, notifyCron: data.HOLDFAST_NOTIFY_CRON, webhookSecrets: data.HOLDFAST_WEBHOOK_SECRETS, traceCallsPercent: data.HOLDFAST_TRACE_CALLS_PERCENT, auth: authOf(data), requestsPerMinute: data.HOLDFAST_REQUESTS_PER_MINUTE,
   };
 }
 
@@ -145,7 +151,7 @@ function isAuthority(text: string): boolean {
 }
 
 const DOCUMENTATION = 'docs/settings.md';
-const SECRET: readonly string[] = ['HOLDFAST_PASSPHRASE'];
+const SECRET: readonly string[] = ['HOLDFAST_PASSPHRASE', 'HOLDFAST_WEBHOOK_SECRETS'];
 const KEYS = ['HOLDFAST_KEY', 'HOLDFAST_PASSPHRASE', 'HOLDFAST_KEY_VAULT'] as const;
 
 /** Settings that are each right by themselves and not together. */

@@ -72,6 +72,11 @@ param signInTenantId string = tenant().tenantId
 @maxValue(1000000)
 param requestsPerMinute int = 1200
 
+// ---- Who is told
+
+@description('Address of a secret in a key vault, with what notifications are signed with (docs/notifications.md has its form): the host identity of this deployment needs the role Key Vault Secrets User on it. Empty: no webhooks.')
+param webhookSigningUri string = ''
+
 // ---- What is protected
 
 @description('The subscriptions whose machines are protected. Whoever deploys this must be able to make roles in each (Owner, or User Access Administrator).')
@@ -133,6 +138,9 @@ type timesType = {
 
   @description('When it looks at the vault and measures how old recovery points are.')
   look: string
+
+  @description('When it looks for notifications that nobody tells.')
+  notify: string
 }
 
 @description('When the app does what.')
@@ -143,6 +151,7 @@ param times timesType = {
   maintain: '0 17 4 * * *'
   scrub: '0 47 1 * * *'
   look: '0 22 * * * *'
+  notify: '30 * * * * *'
 }
 
 @description('Days of one round of proof through the whole vault. Reading from cool and cold tiers is paid for by the GB: with tiering, take 180 or more.')
@@ -450,6 +459,8 @@ module app 'modules/function-app.bicep' = {
       HOLDFAST_SCRUB_CRON: times.scrub
       HOLDFAST_SCRUB_DAYS: string(scrubDays)
       HOLDFAST_LOOK_CRON: times.look
+      HOLDFAST_NOTIFY_CRON: times.notify
+      HOLDFAST_WEBHOOK_SECRETS: empty(webhookSigningUri) ? '' : '@Microsoft.KeyVault(SecretUri=${webhookSigningUri})'
       HOLDFAST_TRACE_CALLS_PERCENT: string(traceCallsPercent)
       HOLDFAST_AUTH: empty(signInClientId) ? '' : 'platform'
       HOLDFAST_AUTH_TENANT: empty(signInClientId) ? '' : signInTenantId

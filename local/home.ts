@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { isLocalToken } from '../access/local-token';
 import { HoldfastError, messageOf } from '../errors/holdfast-error';
 import { checkedFolder, createAzureStandIn } from './azure/stand-in';
 import { SubscriptionFolder } from './azure/subscription-folder';
@@ -78,8 +77,6 @@ export async function startLocalHome(options: HomeOptions, print: (line: string)
       stateFolder: path.join(state, 'host'), port: options.port, hostname: '127.0.0.1',
       // The home listens itself.
       env: { ...settings, APPLICATIONINSIGHTS_CONNECTION_STRING: '' }, onSpan: (span) => telemetry.hostSpan(span), metricsText: () => telemetry.metricsText(),
-      // They say names of items and how much of each there is.
-      mayReadMetrics: (headers) => isLocalToken(/^Bearer +(\S+)$/i.exec(headers.get('authorization') ?? '')?.[1] ?? '', access.token),
       // Here it works all the same; in Azure it would be slower, or refused.
       onLargePayload: (kind, name, bytes) => print(`warning: the ${kind} of ${name} has ${bytes} bytes, more than Azure takes well`),
       // What a stop cuts off is no error: it goes on at the next start.
@@ -131,7 +128,7 @@ function tell(print: (line: string) => void, home: { url: string; token: string;
     ...(home.key === null ? [] : ['            Without this key nothing in the vault can be restored: keep a copy elsewhere.']),
     `  policies  ${home.policies.join(', ')}`,
     '',
-    `  curl -H "Authorization: Bearer $(cat ${home.tokenFile})" ${home.url}/metrics`,
+    `  curl ${home.url}/metrics`,
     `  curl -H "Authorization: Bearer $(cat ${home.tokenFile})" ${home.url}/api/items`,
     `  curl -H "Authorization: Bearer $(cat ${home.tokenFile})" -X POST ${home.url}/api/items/ITEM/backups`,
     `  npx holdfast list --vault ${home.vaultAddress}`,

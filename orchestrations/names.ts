@@ -59,6 +59,13 @@ export const approvalInstanceId = (id: string, waitsFor: 'expiry' | 'due'): stri
 /** What every job ends with: telling the outside what it came to. */
 export const REPORTS = { reportJob: 'reportJob' } as const;
 
+/** Telling people: what of a job is told, and bringing an event to the webhooks. */
+export const NOTICES = { raise: 'raiseNotices', raiseJobNotices: 'raiseJobNotices', tell: 'tell', sendNotice: 'sendNotice', concludeNotice: 'concludeNotice' } as const;
+/** One telling an event. */
+export const tellInstanceId = (noticeId: string): string => `tell.${noticeId}`;
+/** One for each time that a job ran: `digest` stands for both. */
+export const raiseInstanceId = (digest: string): string => `raise.${digest}`;
+
 /** Reading back and proving what is stored. */
 export const SCRUBS = { scrub: 'scrub', planScrub: 'planScrub', scrubItem: 'scrubItem', concludeScrub: 'concludeScrub' } as const;
 

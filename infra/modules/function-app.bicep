@@ -163,6 +163,8 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
   }
   properties: {
     serverFarmId: plan.id
+    // Who reads settings that are references to secrets.
+    keyVaultReferenceIdentity: hostIdentity.id
     httpsOnly: true
     publicNetworkAccess: publicNetworkAccess
     virtualNetworkSubnetId: empty(subnetId) ? null : subnetId

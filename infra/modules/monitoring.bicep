@@ -81,6 +81,7 @@ var rules rule[] = concat([
   { name: 'key-failed', title: 'Holdfast: the key of the vault failed', text: 'The key could not be had, or does not open the vault. Without it nothing can be restored.', query: loadTextContent('../queries/alert-key-failed.kql'), severity: 0, every: 'PT15M', window: 'PT2H' }
   { name: 'not-proved', title: 'Holdfast: an item was not proved', text: 'No recovery point of an item was read back and proved for too long.', query: loadTextContent('../queries/alert-not-proved.kql'), severity: 2, every: 'PT6H', window: 'P1D', column: 'days', threshold: provedWithinDays }
   { name: 'damage', title: 'Holdfast: damage was found', text: 'A scrub read something back that is not what was stored.', query: loadTextContent('../queries/alert-damage.kql'), severity: 1, every: 'PT1H', window: 'P1D' }
+  { name: 'notification-dead', title: 'Holdfast: somebody could not be told', text: 'A webhook did not take a notification for most of a day, or says that it is gone.', query: loadTextContent('../queries/alert-notification-dead.kql'), severity: 2, every: 'PT1H', window: 'P1D' }
 ], storedGiBLimit == 0 ? [] : [
   { name: 'spending', title: 'Holdfast: the vault has grown', text: 'The vault holds more than was planned.', query: loadTextContent('../queries/alert-spending.kql'), severity: 3, every: 'PT6H', window: 'P2D', column: 'gibibytes', threshold: storedGiBLimit }
 ])

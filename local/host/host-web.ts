@@ -22,7 +22,6 @@ export interface HostWebDeps {
   readonly log: LogSink;
   readonly http: (request: HostRequest) => Promise<Response | undefined>;
   readonly metricsText?: (() => Promise<string>) | undefined;
-  readonly mayReadMetrics?: ((headers: Headers) => boolean) | undefined;
   readonly fireTimer: (name: string) => Promise<boolean>;
   readonly waitUntilFinished: ManagementDeps['waitUntilFinished'];
   readonly onChange: () => void;
@@ -111,8 +110,7 @@ export class HostWeb {
       return handleManagement(this.#management(), request, path.slice(webhookPrefix.length), request.url.origin);
     }
     if (path.toLowerCase().startsWith('/admin/')) return this.#admin(request, path.slice('/admin/'.length).split('/'));
-    const { metricsText, mayReadMetrics } = this.#deps;
-    if (path === '/metrics' && request.method === 'GET' && metricsText && mayReadMetrics?.(request.headers) === false) return unauthorized();
+    const { metricsText } = this.#deps;
     if (path === '/metrics' && request.method === 'GET' && metricsText) return new Response(await metricsText(), { headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' } });
     return (await this.#deps.http(request)) ?? new Response(null, { status: 404 });
   }

@@ -62,8 +62,6 @@ export interface HostOptions {
   readonly onSpan?: SpanSink;
   /** What GET /metrics answers, as the text that Prometheus reads; without it that address is not found. */
   readonly metricsText?: () => Promise<string>;
-  /** Who may have them; everybody, where it is not said. */
-  readonly mayReadMetrics?: (headers: Headers) => boolean;
   /** Called with what passed between host and functions. */
   readonly onInvocation?: (record: InvocationRecord) => void;
 }
@@ -140,7 +138,7 @@ export class EmbeddedHost {
         journal: this.#journal, engine: this.#engine, clock: this.#clock, keys: this.keys, taskHubName: this.settings.taskHubName, log, registry,
         fireTimer: (name) => this.#timers.fire(name),
         http: (request) => this.#http.handle(request),
-        metricsText: options.metricsText, mayReadMetrics: options.mayReadMetrics,
+        metricsText: options.metricsText,
         waitUntilFinished: (id, timeoutMs) => this.#waitUntilFinished(id, timeoutMs),
         onChange: () => this.#quiet.check(),
       });

@@ -140,12 +140,6 @@ describe('access', () => {
       assert.deepEqual((await platform().admit(ask({ [PRINCIPAL_HEADER]: short }))).roles, ['Reader']);
     });
 
-    it('tells a program from a person, whatever way its session came about', async () => {
-      const kindOf = async (...more: readonly (readonly [string, string])[]): Promise<string> => (await platform().admit(ask({ [PRINCIPAL_HEADER]: principalOf([...claims, ...more]) }))).kind;
-      const subject = 'http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier';
-      assert.deepEqual([await kindOf([subject, 'a pairwise subject']), await kindOf([subject, OBJECT_IDS.Admin]), await kindOf([subject, 'other'], ['idtyp', 'app'])], ['user', 'app', 'app']);
-    });
-
     it('takes no principal where it is off, nor where only tokens or the local token count: anybody could have written it', async () => {
       await refused(platform(false), session(), 'UNAUTHENTICATED', /WEBSITE_AUTH_ENABLED/);
       await refused(bearer(), session(), 'UNAUTHENTICATED', /proves nothing here/);

@@ -18,6 +18,8 @@ const MATRIX: Readonly<Record<string, string>> = {
   listJobs: 'ROSA', getJob: 'ROSA', listPolicies: 'ROSA', getPolicy: 'ROSA', getCost: 'ROSA', listAudit: 'ROSA', getPrices: 'ROSA', getHealth: 'ROSA', getMaintenance: 'ROSA', getScrub: 'ROSA', getSweep: 'ROSA',
   getOverview: 'ROSA', getVault: 'ROSA', getVaultHistory: 'ROSA', getItemHistory: 'ROSA', listServers: 'ROSA',
   listRestores: 'ROSA', getRestore: 'ROSA', listKeys: 'ROSA', getManifest: 'ROSA',
+  // Who is told
+  getNotifications: 'ROSA', listDeliveries: 'ROSA', getDelivery: 'ROSA', putNotifications: 'A', testNotification: 'A',
   // What would be, if
   previewPolicy: 'ROSA', forecastPolicy: 'ROSA',
   // The daily work

@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { compose } from '../../functions/compose';
 import { readSettings, settingNames } from '../../functions/settings';
 import { isHoldfastError } from '../../errors/holdfast-error';
-import { makeTempFolder, type TempFolder } from '../support/temp-folder';
 
 /** Compiled tests lie in dist/test/functions. */
 const text = readFileSync(join(__dirname, '../../../docs/settings.md'), 'utf8');
@@ -69,7 +67,7 @@ describe('settings', () => {
   it('are refused by what only Azure knows in the same breath: every line names its setting, what it is and where it is documented', () => {
     const wrong = {
       HOLDFAST_VAULT: 'ftp://somewhere', AZURE_SUBSCRIPTION_IDS: '', HOLDFAST_KEY_VAULT: 'https://example.com/keys/b', HOLDFAST_PASSPHRASE: 'correct horse', HOLDFAST_ARM_ENDPOINT: 'http://example.com',
-      HOLDFAST_AZURE_CREDENTIAL: 'me', HOLDFAST_RESTORE_CREDENTIAL: 'managed-identity:me', HOLDFAST_SWEEP_CRON: '0 3 * * *', HOLDFAST_SCRUB_CRON: '0 0 25 * * *', HOLDFAST_MAINTAIN_CRON: '0 0 0 L * *', HOLDFAST_LOOK_CRON: 'hourly', HOLDFAST_LOCK_DAYS: '0',
+      HOLDFAST_AZURE_CREDENTIAL: 'me', HOLDFAST_RESTORE_CREDENTIAL: 'managed-identity:me', HOLDFAST_SWEEP_CRON: '0 3 * * *', HOLDFAST_SCRUB_CRON: '0 0 25 * * *', HOLDFAST_MAINTAIN_CRON: '0 0 0 L * *', HOLDFAST_LOOK_CRON: 'hourly', HOLDFAST_NOTIFY_CRON: 'often', HOLDFAST_WEBHOOK_SECRETS: '{"ops":"correct horse"}', HOLDFAST_LOCK_DAYS: '0',
     };
     assert.throws(() => compose(wrong), (error) => {
       assert.ok(isHoldfastError(error, 'SETTING_INVALID'));
@@ -97,54 +95,5 @@ describe('settings', () => {
     const id = needed.AZURE_SUBSCRIPTION_IDS;
     assert.deepEqual(readSettings({ ...needed, AZURE_SUBSCRIPTION_IDS: ` ${id} , ${id.toUpperCase()},` }).subscriptionIds, [id, id.toUpperCase()]);
     refused({ ...needed, AZURE_SUBSCRIPTION_IDS: ',' });
-  });
-});
-
-describe('settings of who may call', () => {
-  const entra = { HOLDFAST_AUTH_TENANT: '0F0E0D0C-1111-2222-3333-444455556666', HOLDFAST_AUTH_CLIENT_ID: '0f0e0d0c-1111-2222-3333-777788889999' };
-  const request = { method: 'GET', url: 'https://app.example/api/items', headers: new Headers({ 'x-ms-client-principal': 'e30=' }) };
-  let temp: TempFolder;
-  beforeEach(async () => { temp = await makeTempFolder(); });
-  afterEach(() => temp.remove());
-  const refusal = async (env: NodeJS.ProcessEnv): Promise<string> => {
-    try {
-      await compose({ ...needed, ...env }).access.admit(request);
-    } catch (error) {
-      assert.ok(isHoldfastError(error, 'UNAUTHENTICATED'), String(error));
-      return error.message;
-    }
-    return assert.fail('a forged principal was let in');
-  };
-
-  it('name a tenant and an app registration for Entra ID, and an authority over https', () => {
-    assert.deepEqual(readSettings({ ...needed, HOLDFAST_AUTH: 'platform', ...entra }).auth, {
-      kind: 'platform', entra: { tenantId: entra.HOLDFAST_AUTH_TENANT.toLowerCase(), clientId: entra.HOLDFAST_AUTH_CLIENT_ID, authority: 'https://login.microsoftonline.com' },
-    });
-    for (const kind of ['platform', 'bearer']) assert.match(refused({ ...needed, HOLDFAST_AUTH: kind }), new RegExp(`HOLDFAST_AUTH_TENANT: HOLDFAST_AUTH is "${kind}", which takes it; it is missing.*\\n.*HOLDFAST_AUTH_CLIENT_ID: `));
-    for (const [name, value] of [['HOLDFAST_AUTH_TENANT', 'common'], ['HOLDFAST_AUTH_CLIENT_ID', 'api://x'], ['HOLDFAST_AUTH_AUTHORITY', 'http://login.example'], ['HOLDFAST_AUTH_AUTHORITY', 'https://login.example/tenant'], ['HOLDFAST_REQUESTS_PER_MINUTE', '1']] as const) {
-      assert.match(refused({ ...needed, HOLDFAST_AUTH: 'bearer', ...entra, [name]: value }), new RegExp(`${name}: expects`));
-    }
-  });
-
-  it('believe the platform only while it says that its authentication is on (threat 11)', async () => {
-    for (const on of ['', 'False', '0', 'no']) assert.match(await refusal({ HOLDFAST_AUTH: 'platform', ...entra, WEBSITE_AUTH_ENABLED: on }), /anybody could have written it/);
-    for (const on of ['True', 'true']) assert.match(await refusal({ HOLDFAST_AUTH: 'platform', ...entra, WEBSITE_AUTH_ENABLED: on }), /The session is not accepted: it is no sign-in with Entra ID/);
-    assert.match(await refusal({ HOLDFAST_AUTH: 'bearer', ...entra, WEBSITE_AUTH_ENABLED: 'True' }), /takes access tokens alone/);
-    assert.match(await refusal({ WEBSITE_AUTH_ENABLED: 'True' }), /HOLDFAST_AUTH says how/);
-  });
-
-  it('take a token out of a file that nobody else can read, and not in Azure', async () => {
-    const file = join(temp.path, 'token');
-    const local = { ...needed, HOLDFAST_AUTH: 'local', HOLDFAST_AUTH_TOKEN_FILE: file };
-    const wrong = (env: NodeJS.ProcessEnv, message: RegExp): void => assert.throws(() => compose(env), (error) => isHoldfastError(error, 'SETTING_INVALID') && message.test(error.message));
-    wrong(local, /HOLDFAST_AUTH_TOKEN_FILE: expects a file with the token \(ENOENT/);
-    await writeFile(file, 'x'.repeat(43), { mode: 0o644 });
-    wrong(local, /others than its owner may read or write it \(chmod 600\)/);
-    await chmod(file, 0o600);
-    compose(local);
-    wrong({ ...local, WEBSITE_SITE_NAME: 'acme' }, /"local" is for an app that only its own machine reaches/);
-    await writeFile(file, 'short\n');
-    wrong(local, /at least 43 characters/);
-    assert.match(refused({ ...needed, HOLDFAST_AUTH: 'local' }), /HOLDFAST_AUTH_TOKEN_FILE: HOLDFAST_AUTH is "local", which takes it/);
   });
 });

@@ -15,6 +15,7 @@ import { FunctionRegistry, type RegisteredFunction, type TypedData } from '../..
 import { HostTraces } from '../../local/host/traces';
 import { workerError } from '../../local/host/wire-values';
 import { readText } from '../docs/repository';
+import { HOME_TOKEN } from '../support/home';
 import { GoldenRecorder } from '../orchestrations/golden/fixture';
 
 /** What the extension serves to clients in other processes; its own default. */
@@ -68,7 +69,7 @@ export class GenuineHost {
 
   /** Calls an HTTP function of the app. */
   async json(address: string, init: RequestInit = {}): Promise<{ status: number; body: unknown }> {
-    const request = new Request(new URL(address, 'http://localhost'), init);
+    const request = new Request(new URL(address, 'http://localhost'), { ...init, headers: { authorization: `Bearer ${HOME_TOKEN}`, ...init.headers as Record<string, string> } });
     const response = await this.http.handle({ method: request.method, url: new URL(request.url), headers: request.headers, body: new Uint8Array(await request.arrayBuffer()) });
     assert.ok(response, `no function has ${address}`);
     const text = await response.text();

@@ -11,7 +11,7 @@ const POLL_MS = 250;
 export class FuncApp {
   private ended: number | undefined;
 
-  private constructor(private readonly func: RunningFunc, readonly url: string, private readonly file: string) {
+  private constructor(private readonly func: RunningFunc, readonly url: string, private readonly file: string, private readonly token: string | undefined) {
     void func.ended.then((code) => { this.ended = code; });
   }
 
@@ -20,19 +20,21 @@ export class FuncApp {
    * @param folder a new folder for the app that `func` is started in
    * @param entry the app's main file, whose functions write down their calls
    * @param hostJson the app's host.json; the extension bundle is the product's own
+   * @param token shown with each request, where the app asks for one
    */
-  static async start(program: string, folder: string, entry: string, hostJson: object, settings: Readonly<Record<string, string>>, port: number): Promise<FuncApp> {
+  static async start(program: string, folder: string, entry: string, hostJson: object, settings: Readonly<Record<string, string>>, port: number, token?: string): Promise<FuncApp> {
     await mkdir(folder, { recursive: true });
     const { extensionBundle } = JSON.parse(readText('host.json')) as { extensionBundle: object };
     await writeFile(path.join(folder, 'host.json'), JSON.stringify({ ...hostJson, extensionBundle }));
     await writeFile(path.join(folder, 'package.json'), JSON.stringify({ name: 'recording', main: 'main.js' }));
     await writeFile(path.join(folder, 'main.js'), `require(${JSON.stringify(entry)});\n`);
     const file = path.join(folder, 'invocations.jsonl');
-    return new FuncApp(await startFunc(program, { ...settings, [RECORDING_SETTING]: file }, port, folder), `http://127.0.0.1:${port}`, file);
+    return new FuncApp(await startFunc(program, { ...settings, [RECORDING_SETTING]: file }, port, folder), `http://127.0.0.1:${port}`, file, token);
   }
 
   fetch(address: string, init?: RequestInit): Promise<Response> {
-    return fetch(new URL(address, this.url), init);
+    const shown = this.token === undefined ? {} : { authorization: `Bearer ${this.token}` };
+    return fetch(new URL(address, this.url), { ...init, headers: { ...shown, ...init?.headers as Record<string, string> } });
   }
 
   async json(address: string, init?: RequestInit): Promise<{ status: number; body: unknown }> {

@@ -10,6 +10,7 @@ import { catalogue } from '../../errors/catalogue';
 import { HoldfastError, isHoldfastError, messageOf } from '../../errors/holdfast-error';
 import { createAzureStandIn } from '../../local/azure/stand-in';
 import { findCoreTools } from '../../local/func';
+import { makeAccess } from '../../local/home-access';
 import { stateOfFailure } from '../../local/host/actions';
 import { prepareVault } from '../../local/vault-home';
 import { root, readText } from '../docs/repository';
@@ -71,8 +72,9 @@ async function recordApp(program: string, temp: string, to: string, port: number
   await standIn.start();
   const address = path.join(temp, 'vault');
   const vault = await prepareVault(address, path.join(temp, 'vault.key'));
-  const settings = { HOLDFAST_VAULT: address, ...vault.keySettings, AZURE_SUBSCRIPTION_IDS: standIn.subscriptionId, HOLDFAST_ARM_ENDPOINT: standIn.url, HOLDFAST_HTTP_AUTH_LEVEL: 'anonymous', HOLDFAST_SCHEDULER_CRON: '*/5 * * * * *' };
-  const func = await FuncApp.start(program, path.join(temp, 'app'), path.join(__dirname, 'app-entry.js'), JSON.parse(readText('host.json')) as object, settings, port);
+  const access = await makeAccess(temp);
+  const settings = { HOLDFAST_VAULT: address, ...vault.keySettings, AZURE_SUBSCRIPTION_IDS: standIn.subscriptionId, HOLDFAST_ARM_ENDPOINT: standIn.url, HOLDFAST_AUTH: 'local', HOLDFAST_AUTH_TOKEN_FILE: access.tokenFile, HOLDFAST_SCHEDULER_CRON: '*/5 * * * * *' };
+  const func = await FuncApp.start(program, path.join(temp, 'app'), path.join(__dirname, 'app-entry.js'), JSON.parse(readText('host.json')) as object, settings, port, access.token);
   try {
     await func.answers('/api/jobs');
     const scenario = new AppScenario({ json: (address, init) => func.json(address, init), runTimer: () => Promise.resolve() }, standIn);

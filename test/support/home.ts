@@ -29,6 +29,7 @@ import type { VaultAccess } from '../../vault/format/tree';
 import { drawVault, initVault, type NewVault } from '../../vault/vault';
 import { assertAsDescribed } from './api-contract';
 import { homeStores } from './home-transfer-factory';
+import { createCourier } from '../../webhooks/courier';
 import { makeTempFolder } from './temp-folder';
 import { tellUse, watchedKey, watchedStore } from './traffic';
 
@@ -96,6 +97,8 @@ export interface HomeOptions {
   readonly requestsPerMinute?: number;
   /** How old what views show may be; nothing by default, since tests change the vault behind the app's back. */
   readonly freshness?: Freshness;
+  /** How people are told; nothing of the home's own asks for it, so that what does not care is not slowed down. */
+  readonly notifications?: Partial<Services['notifications']>;
 }
 
 export const HOME_START_MS = Date.UTC(2026, 10, 23, 10, 30);
@@ -150,6 +153,7 @@ export async function startHome(fill: (disksFolder: string) => Promise<void>, op
     // Once a year: what does not ask for them is not slowed down by them.
     housekeeping: { reconcileCron: '0 0 0 1 1 *', sweepCron: '0 0 0 1 1 *', maintainCron: '0 0 0 1 1 *', ...options.housekeeping },
     scrubs: { cron: '0 0 0 1 1 *', days: 30, ...options.scrubs },
+    notifications: { cron: '0 0 0 1 1 *', courier: createCourier({ secrets: new Map(), allowLoopback: true, origin: 'home.test' }), ...options.notifications },
     deps: depsOf('backup'),
     others: { maintenance: depsOf('maintenance'), restore: depsOf('restore') },
   }, options.freshness ?? { softMs: 0, hardMs: 0 });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { savePolicy } from '../../activities/policy-store';
+import { saveNotifications } from '../../activities/notice-targets';
 import { EVENTS, METRICS } from '../../activities/telemetry';
 import { parsePolicy } from '../../policy/schema';
 import { startAzureMonitor } from '../../telemetry/azure-monitor';
@@ -10,6 +11,9 @@ import { createTelemetry } from '../../telemetry/otel';
 import { addVm, halfDisk, HOME_START_MS, startHome } from '../support/home';
 import { startIngestion, TABLES } from '../support/ingestion';
 import { checkKql, SCHEMAS } from '../support/kusto';
+import { Receiver, SECRET } from '../support/receiver';
+import { createCourier } from '../../webhooks/courier';
+import { parseWebhookSecrets } from '../../webhooks/secrets';
 
 /** Compiled tests lie in dist/test/telemetry. */
 const folder = path.join(__dirname, '..', '..', '..', 'infra', 'queries');
@@ -56,20 +60,26 @@ describe('the queries of the workbook and the alert rules', () => {
     const ingestion = await startIngestion();
     const running = startAzureMonitor({ connectionString: ingestion.connectionString, keepPercent: 100, appName: 'test' });
     const telemetry = createTelemetry();
+    const receiver = await Receiver.start();
     const home = await startHome((disks) => addVm(disks, 'web', { os: halfDisk(2, 1) }), {
       telemetry, wrapStore: (store) => observedStore(store, telemetry), host: { onSpan: (span) => running.hostSpan(span) },
       // Nobody starts a backup by itself: the item becomes overdue.
-      schedulerCron: '0 0 0 1 1 *',
+      schedulerCron: '0 0 0 1 1 *', notifications: { courier: createCourier({ secrets: parseWebhookSecrets(JSON.stringify({ ops: { sign: [SECRET] } })), allowLoopback: true, origin: 'home.test' }) },
     });
     try {
       await savePolicy(home.vault.store, parsePolicy({ name: 'daily', schedule: { daily: { at: ['01:00'] } }, items: { all: true } }), 0);
       assert.equal((await home.backUp('web')).state, 'succeeded');
+      // A webhook that is gone.
+      receiver.reply = () => ({ status: 410 });
+      await saveNotifications(home.vault.store, { targets: [{ name: 'ops', url: receiver.url, enabled: true, handshake: false }] }, 0);
       for (const timer of ['sweeper', 'maintainer', 'scrubber']) {
         await home.host.runTimer(timer);
         await home.host.runUntilIdle();
       }
       await home.host.advanceTo(HOME_START_MS + 4 * DAY_MS);
       await home.host.runTimer('watcher');
+      await home.host.runTimer('notifier');
+      await home.host.runUntilIdle();
       await running.flush();
 
       const emitted = new Map<string, Set<string>>();
@@ -96,6 +106,7 @@ describe('the queries of the workbook and the alert rules', () => {
       assert.ok(Math.abs(Number(age) - 4 * 86_400) < 3_600, `the age is ${age}`);
     } finally {
       await home.dispose();
+      await receiver.stop();
       await running.stop();
       await ingestion.close();
     }

@@ -30,7 +30,7 @@ export function planExtension({ name, untilMs }: Pick<HeldObject, 'name' | 'unti
 }
 
 /** What nobody needs once its time is over, or what is remade: never held for longer than the container's default. */
-const TRANSIENT = /^(work|restores|requests|proofs|locks|maintenance|index|packs)\//;
+const TRANSIENT = /^(work|restores|requests|proofs|locks|maintenance|notices|index|packs)\//;
 
 /** What maintenance knows of a vault. */
 export interface Needed {

@@ -7,6 +7,9 @@ import type { Fault } from '../../../local/azure/faults';
 import { VirtualClock } from '../../../local/host/clock';
 import { MAINTAIN_INSTANCE_ID, RECONCILE_INSTANCE_ID } from '../../../orchestrations/names';
 import { createFaultStore, type FaultStore } from '../../support/fault-store';
+import { Receiver, SECRET } from '../../support/receiver';
+import { createCourier } from '../../../webhooks/courier';
+import { parseWebhookSecrets } from '../../../webhooks/secrets';
 import { addVm, halfDisk, type Home, HOME_START_MS, type HomeOptions, noise, startHome, writeDisk } from '../../support/home';
 import { startRestore } from '../../support/restores';
 import { createWormStore } from '../../support/worm-store';
@@ -294,6 +297,33 @@ export const stories: readonly Story[] = [
         assert.equal((await home.json(`/api/vault/scrubs/${id}/cancel`, { method: 'POST' })).status, 202);
         await home.host.waitFor(id, { until: 'finished' });
       }, { scrubs: { cron: '0 0 3 * * *', days: 1 }, wrapStore: (plain) => (store = createFaultStore(plain)) })(recorder);
+    },
+  },
+  {
+    story: 'notifications', about: 'A failed backup that is told at once, one whose receiver is away for hours, and one that a receiver does not want any more; the vault is away while it is written down.', only: ['raiseNotices', 'tell'],
+    run: async (recorder) => {
+      const receiver = await Receiver.start();
+      let store: FaultStore | undefined;
+      const secrets = parseWebhookSecrets(JSON.stringify({ ops: { sign: [SECRET] } }));
+      const refuse = (home: Home): void => plan(home, { kind: 'failOperation', code: 'VMAgentNotReady', message: 'The VM agent does not answer.', path: '/restorePoints/' });
+      try {
+        await inHome(twoDisks, async (home) => {
+          const put = await home.json('/api/notifications', { method: 'PUT', body: JSON.stringify({ targets: [{ name: 'ops', url: receiver.url }] }) });
+          assert.equal(put.status, 201, put.text);
+          for (const reply of [[200], [503, 503, 503, 200], [410]]) {
+            let tries = 0;
+            receiver.reply = () => ({ status: reply[tries++] ?? 500 });
+            refuse(home);
+            if (reply.length > 1) store?.plan({ operation: 'create', matching: /^notices\/events\//, fault: { kind: 'fail', code: 'STORE_UNREACHABLE', when: 'before' }, times: 2 });
+            await backUp(home, 'failed');
+            await later(home, DAY_MS);
+            assert.equal(tries, reply.length);
+          }
+          store?.assertAllFired();
+        }, { wrapStore: (inner) => (store ??= createFaultStore(inner)), notifications: { courier: createCourier({ secrets, allowLoopback: true, origin: 'home.test' }) } })(recorder);
+      } finally {
+        await receiver.stop();
+      }
     },
   },
   {
