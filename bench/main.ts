@@ -1,6 +1,7 @@
 // `npm run bench`: compares Holdfast with restic on this machine. See docs/benchmarks.md.
 import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { measureApi } from './api';
 import { measureChunking } from './chunking';
 import { azuriteRun, folderRun, NotIdentical, Results, WORK_FOLDER } from './cases';
 import type { Contender } from './contender';
@@ -59,6 +60,7 @@ async function main(): Promise<number> {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
     return 2;
   }
+  let exitCode = 0;
   await alone(async () => {
     const machine = describeMachine(await resticVersion(), args);
     // What a bench that was killed left behind is of no use to this one.
@@ -67,12 +69,20 @@ async function main(): Promise<number> {
       if (options.mode === 'compare') await compare(options, machine);
       else if (options.mode === 'chunking') await measureChunking(options, machine, say);
       else if (options.mode === 'lifecycle') process.stdout.write(`${await measureLifecycle(options.runs, machine, say)}\n`);
+      else if (options.mode === 'api') exitCode = await api(machine);
       else process.stdout.write(`${await profileFirstBackup(options, machine, say)}\n`);
     } finally {
       if (!options.keep) rmSync(WORK_FOLDER, { recursive: true, force: true });
     }
   });
-  return 0;
+  return exitCode;
+}
+
+async function api(machine: Machine): Promise<number> {
+  const { text, missed } = await measureApi(machine, say);
+  process.stdout.write(`${text}\n`);
+  if (missed.length > 0) say(`Missed: ${missed.join(', ')}`);
+  return missed.length > 0 ? 1 : 0;
 }
 
 main().then((code) => { process.exitCode = code; }, (error: unknown) => {

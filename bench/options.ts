@@ -12,7 +12,7 @@ export interface BenchOptions {
   /** Bytes of files put into the image's file system. */
   readonly fillBytes: number;
   readonly runs: number;
-  readonly mode: 'compare' | 'chunking' | 'profile' | 'lifecycle';
+  readonly mode: 'compare' | 'chunking' | 'profile' | 'lifecycle' | 'api';
   readonly cases: ReadonlySet<BenchCase>;
   /** Only to see that it works: nothing is judged. */
   readonly smoke: boolean;
@@ -30,6 +30,7 @@ export const USAGE = `npm run bench -- [options]
   --markdown          write the tables into docs/benchmarks.md (with --chunking: into the decision record)
   --chunking          measure chunk sizes, zstd levels and pack sizes instead
   --lifecycle         measure retention and collection of a vault with 100,000 recovery points instead
+  --api               measure instead how quickly the app answers the portal, 50 requests at once, with 100,000 recovery points in the vault; ends with 1 where a target is missed
   --profile           profile one first backup instead, and print where the time goes
   --smoke             a disk of 128 MiB, one run, into a folder: that it works and restores what it was given, in less than a minute. Its figures mean nothing
   --keep              leave .bench/work as it is at the end
@@ -46,7 +47,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     options: {
       size: { type: 'string' }, fill: { type: 'string' }, runs: { type: 'string' }, only: { type: 'string' },
       json: { type: 'string' }, markdown: { type: 'boolean', default: false }, chunking: { type: 'boolean', default: false },
-      profile: { type: 'boolean', default: false }, lifecycle: { type: 'boolean', default: false }, smoke: { type: 'boolean', default: false }, keep: { type: 'boolean', default: false },
+      profile: { type: 'boolean', default: false }, lifecycle: { type: 'boolean', default: false }, api: { type: 'boolean', default: false }, smoke: { type: 'boolean', default: false }, keep: { type: 'boolean', default: false },
     },
   });
   const usual = values.smoke ? { size: '128MiB', runs: '1', only: 'folder' } : { size: '4GiB', runs: '3', only: undefined };
@@ -57,10 +58,11 @@ export function parseOptions(args: readonly string[]): BenchOptions {
   if (fillBytes > sizeBytes * 0.9) throw new Error(`--fill ${fillBytes} leaves no room for the file system in ${sizeBytes} bytes`);
   const runs = Number(runsText);
   if (!Number.isInteger(runs) || runs < 1 || runs > 99) throw new Error(`--runs ${runsText}: a number from 1 to 99 is needed`);
-  if ([values.chunking, values.profile, values.lifecycle].filter(Boolean).length > 1) throw new Error('--chunking, --profile and --lifecycle are different measurements: give one of them');
-  if (values.smoke && (values.markdown || values.chunking || values.profile || values.lifecycle)) throw new Error('--smoke is no measurement: give it without --markdown, --chunking, --profile and --lifecycle');
+  const others = [values.chunking, values.profile, values.lifecycle, values.api].filter(Boolean).length;
+  if (others > 1) throw new Error('--chunking, --profile, --lifecycle and --api are different measurements: give one of them');
+  if (values.smoke && (values.markdown || others > 0)) throw new Error('--smoke is no measurement: give it without --markdown, --chunking, --profile, --lifecycle and --api');
   return {
-    sizeBytes, fillBytes, runs, mode: values.chunking ? 'chunking' : values.profile ? 'profile' : values.lifecycle ? 'lifecycle' : 'compare',
+    sizeBytes, fillBytes, runs, mode: values.chunking ? 'chunking' : values.profile ? 'profile' : values.lifecycle ? 'lifecycle' : values.api ? 'api' : 'compare',
     cases: parseCases(only), smoke: values.smoke, jsonFile: values.json ?? null, markdown: values.markdown, keep: values.keep,
   };
 }

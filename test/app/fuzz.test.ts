@@ -107,7 +107,7 @@ describe('whatever is sent to the HTTP API', function () {
     }
   }
 
-  it('bodies that are too large, too deep or no text are refused by every route that takes one', async () => {
+  it('threat 16: bodies that are too large, too deep or no text are refused by every route that takes one', async () => {
     for (const { method, path } of routes.filter((route) => route.method !== 'GET')) {
       const address = `/api/${path.replace(/\{(\w+)\}/g, (_, name: string) => known[name]?.[0] ?? 'nothing')}`;
       assert.equal(await ask(method, address, { body: `"${'x'.repeat(70_000)}"` }), 413, address);
@@ -118,7 +118,7 @@ describe('whatever is sent to the HTTP API', function () {
     }
   });
 
-  it('names with markup come back as JSON text that no browser takes for a page', async () => {
+  it('threat 15: names with markup come back as JSON text that no browser takes for a page', async () => {
     for (const path of ['/api/items/web01', '/api/policies/nightly', `/api/items/${encodeURIComponent(MARKUP)}`, `/api/policies/${encodeURIComponent(MARKUP)}`, `/api/jobs?state=${encodeURIComponent(MARKUP)}`]) {
       const { headers, text } = await home.json(path);
       assert.match(headers.get('content-type') ?? '', /json/);
@@ -127,7 +127,7 @@ describe('whatever is sent to the HTTP API', function () {
     }
   });
 
-  it('what lies in other subscriptions is refused, and Azure is not even asked for it', async () => {
+  it('threat 13: what lies in other subscriptions is refused, and Azure is not even asked for it', async () => {
     const foreign = '/subscriptions/00000000-0000-4000-8000-000000000009/resourceGroups/other/providers/Microsoft.Compute/virtualMachines/foreign';
     assert.equal(await ask('GET', `/api/items/${encodeURIComponent(foreign)}`), 404);
     assert.equal(await ask('POST', `/api/items/${encodeURIComponent(foreign)}/backups`), 404);

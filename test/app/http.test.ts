@@ -167,7 +167,7 @@ describe('what a running job tells', () => {
     assert.equal(seen[3]?.progress.secondsLeft, 0);
   });
 
-  it('I7: no access signature in histories, statuses, answers or logs, whether the job succeeds or fails', async () => {
+  it('I7, threat 9: no access signature in histories, statuses, answers or logs, whether the job succeeds or fails', async () => {
     home = await startHome((folder) => addVm(folder, 'web01', { os: noise(MiB, 1), data: noise(MiB, 2) }));
     const answers: string[] = [];
     const run = async (): Promise<void> => {

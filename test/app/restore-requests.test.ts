@@ -59,7 +59,7 @@ describe('what a restore refuses, before anything is made', () => {
     await refused(point, { kind: 'vm', name: 'web01', network: subnet() }, 409, 'TARGET_EXISTS');
   });
 
-  it('a subscription that is not the app\'s, in every place where one can stand', async () => {
+  it('threat 13: a subscription that is not the app\'s, in every place where one can stand', async () => {
     await refused(point, { kind: 'disk', disk: 'os', name: 'x', subscriptionId: OTHER }, 403, 'CLOUD_ACCESS_DENIED');
     await refused(point, { kind: 'in-place', vmId: vmIdOf(home, 'web01').replace(home.standIn.subscriptionId, OTHER) }, 403, 'CLOUD_ACCESS_DENIED');
     const foreign = { subnetId: `/subscriptions/${OTHER}/resourceGroups/net/providers/Microsoft.Network/virtualNetworks/v/subnets/s` };

@@ -14,7 +14,7 @@ describe('the options of the benchmark', () => {
   });
 
   it('refuse what makes no sense, by the name of the option', () => {
-    for (const args of [['--smoke', '--markdown'], ['--smoke', '--chunking'], ['--profile', '--lifecycle'], ['--size', '63MiB'], ['--size', 'big'], ['--runs', '0'], ['--only', 'tape'], ['--fill', '4GiB']]) {
+    for (const args of [['--smoke', '--markdown'], ['--smoke', '--chunking'], ['--profile', '--lifecycle'], ['--api', '--lifecycle'], ['--smoke', '--api'], ['--size', '63MiB'], ['--size', 'big'], ['--runs', '0'], ['--only', 'tape'], ['--fill', '4GiB']]) {
       assert.throws(() => parseOptions(args), new RegExp(args[0] ?? ''), args.join(' '));
     }
   });

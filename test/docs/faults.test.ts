@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { readText, textFiles } from './repository';
+import { readText, testTitles, textFiles } from './repository';
 
 const ROWS = 45;
 
 /** The rows of the matrix that the titles of a test file name: `fault 28: …`, `faults 4, 7: …`, or bare numbers at the beginning. */
 function rowsNamedIn(text: string): Set<number> {
   const named = new Set<number>();
-  for (const [, , title = ''] of text.matchAll(/\b(?:it|describe)\(\s*(['"`])((?:\\.|(?!\1)[^\\])*)\1/g)) {
+  for (const title of testTitles(text)) {
     for (const [, list = ''] of [...title.matchAll(/\bfaults? (\d+(?:(?:, | and )\d+)*)/g), ...title.matchAll(/^(\d+(?:, \d+)*):/g)]) for (const [row] of list.matchAll(/\d+/g)) named.add(Number(row));
   }
   return named;

@@ -23,6 +23,9 @@ export function textFiles(under = ''): TextFile[] {
   return files;
 }
 
+/** The titles of tests and suites in a test's source. */
+export const testTitles = (text: string): string[] => [...text.matchAll(/\b(?:it|describe)\(\s*(['"`])((?:\\.|(?!\1)[^\\])*)\1/g)].map(([, , title = '']) => title);
+
 export const readText = (path: string): string => readFileSync(join(root, path), 'utf8');
 
 export const isThere = (path: string): boolean => statSync(join(root, path), { throwIfNoEntry: false }) !== undefined;

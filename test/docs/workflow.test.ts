@@ -30,6 +30,20 @@ describe('the workflow for continuous integration', () => {
     assert.deepEqual([...versions].filter(([, found]) => found.size > 1).map(([action]) => action), [], 'one action in two versions');
   });
 
+  it('threat 17: installs what the lock file names, each package by its hash, and no version is a range', () => {
+    const declared = JSON.parse(readText('package.json')) as Readonly<Record<'dependencies' | 'devDependencies' | 'optionalDependencies', Readonly<Record<string, string>>>>;
+    for (const group of ['dependencies', 'devDependencies', 'optionalDependencies'] as const) {
+      for (const [name, version] of Object.entries(declared[group])) assert.match(version, /^\d+\.\d+\.\d+(-[\w.]+)?$/, `${group}: ${name}`);
+    }
+    const { packages } = JSON.parse(readText('package-lock.json')) as { packages: Readonly<Record<string, { readonly integrity?: string; readonly link?: boolean; readonly inBundle?: boolean }>> };
+    const loose = Object.entries(packages).filter(([name, { integrity, inBundle }]) => name !== '' && !inBundle && !/^sha512-/.test(integrity ?? '')).map(([name]) => name);
+    assert.deepEqual(loose, []);
+    const installs = steps.map((step) => step.run ?? '').filter((run) => /\bnpm (?:ci|i|install|add)\b/.test(run));
+    assert.ok(installs.length > 0);
+    for (const run of installs) assert.doesNotMatch(run, /\bnpm (?:i|install|add)\b(?! --global azure)/, run);
+    assert.ok(Object.keys(declared.dependencies).length <= 30, 'few of them are deployed');
+  });
+
   it('may only read, keeps no token in the checkout, and ends', () => {
     assert.deepEqual(workflow.permissions, { contents: 'read' });
     for (const [name, job] of Object.entries(workflow.jobs)) assert.ok((job['timeout-minutes'] ?? 999) <= 45, `${name} has a time limit`);

@@ -55,7 +55,7 @@ for (const [estate, resources] of Object.entries(estates)) {
       assert.deepEqual(attached.sort(), ['backup', 'host', 'maintenance', 'restore']);
     });
 
-    it('lets nobody but maintenance delete in the vault, and nobody replace anything there', () => {
+    it('threat 1: lets nobody but maintenance delete in the vault, and nobody replace anything there', () => {
       const inVault = ofType(resources, 'Microsoft.Authorization/roleAssignments').filter(({ id }) => id.includes('/containers/vault/')) as unknown as readonly Assignment[];
       const roles = new Map(rolesOf(resources).map((role) => [role.id, role.properties.permissions.flatMap(({ dataActions }) => dataActions)]));
       const may = Object.fromEntries(inVault.map((one) => [ownerOf(one), roles.get(one.properties.roleDefinitionId)]));
@@ -88,7 +88,7 @@ for (const [estate, resources] of Object.entries(estates)) {
     const accounts = ofType(resources, 'Microsoft.Storage/storageAccounts');
     const [vault] = accounts.filter(({ name }) => name.includes('vault'));
 
-    it('has shared keys off, TLS 1.2 at least, nothing public, in both accounts', () => {
+    it('threats 1, 12: has shared keys off, TLS 1.2 at least, nothing public, in both accounts, which are two', () => {
       assert.equal(accounts.length, 2);
       for (const { name, properties } of accounts) {
         const { allowSharedKeyAccess, minimumTlsVersion, supportsHttpsTrafficOnly, allowBlobPublicAccess, allowCrossTenantReplication, publicNetworkAccess, networkAcls } = properties;
@@ -98,7 +98,7 @@ for (const [estate, resources] of Object.entries(estates)) {
       for (const { properties } of ofType(resources, 'Microsoft.Storage/storageAccounts/blobServices/containers')) assert.equal(properties.publicAccess, 'None');
     });
 
-    it('has purge protection, roles instead of access policies, and a key that only wraps', () => {
+    it('threat 4: has purge protection, roles instead of access policies, and a key that only wraps', () => {
       const [keyVault] = ofType(resources, 'Microsoft.KeyVault/vaults');
       const { enablePurgeProtection, enableSoftDelete, enableRbacAuthorization, publicNetworkAccess } = keyVault?.properties ?? {};
       assert.deepEqual([enablePurgeProtection, enableSoftDelete, enableRbacAuthorization, publicNetworkAccess], [true, true, true, wanted]);

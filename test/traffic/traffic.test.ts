@@ -61,7 +61,7 @@ describe('the rights of the duties', () => {
   before(() => { ({ backup, maintenance, restore } = readRights()); });
   const blobs = 'Microsoft.Storage/storageAccounts/blobServices/containers/blobs';
 
-  it('let only the maintenance delete in the vault, and nobody replace what is there', () => {
+  it('threat 1: let only the maintenance delete in the vault, and nobody replace what is there', () => {
     const inVault = [backup, maintenance, restore].map(({ vault }) => vault?.dataActions ?? []);
     assert.deepEqual(inVault.map((actions) => actions.includes(`${blobs}/delete`)), [false, true, false]);
     for (const actions of inVault) {

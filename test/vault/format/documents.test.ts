@@ -38,7 +38,7 @@ describe('sealed documents', () => {
     }
   });
 
-  it('do not open under another name, in another vault, with another key', () => {
+  it('threat 8: do not open under another name, in another vault, with another key', () => {
     const sealed = sealDocument(keys, name, { a: 1 });
     assert.throws(() => openDocument(keys, 'items/web02', sealed), damaged);
     assert.throws(() => openDocument({ ...testKeys(20), masterKey: keys.masterKey }, name, sealed), damaged);
@@ -75,7 +75,7 @@ describe('documents of a vault', () => {
     await assert.rejects(findDocument(vault, 'items/wrong', schema), (error) => damaged(error) && /a: /.test((error as Error).message));
   });
 
-  it('a manifest that was moved to another item, another stamp or another vault does not open', async () => {
+  it('threat 8: a manifest that was moved to another item, another stamp or another vault does not open', async () => {
     const run = { itemId: 'item', sequence: 1, stamp: STAMP_A };
     await createDocument(vault, manifestName('item', STAMP_A), makeManifest(run, 'x'));
     const bytes = await vault.store.read(manifestName('item', STAMP_A));

@@ -60,7 +60,7 @@ describe('nodes', () => {
     }), { numRuns: 1000 });
   });
 
-  it('valid nodes that were changed decode or are refused, and nothing else', () => {
+  it('threat 16: valid nodes that were changed decode or are refused, and nothing else', () => {
     fc.assert(fc.property(leafArbitrary, editArbitrary, keepArbitrary, (leaf, edits, keep) => bounded(() => {
       const got = decodeLeaf(mutate(encodeLeaf(leaf), edits, keep), leaf.window, blocksOf(leaf));
       assert.equal(blocksOf(got), blocksOf(leaf));

@@ -152,7 +152,7 @@ describe('packs', () => {
     }), { numRuns: 300 });
   });
 
-  it('a blob is bound to its id, its kind and its pack', async () => {
+  it('threat 8: a blob is bound to its id, its kind and its pack', async () => {
     const [keys, built] = [testKeys(), await small()];
     const [first, second] = built.refs as [BlobRef, BlobRef, BlobRef];
     const stored = (ref: BlobRef): Buffer => built.bytes.subarray(ref.offset, ref.offset + ref.length);

@@ -114,7 +114,7 @@ describe('several keys of one vault', () => {
     assert.ok(!none.ok && none.error.code === 'KEY_TEST_FAILED' && /none of its type/.test(none.error.message));
   });
 
-  it('the scheduled test fails when one of the identities can no longer use the key that the others still can, and says which', async () => {
+  it('threat 4: the scheduled test fails when one of the identities can no longer use the key that the others still can, and says which', async () => {
     const { vault, second } = await ring();
     const denied: KeyProvider = { ...file(2), unwrap: () => Promise.reject(new HoldfastError('KEY_VAULT_DENIED', 'no right to unwrap')) };
     const run = (restore: KeyProvider) => createTestKeys({
