@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { TokenCredential } from '@azure/identity';
 import { HoldfastError, messageOf } from '../errors/holdfast-error';
@@ -19,6 +19,8 @@ export function tokenSourceFor(base: URL, env: NodeJS.ProcessEnv, stateFolder: s
   if (given !== '') return () => Promise.resolve(given);
   if (LOOPBACK_NAMES.includes(base.hostname)) {
     const folder = stateFolder ?? nonEmpty(env['HOLDFAST_STATE']) ?? '.holdfast';
+    // Behind a tunnel a deployment is at this machine's address, too.
+    if (stateFolder === undefined && nonEmpty(env['HOLDFAST_AUTH_CLIENT_ID']) !== undefined && !existsSync(path.resolve(folder, 'access'))) return entraTokens(base, env);
     localTokenFor(base, folder);
     // Read each time: a home that was started anew has another.
     return async () => localTokenFor(base, folder);
