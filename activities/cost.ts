@@ -1,6 +1,7 @@
 import { azureBackupCost, type Cost, monthlyCost, type MonthlyUsage, noTier, sumOfTiers } from '../policy/cost/cost';
 import { ASSUMED, forecast, type Forecast, type ItemHabit, monthsOperations, scrubReads } from '../policy/cost/forecast';
 import { type Prices, type Redundancy, type Tier, TIERS } from '../policy/cost/prices';
+import { nextSlots } from '../policy/schedule';
 import type { PolicyDocument } from '../policy/schema';
 import { diskBytes, pickRecoveryPoints } from '../vault/catalog';
 import type { Manifest } from '../vault/format/manifest';
@@ -11,6 +12,8 @@ const DAY_MS = 86_400_000;
 /** Below this a rate of change says more about the hour than about the day. */
 const MEASURED_FROM_MS = DAY_MS / 2;
 export const FORECAST_MONTHS = 12;
+/** Next runs that a forecast names. */
+const SLOTS_SHOWN = 10;
 
 /** What of the prices a reader of a sum has to know. */
 export type PriceNote = Pick<Prices, 'asOf' | 'currency' | 'region' | 'source' | 'checked' | 'redundancy'>;
@@ -115,6 +118,8 @@ function figuresOf(item: CostItem, nowMs: number): ItemFigures {
 
 export interface CostForecast extends Forecast {
   readonly prices: PriceNote;
+  /** When it would run next. ISO 8601. */
+  readonly nextSlots: readonly string[];
 }
 
 /** What a policy comes to over a year for these items, as they behaved so far. An item without any is assumed to be as large as `sizeBytes` says. */
@@ -133,7 +138,7 @@ export function forecastOf(known: readonly CostItem[], policy: PolicyDocument, i
   const result = forecast({
     schedule: policy.schedule, retention: policy.retention, keepBase: policy.keepBase, items: habits, startMs: nowMs, months: FORECAST_MONTHS, scrubDays: options.scrubDays,
   }, { ...prices, redundancy });
-  return { prices: noteOf(prices, redundancy), ...result };
+  return { prices: noteOf(prices, redundancy), nextSlots: nextSlots(policy.schedule, nowMs, SLOTS_SHOWN).map((slot) => new Date(slot).toISOString()), ...result };
 }
 
 const noteOf = ({ asOf, currency, region, source, checked }: Prices, redundancy: Redundancy): PriceNote => ({ asOf, currency, region, source, checked, redundancy });

@@ -25,7 +25,7 @@ const getCost = route({
 
 const forecastPolicy = route({
   id: 'forecastPolicy', method: 'POST', path: 'policies/{name}/cost-forecast', role: 'Reader', query: costQuery, ...policyBody, responses: { 200: costForecastSchema },
-  summary: 'What the policy in the body would come to over a year, for the machines that it selects; nothing is stored',
+  summary: 'What the policy in the body would come to over a year, for the machines that it selects, and when it would run next; nothing is stored',
   async handler({ query, body: document, services }) {
     const vault = await services.deps.vault();
     const vms = await services.deps.cloud.listVms();

@@ -5,7 +5,7 @@ const TOKEN_KEY = 'holdfast.token';
 /** What the API refused, or why it could not be reached, in words that a person can act on. */
 export class Problem extends Error {
   override readonly name = 'Problem';
-  constructor(readonly status: number, readonly code: string, readonly title: string, message: string, readonly remedy: string, readonly data: Readonly<Record<string, unknown>> = {}, readonly help: string | null = null) {
+  constructor(readonly status: number, readonly code: string, readonly title: string, message: string, readonly remedy: string, readonly data: Readonly<Record<string, unknown>> = {}) {
     super(message);
   }
 }
@@ -75,10 +75,19 @@ function parse(text: string): unknown {
 function problemOf(status: number, json: unknown): Problem {
   const of = (typeof json === 'object' && json !== null ? json : {}) as Readonly<Record<string, unknown>>;
   const text = (name: string, fallback: string): string => (typeof of[name] === 'string' ? of[name] : fallback);
-  const type = text('type', '');
   return new Problem(status, text('code', status === 401 ? 'UNAUTHENTICATED' : `HTTP_${status}`), text('title', status === 401 ? 'You are not signed in' : `The app answered with status ${status}`),
-    text('detail', ''), text('remedy', ''), (typeof of['data'] === 'object' && of['data'] !== null ? of['data'] : {}) as Readonly<Record<string, unknown>>,
-    /^https?:\/\//.test(type) ? type : null);
+    text('detail', ''), text('remedy', ''), (typeof of['data'] === 'object' && of['data'] !== null ? of['data'] : {}) as Readonly<Record<string, unknown>>);
+}
+
+/** Lets the browser keep what an address answers as a file. */
+export async function download(path: string, fileName: string): Promise<void> {
+  const token = sessionStorage.getItem(TOKEN_KEY);
+  const response = await fetch(path, { redirect: 'error', cache: 'no-store', headers: token === null ? {} : { authorization: `Bearer ${token}` } });
+  if (!response.ok) throw problemOf(response.status, parse(await response.text()));
+  const address = URL.createObjectURL(await response.blob());
+  const link = Object.assign(document.createElement('a'), { href: address, download: fileName });
+  link.click();
+  URL.revokeObjectURL(address);
 }
 
 /** An address below /api/ from its parts, each encoded. */

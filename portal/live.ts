@@ -43,6 +43,8 @@ const entries = new Map<string, Entry>();
 let timer: number | undefined;
 /** Called after each answer: what shows the state of the whole page. */
 const watchers = new Set<() => void>();
+/** True from the first answer that asks for a sign-in to the next that does not. */
+let isSignedOut = false;
 
 function entryOf(path: string, every: Every<never>): Entry {
   let entry = entries.get(path);
@@ -85,8 +87,10 @@ async function ask(entry: Entry): Promise<void> {
     entry.atMs = Date.now();
     entry.error = null;
     entry.failures = 0;
+    isSignedOut = false;
   } catch (error) {
     entry.error = toProblem(error);
+    isSignedOut ||= entry.error.status === 401;
     entry.failures++;
   }
   entry.running = false;
@@ -109,6 +113,8 @@ export function refresh(prefix: string): void {
 /** Forgets everything, for instance when somebody else signs in. */
 export function forgetAll(): void {
   for (const entry of entries.values()) Object.assign(entry, { data: undefined, etag: null, atMs: null, error: null, failures: 0, dueMs: 0 });
+  isSignedOut = false;
+  for (const tell of watchers) tell();
   schedule();
 }
 
@@ -156,15 +162,17 @@ export function useList<T>(path: string | null, every: Every<Page<T>>): Live<Pag
 
 const keyOf = (entry: unknown): unknown => (typeof entry === 'object' && entry !== null ? (entry as { id?: string; name?: string }).id ?? (entry as { name?: string }).name : entry);
 
-/** The oldest data that is shown though it could not be confirmed: its time and why. null while all is well. */
-export function useTrouble(): { readonly atMs: number | null; readonly error: Problem } | null {
+/** How the page as a whole stands: whether somebody has to sign in, and the oldest data that is shown though it could not be confirmed, with its time and why. */
+export interface Standing { readonly isSignedOut: boolean; readonly trouble: { readonly atMs: number | null; readonly error: Problem } | null }
+
+export function useStanding(): Standing {
   const [, redraw] = useReducer<number, void>((n) => n + 1, 0);
   useEffect(() => {
     watchers.add(redraw as () => void);
     return () => void watchers.delete(redraw as () => void);
   }, []);
-  const troubled = [...entries.values()].filter(({ users, error }) => users.size > 0 && error !== null && (error.status === 0 || error.status >= 500 || error.status === 401));
-  if (troubled.length === 0) return null;
+  const troubled = [...entries.values()].filter(({ users, error }) => users.size > 0 && error !== null && (error.status === 0 || error.status >= 500));
+  if (troubled.length === 0) return { isSignedOut, trouble: null };
   const oldest = troubled.reduce((a, b) => ((a.atMs ?? 0) <= (b.atMs ?? 0) ? a : b));
-  return { atMs: oldest.atMs, error: oldest.error as Problem };
+  return { isSignedOut, trouble: { atMs: oldest.atMs, error: oldest.error as Problem } };
 }

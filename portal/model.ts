@@ -55,8 +55,10 @@ export interface PointDetail extends RecoveryPoint {
   readonly source: { readonly kind: string; readonly name: string; readonly resourceId: string | null; readonly model: Readonly<Record<string, unknown>> | null };
 }
 
+export interface Caller { readonly id: string; readonly name: string; readonly kind: 'user' | 'app' | 'local'; readonly roles: readonly ('Reader' | 'Operator' | 'RestoreOperator' | 'Admin')[] }
+
 export interface ErrorReport { readonly code: string; readonly message: string; readonly remedy: string; readonly data?: Readonly<Record<string, unknown>> }
-export interface JobError extends ErrorReport { readonly cause: string; readonly help?: string }
+export interface JobError extends ErrorReport { readonly cause: string }
 
 export type JobState = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled' | 'skipped';
 
@@ -180,4 +182,24 @@ export interface RestorePlanView {
   readonly swap: { readonly vm: string; readonly wasRunning: boolean; readonly keepOldDisks: boolean; readonly oldDisks: readonly string[] } | null;
   readonly proved: boolean;
   readonly estimate: { readonly dataBytes: number; readonly fromVaultBytes: number; readonly copiedBytes: number; readonly goingBy: string | null } | null;
+}
+
+export type AuditRecord = { readonly number: number; readonly damaged: true } | {
+  readonly number: number; readonly at: string; readonly from: string | null; readonly action: string; readonly target: string | null; readonly outcome: 'begun' | 'done' | 'refused' | 'failed';
+  readonly who: { readonly id: string; readonly name: string; readonly kind: string; readonly roles: readonly string[]; readonly verified: boolean };
+  readonly code: string | null; readonly details: Readonly<Record<string, unknown>>;
+};
+
+interface Named { readonly id: string; readonly name: string }
+export interface Approval {
+  readonly id: string; readonly state: 'waiting' | 'approved' | 'running' | 'done' | 'refused' | 'failed' | 'rejected' | 'cancelled' | 'expired';
+  readonly kind: string; readonly action: string; readonly what: string; readonly target: string | null; readonly askedBy: Named; readonly askedAt: string; readonly expiresAt: string;
+  readonly approvedBy: Named | null; readonly approvedAt: string | null; readonly dueAt: string | null; readonly stoppedBy: Named | null; readonly endedAt: string | null; readonly code: string | null; readonly message: string | null;
+}
+export interface ApprovalRules { readonly actions: readonly string[]; readonly delayMinutes: number; readonly expiresHours: number; readonly revision: number }
+
+export interface VaultKey { readonly keyId: string; readonly type: string; readonly label: string; readonly createdAt: string; readonly keyVaultKey: string | null; readonly problem: string | null }
+export interface KeyTests {
+  readonly ok: boolean;
+  readonly tests: readonly { readonly identityOf: readonly string[]; readonly ok: boolean; readonly keys: readonly { readonly keyId: string; readonly label: string; readonly outcome: 'opens' | 'refused' | 'failed' | 'not-tried' | 'damaged'; readonly message: string | null }[] }[];
 }

@@ -7,6 +7,10 @@ export interface Place {
   readonly hash: string;
 }
 
+/** True once a view was gone to within the page: then its title takes the focus. A page that was just loaded begins at its beginning. */
+export let hasMoved = false;
+window.addEventListener('hashchange', () => { hasMoved = true; });
+
 function readPlace(): Place {
   const hash = location.hash.replace(/^#\/?/, '');
   const [path = '', query = ''] = hash.split('?', 2);

@@ -24,5 +24,6 @@ export const costReport: z.ZodType<CostReport> = z.strictObject({
 
 export const costForecast: z.ZodType<CostForecast> = z.strictObject({
   prices: note, items: count, assumed: count.meta({ description: 'Items whose behaviour is assumed and not measured' }), keptAt: z.array(time),
+  nextSlots: z.array(time).meta({ description: 'When it would run next' }),
   months: z.array(z.strictObject({ endsAt: time, recoveryPoints: z.number(), storedBytes: bytes, cost })),
 }).meta({ id: 'CostForecast' });

@@ -4,7 +4,7 @@ import { type Problem, toProblem } from '../api';
 import { ago, utc } from '../format';
 import type { Live } from '../live';
 import type { Page } from '../model';
-import { to } from '../router';
+import { hasMoved, to } from '../router';
 
 /** How a state is to be taken. Only `good` is green, and only what was proved is `good`. */
 export type Tone = 'good' | 'plain' | 'busy' | 'warn' | 'bad' | 'off';
@@ -34,7 +34,7 @@ export function ProblemBox({ problem, retry }: { problem: Problem; retry?: () =>
       {fields.length > 1 && <ul>{fields.map((field) => <li key={field}>{field}</li>)}</ul>}
       {problem.remedy !== '' && <p><span class="label">What to do</span> {problem.remedy}</p>}
       <p class="row">
-        {problem.help !== null && <a href={problem.help} target="_blank" rel="noreferrer noopener">Explained in the documentation</a>}
+        {problem.status !== 0 && <a href={to('help', problem.code)}>What {problem.code} means</a>}
         {retry && <button type="button" class="small" onClick={retry}>Try again</button>}
       </p>
     </div>
@@ -63,7 +63,7 @@ export function Head({ title, kicker, children }: { title: string; kicker?: Comp
     document.title = `${title} · Holdfast`;
   }, [title]);
   useEffect(() => {
-    if (document.activeElement === document.body || document.activeElement?.closest('nav') !== null) heading.current?.focus({ preventScroll: true });
+    if (hasMoved && (document.activeElement === document.body || document.activeElement?.closest('nav') !== null)) heading.current?.focus({ preventScroll: true });
   }, []);
   return (
     <header class="head">

@@ -36,7 +36,7 @@ export function Calendar({ points, proved, day, onPick, nowMs }: CalendarProps):
               if (ms === null) return <td key={column} />;
               const key = utcDay(ms);
               const own = byDay.get(key) ?? [];
-              return <td key={column}>{own.length === 0 ? <span class={`day${ms > nowMs ? ' future' : ''}`}>{new Date(ms).getUTCDate()}</span>
+              return <td key={column}>{own.length === 0 ? <span class="day">{new Date(ms).getUTCDate()}</span>
                 : <button type="button" class={`day has ${toneOf(own, proved)}`} aria-pressed={day === key} onClick={() => onPick(day === key ? '' : key)} aria-label={`${key}: ${counted(own.length, 'recovery point')}`} title={`${key}: ${counted(own.length, 'recovery point')}`}>{new Date(ms).getUTCDate()}</button>}</td>;
             })}</tr>
           ))}</tbody>

@@ -18,13 +18,15 @@ interface ChartProps {
   /** What a row of the table is called. */
   readonly of?: string;
   readonly showAt?: (ms: number) => string;
+  /** What the axis counts in: steps that are round in that unit. */
+  readonly unit?: 'bytes' | 'seconds' | 'number';
   readonly height?: number;
 }
 
 const MAX_ROWS = 400;
 
 /** A chart, and the same as a table: for screen readers, for copying, and where the eye is not sure. All series share their instants. */
-export function Chart({ label, kind, series, show, of = 'Day (UTC)', showAt = utcDay, height = 180 }: ChartProps): JSX.Element {
+export function Chart({ label, kind, series, show, of = 'Day (UTC)', showAt = utcDay, unit = 'number', height = 180 }: ChartProps): JSX.Element {
   const place = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
   const theme = useTheme();
@@ -40,7 +42,7 @@ export function Chart({ label, kind, series, show, of = 'Day (UTC)', showAt = ut
   useEffect(() => {
     const element = place.current;
     if (!element || width < 60 || times.length === 0) return undefined;
-    const plot = draw(element, width, height, kind, series, show, showAt);
+    const plot = draw(element, { width, height, kind, series, show, showAt, unit });
     return () => plot.destroy();
   }, [key, width, theme, height]);
   const largest = series.flatMap(({ dots }) => dots).reduce<Dot | null>((most, dot) => (most === null || dot.value > most.value ? dot : most), null);
@@ -65,21 +67,39 @@ export function Chart({ label, kind, series, show, of = 'Day (UTC)', showAt = ut
   );
 }
 
-function draw(element: HTMLElement, width: number, height: number, kind: ChartProps['kind'], series: readonly Series[], show: (value: number) => string, showAt: (ms: number) => string): uPlot {
+/** Steps between the lines of an axis. */
+const STEPS: Readonly<Record<NonNullable<ChartProps['unit']>, readonly number[] | undefined>> = {
+  bytes: Array.from({ length: 56 }, (_, power) => 2 ** power), seconds: [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, 86_400, 172_800, 432_000], number: undefined,
+};
+
+/** What bars stand for has at least a day: 1, 2, 7, 14, 30, 60, 90, 180, 365. */
+const DAYS = [1, 2, 7, 14, 30, 60, 90, 180, 365].map((days) => days * 86_400);
+
+/** An instant on the axis, as precise as the step from one to the next; UTC. */
+function timeText(ms: number, stepSeconds: number): string {
+  const text = new Date(ms).toISOString();
+  if (stepSeconds >= 28 * 86_400) return text.slice(0, 7);
+  return stepSeconds >= 86_400 || text.slice(11, 16) === '00:00' ? text.slice(5, 10) : text.slice(11, 16);
+}
+
+type Drawn = Required<Pick<ChartProps, 'height' | 'kind' | 'series' | 'show' | 'showAt' | 'unit'>> & { readonly width: number };
+
+function draw(element: HTMLElement, { width, height, kind, series, show, showAt, unit }: Drawn): uPlot {
   const style = getComputedStyle(element);
   const colour = (name: string): string => style.getPropertyValue(name).trim();
   const font = `12px ${style.fontFamily}`;
   const axis = { stroke: colour('--dim'), font, grid: { stroke: colour('--line'), width: 1 }, ticks: { show: false } };
   const data: uPlot.AlignedData = [series[0]?.dots.map(({ atMs }) => atMs / 1000) ?? [], ...series.map(({ dots }) => dots.map(({ value }) => value))];
+  const steps = STEPS[unit];
   const bars = uPlot.paths.bars?.({ size: [0.7, 28], radius: 0.15 });
   return new uPlot({
     width, height, tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC'), legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
-    scales: { x: { time: true, range: (_plot, min, max) => padded(min, max, kind) }, y: { range: (_plot, _min, max) => [0, max > 0 ? max * 1.08 : 1] } },
-    axes: [{ ...axis, grid: { show: false }, space: 70, size: 42 }, { ...axis, size: 72, space: 36, values: (_plot, ticks) => ticks.map((tick) => (tick === 0 ? '0' : show(tick))) }],
+    scales: { x: { time: true, range: () => padded(data[0][0] ?? 0, data[0].at(-1) ?? 0, kind) }, y: { range: (_plot, _min, max) => [0, max > 0 ? max * 1.08 : 1] } },
+    axes: [{ ...axis, grid: { show: false }, space: 76, size: 28, ...(kind === 'bars' ? { incrs: DAYS } : {}), values: (_plot, ticks, _axis, _space, step) => ticks.map((tick) => timeText(tick * 1000, step)) }, { ...axis, size: 72, space: 36, ...(steps ? { incrs: [...steps] } : {}), values: (_plot, ticks) => ticks.map((tick) => (tick === 0 ? '0' : show(tick))) }],
     series: [{}, ...series.map(({ label, colour: which }): uPlot.Series => {
       const line = colour(which === 'second' ? '--second' : '--accent');
-      return { label, stroke: line, width: kind === 'bars' ? 0 : 2, fill: kind === 'dots' ? '' : kind === 'bars' ? line : `${line}26`, points: { show: kind === 'dots' || (series[0]?.dots.length ?? 0) < 2, size: 7, fill: line }, ...(kind === 'bars' && bars ? { paths: bars } : kind === 'dots' ? { paths: () => null } : {}) };
+      return { label, stroke: line, width: kind === 'bars' ? 0 : 2, fill: kind === 'dots' ? '' : kind === 'bars' ? line : `${line}26`, points: { show: kind === 'dots' || (kind === 'area' && (series[0]?.dots.length ?? 0) < 2), size: 7, fill: line }, ...(kind === 'bars' && bars ? { paths: bars } : kind === 'dots' ? { paths: () => null } : {}) };
     })],
     plugins: [hint(series, show, showAt)],
   }, data, element);

@@ -16,7 +16,8 @@ export function KeptUntil({ point, plan }: { point: RecoveryPoint; plan: Retenti
   if (point.state === 'binned') return <span>in the bin until <Time at={point.binUntil} /></span>;
   const own = plan?.points.find(({ id }) => id === point.id);
   if (own === undefined) return <span class="dim">—</span>;
-  const [first, ...others] = [...own.keeps].sort((a, b) => (b.untilAt ?? '9').localeCompare(a.untilAt ?? '9'));
+  // The rule that the date shown comes from stands first.
+  const [first, ...others] = [...own.keeps].sort((a, b) => Number(b.untilAt === own.atLeastUntilAt) - Number(a.untilAt === own.atLeastUntilAt));
   if (first === undefined) return <span>goes into the bin next</span>;
   const all = own.keeps.map((keep) => `${reason(keep)}, until ${keep.until}`).join('\n');
   return (

@@ -2,10 +2,12 @@ import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { scrub, toldApproval } from '../act';
 import { api, call } from '../api';
+import { utc } from '../format';
 import { refresh } from '../live';
 import type { RecoveryPoint } from '../model';
 import { to } from '../router';
 import { Field, ProblemBox, Time, useAction } from './basics';
+import { useMay } from './caller';
 import { Confirm } from './dialog';
 import { say } from './say';
 
@@ -17,6 +19,7 @@ function changed(text: string): void {
 
 /** What can be done with a recovery point. `compact` leaves the rarer ones to its own page. */
 export function PointActions({ point, compact = false }: { point: RecoveryPoint; compact?: boolean }): JSX.Element {
+  const may = useMay();
   const [asking, ask] = useState<'delete' | 'hold' | null>(null);
   const undelete = useAction(async () => {
     await call('POST', api('recovery-points', point.id, 'undelete'));
@@ -24,14 +27,14 @@ export function PointActions({ point, compact = false }: { point: RecoveryPoint;
   });
   const prove = useAction(async () => { location.hash = to('jobs', await scrub({ recoveryPoint: point.id }, 'the recovery point')); });
   if (point.state === 'binned') {
-    return <><button type="button" class={compact ? 'small' : ''} disabled={undelete.busy} onClick={() => undelete.run()}>Undelete</button>{undelete.problem && <ProblemBox problem={undelete.problem} />}</>;
+    return <>{may('Operator') && <button type="button" class={compact ? 'small' : ''} disabled={undelete.busy} onClick={() => undelete.run()}>Undelete</button>}{undelete.problem && <ProblemBox problem={undelete.problem} />}</>;
   }
   return (
     <>
-      {!compact && <button type="button" disabled={prove.busy} onClick={() => prove.run()}>Prove now</button>}
-      {!compact && <button type="button" onClick={() => ask('hold')}>Hold …</button>}
-      <button type="button" class={compact ? 'small' : 'danger'} onClick={() => ask('delete')} aria-label={`Delete the recovery point of ${point.createdAt}`}>Delete …</button>
-      <a class={compact ? 'button small' : 'button primary'} href={to('restore', point.id)} aria-label={`Restore the recovery point of ${point.createdAt}`}>Restore …</a>
+      {!compact && may('Operator') && <button type="button" disabled={prove.busy} onClick={() => prove.run()}>Prove now</button>}
+      {!compact && may('Operator') && <button type="button" onClick={() => ask('hold')}>Hold …</button>}
+      {may('Admin') && <button type="button" class={compact ? 'small' : 'danger'} onClick={() => ask('delete')} aria-label={`Delete …: recovery point of ${utc(Date.parse(point.createdAt))}`}>Delete …</button>}
+      {may('RestoreOperator') && <a class={compact ? 'button small' : 'button primary'} href={to('restore', point.id)} aria-label={`Restore …: recovery point of ${utc(Date.parse(point.createdAt))}`}>Restore …</a>}
       {prove.problem && <ProblemBox problem={prove.problem} />}
       {asking === 'delete' && (
         <Confirm title="Delete this recovery point?" verb="Delete" danger onClose={() => ask(null)} work={async () => {

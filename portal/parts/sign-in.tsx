@@ -12,7 +12,7 @@ export function SignIn({ onDone }: { onDone: () => void }): JSX.Element {
   const action = useAction(async () => {
     setToken(token.trim());
     try {
-      await call('GET', '/api/jobs?limit=1');
+      await call('GET', '/api/me');
     } catch (error) {
       dropToken();
       throw error;

@@ -6,6 +6,7 @@ import { bytes, consistency, count, counted, utcDay } from '../format';
 import { useList, useLive } from '../live';
 import type { DamagedPoint, Item, Job, Page, RecoveryPoint, RetentionPlan } from '../model';
 import { Badge, Card, Empty, Fact, Head, Loaded, More, ProblemBox, Table, Time, useAction } from '../parts/basics';
+import { useMay } from '../parts/caller';
 import { Calendar } from '../parts/calendar';
 import { Chart, type Dot } from '../parts/chart';
 import { KeptUntil } from '../parts/keeps';
@@ -37,16 +38,17 @@ export function ItemView({ id }: { id: string }): JSX.Element {
 }
 
 function ItemHead({ item }: { item: Item }): JSX.Element {
+  const may = useMay();
   const [protecting, protect] = useState(false);
   const start = useAction(async () => { location.hash = to('jobs', await backUp(item.id, item.name)); });
   const prove = useAction(async () => { location.hash = to('jobs', await scrub({ item: item.id }, item.name)); });
   return (
     <>
       <Head title={item.name} kicker={<><a href={to('items')}>Items</a> / {item.id}</>}>
-        {item.latest !== null && <a class="button" href={to('restore', item.latest.id)}>Restore …</a>}
-        {item.recoveryPoints > 0 && <button type="button" disabled={prove.busy} onClick={() => prove.run()}>Prove now</button>}
-        {item.resourceId !== null && item.policies.length === 0 && <button type="button" onClick={() => protect(true)}>Protect …</button>}
-        {item.resourceId !== null && <button type="button" class="primary" disabled={start.busy} onClick={() => start.run()}>Back up now</button>}
+        {may('RestoreOperator') && item.latest !== null && <a class="button" href={to('restore', item.latest.id)}>Restore …</a>}
+        {may('Operator') && item.recoveryPoints > 0 && <button type="button" disabled={prove.busy} onClick={() => prove.run()}>Prove now</button>}
+        {may('Admin') && item.resourceId !== null && item.policies.length === 0 && <button type="button" onClick={() => protect(true)}>Protect …</button>}
+        {may('Operator') && item.resourceId !== null && <button type="button" class="primary" disabled={start.busy} onClick={() => start.run()}>Back up now</button>}
       </Head>
       {[start.problem, prove.problem].map((problem) => problem && <ProblemBox key={problem.code} problem={problem} />)}
       {protecting && <Protect item={item} onClose={() => protect(false)} />}
@@ -82,11 +84,11 @@ function Points({ item, page, plan }: { item: Item; page: Page<Listed>; plan: Re
         <Card title="Calendar" aside={<span class="legend"><span class="dot plain" />backed up <span class="dot good" />proved <span class="dot binned" />in the bin</span>}>
           <Calendar points={readable} proved={item.proved?.ok === true ? item.proved.recoveryPoint : null} day={day} onPick={pick} nowMs={Date.now()} />
         </Card>
-        <Card title="Changed bytes a day"><Chart label={`Bytes that changed on ${item.name}, a day`} kind="bars" show={bytes} series={[{ label: 'Changed', dots: changedByDay(readable) }]} /></Card>
+        <Card title="Changed bytes a day"><Chart label={`Bytes that changed on ${item.name}, a day`} kind="bars" unit="bytes" show={bytes} series={[{ label: 'Changed', dots: changedByDay(readable) }]} /></Card>
       </div>
       <Card title="Recovery points" aside={<span class="dim" role="status">{day === '' ? counted(readable.length, 'recovery point') : <>{counted(found.length, 'recovery point')} on {day} <button type="button" class="small" onClick={() => pick('')}>Show all days</button></>}</span>}>
         <Table label="Recovery points">
-          <thead><tr><th scope="col">Instant</th><th scope="col">Consistency</th><th scope="col" class="number">Disks</th><th scope="col" class="number">Changed</th><th scope="col" class="number">Stored</th><th scope="col">Kept until</th><th scope="col">Marks</th><th scope="col"><span class="sr">Actions</span></th></tr></thead>
+          <thead><tr><th scope="col">Instant</th><th scope="col">Consistency</th><th scope="col" class="number">Disks</th><th scope="col" class="number">Changed</th><th scope="col" class="number">Stored</th><th scope="col">Kept until</th><th scope="col"><span class="sr">Actions</span></th></tr></thead>
           <tbody>{found.slice(0, shown).map((point) => <PointRow key={point.id} point={point} item={item} plan={plan} />)}</tbody>
         </Table>
         {found.length > shown && <p class="more"><button type="button" onClick={() => setShown(shown + ROWS)}>Show {count(Math.min(ROWS, found.length - shown))} more</button></p>}
@@ -99,17 +101,18 @@ function Points({ item, page, plan }: { item: Item; page: Page<Listed>; plan: Re
 function PointRow({ point, item, plan }: { point: RecoveryPoint; item: Item; plan: RetentionPlan | undefined }): JSX.Element {
   return (
     <tr class={point.state === 'binned' ? 'faded' : ''}>
-      <th scope="row"><a href={to('recovery-points', point.id)}><Time at={point.createdAt} /></a><span class="sub">{point.policy ?? 'on demand'}</span></th>
+      <th scope="row"><a href={to('recovery-points', point.id)}><Time at={point.createdAt} /></a><span class="sub">{point.policy ?? 'on demand'}</span>
+        {(item.proved?.recoveryPoint === point.id || point.held || point.state === 'binned') && <span class="marks">
+          {item.proved?.recoveryPoint === point.id && <Badge tone={item.proved.ok ? 'good' : 'bad'} title={item.proved.at}>{item.proved.ok ? 'Proved' : 'Damaged'} <Time at={item.proved.at} short /></Badge>}
+          {point.held && <Badge tone="plain" title={point.holds.map(({ label }) => label).join(', ')}>Held</Badge>}
+          {point.state === 'binned' && <Badge tone="off">In the bin</Badge>}
+        </span>}
+      </th>
       <td>{consistency(point.consistency)}{point.warnings.length > 0 && <span class="sub">{counted(point.warnings.length, 'warning')}</span>}</td>
       <td class="number">{bytes(point.disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0))}</td>
       <td class="number">{bytes(point.stats.changedBytes)}</td>
       <td class="number">{bytes(point.stats.storedBytes)}</td>
       <td><KeptUntil point={point} plan={plan} /></td>
-      <td class="marks">
-        {item.proved?.recoveryPoint === point.id && <Badge tone={item.proved.ok ? 'good' : 'bad'} title={item.proved.at}>{item.proved.ok ? 'Proved' : 'Damaged'}</Badge>}
-        {point.held && <Badge tone="plain" title={point.holds.map(({ label }) => label).join(', ')}>Held</Badge>}
-        {point.state === 'binned' && <Badge tone="off">In the bin</Badge>}
-      </td>
       <td class="row-actions"><PointActions point={point} compact /></td>
     </tr>
   );

@@ -1,12 +1,13 @@
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import { backUp, documentOf } from '../act';
+import { backUp } from '../act';
 import { api, call } from '../api';
 import { bytes, consistency, count, counted } from '../format';
 import { refresh, useList } from '../live';
 import type { Item, Policy, Page } from '../model';
 import { Confirm } from '../parts/dialog';
 import { Empty, Field, Head, ItemLink, Loaded, More, ProblemBox, Table, Time, useAction } from '../parts/basics';
+import { useMay } from '../parts/caller';
 import { ItemBadge, itemState, Proved } from '../parts/states';
 import { say } from '../parts/say';
 import { keepInAddress, to } from '../router';
@@ -69,6 +70,7 @@ function ItemList({ page, query }: { page: Page<Item>; query: URLSearchParams })
 }
 
 function Row({ item, onProtect }: { item: Item; onProtect: () => void }): JSX.Element {
+  const may = useMay();
   const start = useAction(async () => void await backUp(item.id, item.name));
   const tags = Object.entries(item.tags);
   return (
@@ -84,8 +86,8 @@ function Row({ item, onProtect }: { item: Item; onProtect: () => void }): JSX.El
       <td class="number">{count(item.recoveryPoints)}</td>
       <td class="number">{item.latest === null ? '—' : bytes(item.latest.sizeBytes)}</td>
       <td class="row-actions">
-        {item.resourceId !== null && item.policies.length === 0 && <button type="button" class="small" onClick={onProtect} aria-label={`Protect ${item.name}`}>Protect …</button>}
-        {item.resourceId !== null && <button type="button" class="small" disabled={start.busy} onClick={() => start.run()} aria-label={`Back up ${item.name} now`}>Back up now</button>}
+        {may('Admin') && item.resourceId !== null && item.policies.length === 0 && <button type="button" class="small" onClick={onProtect} aria-label={`Protect …: ${item.name}`}>Protect …</button>}
+        {may('Operator') && item.resourceId !== null && <button type="button" class="small" disabled={start.busy} onClick={() => start.run()} aria-label={`Back up now: ${item.name}`}>Back up now</button>}
         {start.problem && <ProblemBox problem={start.problem} />}
       </td>
     </tr>
@@ -103,14 +105,7 @@ export function Protect({ item, onClose }: { item: Item; onClose: () => void }):
         location.hash = `${to('policies', 'new')}?machine=${encodeURIComponent(item.resourceId ?? '')}`;
         return;
       }
-      const { body: policy, etag } = await call<Policy>('GET', api('policies', chosen));
-      const ids = policy.items.resourceIds ?? [];
-      const { excludeResourceIds = [], ...rest } = policy.items;
-      const excluded = excludeResourceIds.filter((id) => id.toLowerCase() !== item.resourceId?.toLowerCase());
-      await call('PUT', api('policies', chosen), {
-        body: { ...documentOf(policy), items: { ...rest, ...(excluded.length > 0 ? { excludeResourceIds: excluded } : {}), resourceIds: [...ids, item.resourceId] } },
-        ...(etag === null ? {} : { headers: { 'if-match': etag } }),
-      });
+      await call('PUT', api('items', item.id, 'policies', chosen), { body: {} });
       say(`${item.name} is protected by ${chosen}.`);
       refresh('/api/items');
       refresh('/api/policies');

@@ -6,6 +6,7 @@ import { bytes, consistency, count, counted, duration, words } from '../format';
 import { useLive } from '../live';
 import type { Job } from '../model';
 import { Card, Fact, Head, ItemLink, Loaded, ProblemBox, Time, useAction } from '../parts/basics';
+import { useMay } from '../parts/caller';
 import { Confirm } from '../parts/dialog';
 import { Bar, isRunning, JobBadge, KIND, phaseText } from '../parts/states';
 import { to } from '../router';
@@ -28,6 +29,7 @@ export function JobView({ id }: { id: string }): JSX.Element {
 }
 
 function JobDetail({ job }: { job: Job }): JSX.Element {
+  const may = useMay();
   const [cancelling, askCancel] = useState(false);
   const again = useAction(async () => { location.hash = to('jobs', await backUp(job.itemId ?? '', job.itemName ?? job.itemId ?? '')); });
   const running = isRunning(job);
@@ -36,11 +38,11 @@ function JobDetail({ job }: { job: Job }): JSX.Element {
   return (
     <>
       <Head title={`${KIND[job.kind]} of ${of}`} kicker={<><a href={to('jobs')}>Jobs</a> / {job.id}</>}>
-        {running && <button type="button" class="danger" onClick={() => askCancel(true)}>Cancel …</button>}
-        {job.kind === 'backup' && job.state === 'failed' && job.itemId !== null && <button type="button" class="primary" disabled={again.busy} onClick={() => again.run()}>Back up again</button>}
+        {running && may('Operator', 'RestoreOperator') && <button type="button" class="danger" onClick={() => askCancel(true)}>Cancel …</button>}
+        {may('Operator') && job.kind === 'backup' && job.state === 'failed' && job.itemId !== null && <button type="button" class="primary" disabled={again.busy} onClick={() => again.run()}>Back up again</button>}
       </Head>
       {again.problem && <ProblemBox problem={again.problem} />}
-      {job.error && job.state !== 'cancelled' && <ProblemBox problem={new Problem(0, job.error.code, job.error.cause, job.error.message, job.error.remedy, job.error.data, job.error.help ?? null)} />}
+      {job.error && job.state !== 'cancelled' && <ProblemBox problem={new Problem(500, job.error.code, job.error.cause, job.error.message, job.error.remedy, job.error.data)} />}
       {(job.warnings ?? []).length > 0 && <div class="notice warn"><p><strong>Warnings</strong></p><ul>{(job.warnings ?? []).map((one) => <li key={one}>{one}</li>)}</ul></div>}
       {(job.left ?? []).length > 0 && <div class="notice bad"><p><strong>Left behind in Azure; the daily sweep tries again</strong></p><ul>{(job.left ?? []).map((one) => <li key={one}>{one}</li>)}</ul></div>}
       <Card title="Progress" aside={<JobBadge job={job} />}>

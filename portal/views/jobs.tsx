@@ -42,7 +42,7 @@ function JobList({ jobs, query }: { jobs: readonly Job[]; query: URLSearchParams
       {found.length === 0 ? <Empty title="No job fits" /> : <JobTable jobs={found} />}
       {ended.length > 1 && (
         <Card title="How long they took">
-          <Chart label="Duration of jobs that succeeded" kind="dots" of="Began (UTC)" show={duration} showAt={(ms) => new Date(ms).toISOString().slice(0, 16).replace('T', ' ')}
+          <Chart label="Duration of jobs that succeeded" kind="dots" of="Began (UTC)" unit="seconds" show={duration} showAt={(ms) => new Date(ms).toISOString().slice(0, 16).replace('T', ' ')}
             series={[{ label: 'Duration', dots: ended.map((job) => ({ atMs: Date.parse(job.startedAt), value: (Date.parse(job.endedAt ?? job.startedAt) - Date.parse(job.startedAt)) / 1000 })) }]} />
         </Card>
       )}
