@@ -1,6 +1,7 @@
 // What there is to type about jobs and policies, which belong to an app.
 import type { Command } from 'commander';
 import type { JobsOptions } from './app-jobs';
+import type { ApprovalsOptions } from './approvals';
 import type { CommonOptions } from './command-options';
 import type { PolicyPutOptions } from './policy';
 import type { Run } from './run';
@@ -14,6 +15,7 @@ export function addAppCommands(program: Command, run: Run): void {
   program.command('cancel').description('stop a job of an app')
     .argument('<job>', 'its id')
     .action((id: string, _options: unknown, command: Command) => run<CommonOptions>(command, async (options, out) => (await import('./app-jobs.js')).runCancel(id, options, out)));
+  addApprovals(program, run);
   const policy = program.command('policy').description('list, show, store and delete policies');
   policy.command('list').description('list the policies')
     .action((_options: unknown, command: Command) => run<CommonOptions>(command, async (options, out) => (await import('./policy.js')).runPolicyList(options, out)));
@@ -27,4 +29,19 @@ export function addAppCommands(program: Command, run: Run): void {
   policy.command('delete').description('have an app take a policy out of force')
     .argument('<name>', 'its name')
     .action((name: string, _options: unknown, command: Command) => run<CommonOptions>(command, async (options, out) => (await import('./policy.js')).runPolicyDelete(name, options, out)));
+}
+
+function addApprovals(program: Command, run: Run): void {
+  const approval = program.command('approval').description('list, show and decide what an app does only when a second person agrees');
+  approval.command('list').description('list what waits for a second person, or for its time')
+    .option('--all', 'also what is over')
+    .action((_options: unknown, command: Command) => run<ApprovalsOptions>(command, async (options, out) => (await import('./approvals.js')).runApprovals(options, out)));
+  approval.command('show').description('show what somebody asked for, who agreed, and what came of it')
+    .argument('<approval>', 'its id')
+    .action((id: string, _options: unknown, command: Command) => run<CommonOptions>(command, async (options, out) => (await import('./approvals.js')).runApprovalShow(id, options, out)));
+  for (const [verb, does] of [['approve', 'agree to what another person asked for'], ['reject', 'stop what another person asked for'], ['cancel', 'take back what you asked for']] as const) {
+    approval.command(verb).description(does)
+      .argument('<approval>', 'its id')
+      .action((id: string, _options: unknown, command: Command) => run<CommonOptions>(command, async (options, out) => (await import('./approvals.js')).runApprovalDecision(id, verb, options, out)));
+  }
 }

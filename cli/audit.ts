@@ -1,8 +1,9 @@
 import { HoldfastError, type ErrorReport } from '../errors/holdfast-error';
 import { isWanted, parseFilter } from '../vault/trail/filter';
 import { recordsBackwards } from '../vault/trail/read-trail';
-import type { TrailRecord } from '../vault/trail/record';
+import { trailName, type TrailRecord } from '../vault/trail/record';
 import { type KeptAnchor, type TrailReport, verifyTrail } from '../vault/trail/verify-trail';
+import { type AppClient, appNamed } from './app-client';
 import type { CommonOptions } from './command-options';
 import { withVault } from './open-vault';
 import type { Output } from './output';
@@ -26,21 +27,48 @@ export interface AuditOptions extends CommonOptions {
 export async function runAudit(options: AuditOptions, out: Output): Promise<number> {
   if (options.anchor !== undefined && options.verify !== true && options.jsonl !== true) throw new HoldfastError('USAGE', '--anchor belongs to --verify or --jsonl');
   if (options.jsonl === true && out.json) throw new HoldfastError('USAGE', '--jsonl writes one document a line, --json one in all: give one of them');
-  if (options.verify === true || options.jsonl === true) return prove(options, out);
-  const filter = parseFilter(options);
-  const records: TrailRecord[] = [];
-  await withVault(options, 'read', async ({ vault }) => {
-    for await (const { name, record } of recordsBackwards(vault)) {
-      if (record === null) out.warn(`${name} does not open: \`holdfast audit --verify\` says what is wrong with the trail`);
-      else if (isWanted(record, filter)) records.unshift(record);
-      if (records.length === options.limit || (record !== null && filter.sinceMs !== undefined && isLongBefore(record, filter.sinceMs))) break;
-    }
-  });
+  const app = appNamed(options);
+  if (options.verify === true || options.jsonl === true) {
+    if (app) throw new HoldfastError('USAGE', '--verify and --jsonl prove the trail, which an app cannot do for itself: name the vault with --vault and its key');
+    return prove(options, out);
+  }
+  const records = app ? await recordsOfApp(app, options, out) : await recordsOfVault(options, out);
   out.answer(records, () => (records.length === 0 ? ['The audit trail has no such record.'] : table([
     ['NUMBER', 'TIME', 'WHO', 'FROM', 'ACTION', 'TARGET', 'OUTCOME'],
     ...records.map((one) => [String(one.number), one.at, `${one.who.name}${one.who.verified ? '' : ' (unverified)'}`, one.from ?? '-', one.action, one.target ?? '-', outcomeText(one)]),
   ])));
   return 0;
+}
+
+async function recordsOfVault(options: AuditOptions, out: Output): Promise<TrailRecord[]> {
+  const filter = parseFilter(options);
+  const records: TrailRecord[] = [];
+  await withVault(options, 'read', async ({ vault }) => {
+    for await (const { number, record } of recordsBackwards(vault)) {
+      if (record === null) warnDamaged(number, out);
+      else if (isWanted(record, filter)) records.unshift(record);
+      if (records.length === options.limit || (record !== null && filter.sinceMs !== undefined && isLongBefore(record, filter.sinceMs))) break;
+    }
+  });
+  return records;
+}
+
+const warnDamaged = (number: number, out: Output): void => out.warn(`${trailName(number)} does not open: \`holdfast audit --verify\` says what is wrong with the trail`);
+
+const FILTERS = ['who', 'action', 'target', 'outcome', 'since', 'until'] as const;
+
+/** The same of an app, page by page, until there are enough. */
+async function recordsOfApp(app: AppClient, options: AuditOptions, out: Output): Promise<TrailRecord[]> {
+  parseFilter(options);
+  const query = new URLSearchParams({ limit: String(Math.min(1000, options.limit)) });
+  for (const name of FILTERS) if (options[name] !== undefined) query.set(name, options[name]);
+  const records: TrailRecord[] = [];
+  for (let next: string | null = `/api/audit?${query.toString()}`; next !== null && records.length < options.limit;) {
+    const page = await app.send('GET', next) as { value: readonly (TrailRecord | { number: number; damaged: true })[]; nextLink: string | null };
+    for (const one of page.value) if ('damaged' in one) warnDamaged(one.number, out); else records.unshift(one);
+    next = page.nextLink;
+  }
+  return records.slice(-options.limit);
 }
 
 /** Writers that waited for each other may be out of order by minutes, not by a day. */

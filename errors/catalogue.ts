@@ -144,7 +144,7 @@ export const catalogue = {
   IDENTITY_UNREACHABLE: entry('Entra ID cannot be asked for the keys that prove who is calling', 'Let the app reach login.microsoftonline.com (or the address in HOLDFAST_AUTH_AUTHORITY) over HTTPS; who was signed in by the portal is let in all the same.', 503),
   REQUEST_FOREIGN: entry('A page of another site made this request', 'Open the app by the address that it has itself, and act there. Programs send a token (docs/access.md); a browser that says nothing of where a request comes from is too old.', 403),
   REQUEST_LIMIT: entry('One caller asks too much at once', 'Wait as long as the answer says (Retry-After), then go on more slowly; the setting HOLDFAST_REQUESTS_PER_MINUTE raises the limit.', 429, 6),
-  APPROVAL_NEEDED: entry('This needs a second person', 'Have another Admin approve it: in the portal, or with POST /api/approvals/ID/approve. It is carried out then, as it was asked for.', 409),
+  APPROVAL_NEEDED: entry('This needs a second person', 'Have another Admin approve it: in the portal, or with `holdfast approval approve ID`. It is carried out then, as it was asked for.', 409),
   FORBIDDEN: entry('The caller may not do this', 'Have an administrator of Entra ID assign the role that the message names (docs/access.md), or ask somebody who has it.', 403, 5),
 
   // The cloud that runs the machines

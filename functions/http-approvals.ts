@@ -15,7 +15,9 @@ import { approvalAsked, approvalView } from './schemas/approvals';
 
 const person = ({ id, name }: Person) => ({ id, name });
 
-function viewOf({ request, approval, verdict, end, state }: Approval): z.output<typeof approvalView> {
+export type ApprovalView = z.output<typeof approvalView>;
+
+function viewOf({ request, approval, verdict, end, state }: Approval): ApprovalView {
   const { id, at, expiresAt, kind, action, what, askedBy, call } = request;
   return {
     id, state, kind, action, what, target: Object.values(call.params).join('/') || null, body: call.body ?? null, askedBy: person(askedBy), askedAt: at, expiresAt,

@@ -119,8 +119,17 @@ describe('holdfast --url: the same commands on an app', function () {
     await home.cli.fails(['jobs'], 'USAGE', 2);
   });
 
+  it('audit shows the app\'s trail as the vault has it; what proves it takes the vault', async () => {
+    assert.match((await same('audit')).text, /^NUMBER +TIME +WHO.*\n1 .* local +127\.0\.0\.1 +backup\.start/);
+    await sameJson('audit', '--action', 'recovery-point', '--outcome', 'done', '--limit', '2');
+    for (const args of [['audit', '--verify'], ['audit', '--jsonl']]) await home.cli.fails(onApp(...args), 'USAGE', 2);
+    await home.cli.fails(onApp('audit', '--outcome', 'maybe'), 'REQUEST_INVALID', 2);
+    await home.cli.json(['audit', '--verify']);
+    assert.match((await home.cli.run(onApp('approval', 'list'))).stdout.toString(), /^Nothing waits for a second person/);
+  });
+
   it('what takes the vault itself says so, and one of both is named', async () => {
-    for (const args of [['init'], ['check'], ['lock'], ['export', 'latest', '--format', 'raw'], ['restore', 'latest', '--to', 'x'], ['key', 'add', '--type', 'key-file'], ['key', 'remove', 'x'], ['audit']]) {
+    for (const args of [['init'], ['check'], ['lock'], ['export', 'latest', '--format', 'raw'], ['restore', 'latest', '--to', 'x'], ['key', 'add', '--type', 'key-file'], ['key', 'remove', 'x']]) {
       assert.match((await home.cli.fails(onApp(...args), 'USAGE', 2)).message, /reads or changes the vault itself, with its key: name it with --vault/, args.join(' '));
     }
     await home.cli.fails(onApp('items', '--vault', home.cli.vault), 'USAGE', 2);
