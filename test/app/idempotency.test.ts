@@ -66,6 +66,20 @@ describe('an Idempotency-Key', () => {
     }
   });
 
+  it('makes two at once on two machines of the app one', async () => {
+    const other = await createHost({ stateFolder: ':memory:', clock: home.clock, routePrefix: '', load: () => registerApp(home.services), log: () => undefined });
+    await other.start();
+    try {
+      const asked = { method: 'POST', headers: { 'idempotency-key': 'both', authorization: `Bearer ${HOME_TOKEN}` } };
+      const answers = await Promise.all([home.host, other].map(async (host) => (await host.fetch('/api/items/web01/backups', asked)).json() as Promise<{ id: string }>));
+      assert.deepEqual(answers[0], answers[1]);
+      const jobs = [home.host, other].flatMap((host) => host.client.list().filter(({ instanceId }) => instanceId === answers[0]?.id));
+      assert.equal(jobs.length, 1, 'one of the two engines has it');
+    } finally {
+      await other.stop();
+    }
+  });
+
   it('of a request that broke off finds what it had started', async () => {
     for (const [path, key] of [['/api/items/web01/backups', 'backup'], ['/api/vault/scrubs', 'scrub'], ['/api/vault/sweeps', 'sweep'], ['/api/vault/maintenance', 'maintain']] as const) {
       store.plan({ operation: 'create', matching: /^requests\/.*\.answer$/, fault: { kind: 'fail', code: 'STORE_UNREACHABLE', when: 'before' } });
