@@ -12,7 +12,7 @@ const EVERY_INSTANT = process.env.HOLDFAST_EVERY_INSTANT === '1';
 const SEED = Number(process.env.HOLDFAST_SEED ?? Date.now() % 1_000_000);
 
 type Name = keyof ReturnType<typeof rolesOf>;
-const optionsFor = (names: readonly Name[], epochsMs: readonly number[]) => optionsOf(names.map((name) => rolesOf(epochsMs)[name]), epochsMs);
+const optionsFor = (names: readonly Name[], epochsMs: readonly number[]) => optionsOf(names.map((name) => rolesOf(epochsMs)[name]), epochsMs, !names.includes('beginner'));
 
 function tell(what: string, { states, steps, worlds, points, replays, ends }: Exploration): void {
   process.stderr.write(`interleavings: ${what}: ${states} states with more than one way on, ${steps} steps, ${worlds} states of the vault, ${points.join(' + ')} points in the code from ${replays} runs of it, ${ends.size} ends\n`);
@@ -24,6 +24,7 @@ describe('collection beside writers, other collectors and retention, order by or
 
   for (const [what, names, epochsMs] of [
     ['a writer and a collector', ['writer', 'collector'], EPOCHS_MS],
+    ['a writer that begins its run at any time, and a collector', ['beginner', 'collector'], LATE_MS],
     ['a writer and its twin', ['writer', 'twin'], LATE_MS],
     ['a writer, a collector and retention', ['writer', 'collector', 'retention'], LATE_MS],
     ['a collector, a zombie collector and retention', ['collector', 'collector', 'retention'], LATE_MS],
@@ -49,6 +50,13 @@ describe('collection beside writers, other collectors and retention, order by or
     const { ways, unnoticed } = await found.prove(EVERY_INSTANT ? 20_000 : 300, SEED);
     process.stderr.write(`interleavings: gone again with the real code: ${ways.map(({ gone, all }) => `${gone} of ${all}`).join(', ')} ways; ${unnoticed} answers that make no difference\n`);
     assert.ok(ways.every(({ gone, all }) => gone === all || gone > 150) && unnoticed > 1_000, JSON.stringify({ ways, unnoticed }));
+  });
+
+  it('fault 10, fault 11: a writer that begins its run at any time, a collector and retention, in every order, at every instant', async () => {
+    const found = await explore(await optionsFor(['beginner', 'collector', 'retention'], EPOCHS_MS));
+    assert.ok(found.states > 20_000 && found.ends.size > 500, `${found.states} states, ${found.ends.size} ends`);
+    const { ways, unnoticed } = await found.prove(100, SEED);
+    assert.ok(ways.every(({ gone, all }) => gone === all || gone > 50) && unnoticed > 1_000, JSON.stringify({ ways, unnoticed }));
   });
 
   // A sixth is too many.
