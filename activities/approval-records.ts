@@ -63,13 +63,27 @@ function stateOf({ request, approval, verdict, end }: Omit<Approval, 'state'>, n
 
 /** Throws APPROVAL_NOT_FOUND. */
 export async function readApproval(vault: VaultAccess, id: string, nowMs: number): Promise<Approval> {
-  const request = ID.test(id) ? await findDocument(vault, nameOf(id, 'request'), requestSchema) : undefined;
+  const request = ID.test(id) ? await findRequest(vault, id) : undefined;
   if (!request) throw new HoldfastError('APPROVAL_NOT_FOUND', `There is no approval "${id.slice(0, 80)}"`);
   const [approval, verdict, end] = await Promise.all([
     findDocument(vault, nameOf(id, 'approval'), approvalSchema), findDocument(vault, nameOf(id, 'verdict'), verdictSchema), findDocument(vault, nameOf(id, 'end'), endSchema),
   ]);
   const found = { request, approval: approval ?? null, verdict: verdict ?? null, end: end ?? null };
   return { ...found, state: stateOf(found, nowMs) };
+}
+
+/** What was asked, or undefined when there is no such approval. */
+export const findRequest = (vault: VaultAccess, id: string): Promise<ApprovalRequest | undefined> => findDocument(vault, nameOf(id, 'request'), requestSchema);
+
+/** The ids of approvals of late that nobody has said anything about. Names only. */
+export async function unansweredIds({ store }: Pick<VaultAccess, 'store'>, nowMs: number): Promise<string[]> {
+  const oldest = formatStamp(nowMs - OPEN_FOR_MS).toLowerCase();
+  const parts = new Map<string, number>();
+  for await (const name of listNames(store, PREFIX)) {
+    const id = name.slice(PREFIX.length).split('/')[0] ?? '';
+    if (ID.test(id) && id >= oldest) parts.set(id, (parts.get(id) ?? 0) + 1);
+  }
+  return [...parts].flatMap(([id, count]) => (count === 1 ? [id] : []));
 }
 
 /** The ids of all approvals, the newest first. Names only. */

@@ -2,6 +2,7 @@ import { app, type InvocationContext } from '@azure/functions';
 import * as df from 'durable-functions';
 import type { DurableClient } from 'durable-functions';
 import { createHash } from 'node:crypto';
+import { raiseUntoldApprovals } from '../activities/approval-events';
 import { forgetNotice, type ListedNotice, listNotices } from '../activities/notice';
 import { hasTargets } from '../activities/notice-targets';
 import { stepOf } from '../activities/observed';
@@ -61,12 +62,14 @@ async function startTelling(client: DurableClient, id: string): Promise<boolean>
 }
 
 /**
- * Begins to tell every event in the vault that has no outcome and that nobody tells: those that other steps raised, and those whose workflow was lost with its task hub. So an event
+ * Raises approvals that wait and were not told. Begins to tell every event in the vault that has no outcome and that nobody tells: those that other steps raised, and those whose workflow was lost with its task hub. So an event
  * that is written down is told, whatever happens to the process that wrote it. Then the oldest that were told are forgotten.
  */
 export async function notifierTick({ deps, others }: Services, client: DurableClient): Promise<void> {
   const vault = await deps.vault();
   if (!await hasTargets(vault.store)) return;
+  const known = new Set((await listNotices(vault)).map(({ id }) => id));
+  await raiseUntoldApprovals(vault, (id) => known.has(id), deps.nowMs());
   const all = await listNotices(vault);
   let started = 0;
   for (const { id } of all.filter(({ ended }) => !ended)) {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type CloudEvent, HTTP } from 'cloudevents';
 import { Webhook } from 'standardwebhooks';
 import { type Attributes, silentTelemetry, type Telemetry } from '../../activities/telemetry';
+import { rulesSchema, saveRules } from '../../activities/approval-rules';
 import { savePolicy } from '../../activities/policy-store';
 import { parsePolicy } from '../../policy/schema';
 import { openRun } from '../../vault/run';
@@ -32,7 +33,7 @@ describe('notifications', () => {
     told = [];
     receiver = await Receiver.start();
     const telemetry: Telemetry = { ...silentTelemetry, event: (name, attributes) => { if (name === 'holdfast.notification') told.push(attributes); } };
-    const secrets = parseWebhookSecrets(JSON.stringify({ ops: { sign: [SECRET] }, second: { sign: [SECRET] } }));
+    const secrets = parseWebhookSecrets(JSON.stringify({ ops: { sign: [SECRET], query: 'sig=TopSecret' }, second: { sign: [SECRET] } }));
     home = await startHome((folder) => addVm(folder, 'web01', { os: halfDisk(2, 1) }), {
       schedulerCron: NEVER, telemetry, notifications: { courier: createCourier({ secrets, allowLoopback: true, origin: 'home.test' }) }, ...options,
     });
@@ -109,8 +110,11 @@ describe('notifications', () => {
     const dead = await deliveries('?state=dead');
     assert.deepEqual(dead.map(({ targets }) => targets.map(({ target, state, attempts, status }) => [target, state, attempts, status])), [[['ops', 'dead', 7, 500]], [['ops', 'dead', 1, 410]]]);
     assert.deepEqual(told.map(({ outcome, dead: at }) => [outcome, at]), [['dead', 'ops'], ['dead', 'ops']]);
-    const one = (await home.json(`/api/notifications/deliveries/${dead[0]?.id ?? ''}`)).body as { event: { type: string } };
-    assert.equal(one.event.type, 'holdfast.backup.failed');
+    const one = await home.json(`/api/notifications/deliveries/${dead[0]?.id ?? ''}`);
+    assert.equal((one.body as { event: { type: string } }).event.type, 'holdfast.backup.failed');
+    assert.equal(receiver.received[0]?.url, '/hook?sig=TopSecret');
+    const said = [one.text, ...home.logs, JSON.stringify(told), JSON.stringify(home.host.client.find(`tell.${dead[0]?.id ?? ''}`))].join();
+    assert.ok(said.includes('500') && !said.includes('TopSecret') && !said.includes(SECRET.slice(6)), 'no secret is anywhere but in what is sent');
     assert.deepEqual((await home.json('/api/notifications/deliveries/nothing')).status, 404);
   });
 
@@ -164,6 +168,25 @@ describe('notifications', () => {
       await idle();
     }
     assert.deepEqual(receiver.events.map(({ type, data }) => [type, data['code'], data['item']]), [['holdfast.backup.failed', 'RUN_ABANDONED', itemId]]);
+  });
+
+  it('tell of an approval that is needed, also when whoever asked for it could not write that down', async () => {
+    let faults: FaultStore | undefined;
+    await start({ wrapStore: (store) => (faults ??= createFaultStore(store)) });
+    await saveRules(home.vault.store, rulesSchema.parse({ actions: ['recovery-point.delete'] }), 0);
+    const points = [await home.backUp('web01'), await home.backUp('web01')].map(({ recoveryPoint }) => recoveryPoint ?? '');
+    for (const point of points) {
+      if (point === points[1]) faults?.plan({ operation: 'create', matching: /^notices\/events\//, fault: { kind: 'fail', code: 'STORE_UNREACHABLE', when: 'before' } });
+      const asked = await home.json(`/api/recovery-points/${point}`, { method: 'DELETE' });
+      assert.equal(asked.status, 202, asked.text);
+      for (let minute = 0; minute < 2; minute++) {
+        await home.host.runTimer('notifier');
+        await home.host.settle();
+      }
+    }
+    faults?.assertAllFired();
+    assert.deepEqual(types(), ['holdfast.approval.needed', 'holdfast.approval.needed']);
+    assert.match(receiver.events[0]?.data.text ?? '', /What: .+\nAction: recovery-point\.delete\nUntil: 20/);
   });
 
   it('are begun by the timer where nobody else did, once', async () => {
