@@ -24,6 +24,8 @@ const CALLS: Readonly<Record<string, { readonly path: string; readonly body?: ob
   putPolicy: { path: 'policies/p', body: { schedule: { daily: { at: ['02:00'] } }, items: { all: true }, retention: { keepLast: 2 } } },
   deletePolicy: { path: 'policies/none' },
   putPrices: { path: 'prices' },
+  putNotifications: { path: 'notifications', body: { targets: [] } },
+  testNotification: { path: 'notifications/test', body: { target: 'none' } },
   startScrub: { path: 'vault/scrubs', body: {} },
   cancelScrub: { path: 'vault/scrubs/scrub.20260101T000000Z/cancel' },
   startMaintenance: { path: 'vault/maintenance', body: { dryRun: false } },
