@@ -114,7 +114,9 @@ const lists = new WeakMap<IndexSnapshot['items'], { readonly covered: ReadonlyMa
 
 /** What can be protected (the machines) and what is in the vault, joined by item id. An item all of whose recovery points are gone for good, and that has no machine, is not shown. */
 export async function listFleetItems(fleet: Fleet, nowMs: number): Promise<ItemList> {
-  const [vault, machines] = await Promise.all([fleet.vault(), fleet.coverage()]);
+  // The machines first: a vault that is read for the first time takes longer, and would hold them up.
+  const machines = await fleet.coverage();
+  const vault = await fleet.vault();
   const known = lists.get(vault.items);
   const asOf = vault.asOf < machines.asOf ? vault.asOf : machines.asOf;
   if (known?.covered === machines.value && Math.abs(nowMs - known.atMs) < LIST_MS) return { asOf, items: known.items };
@@ -127,7 +129,8 @@ export async function listFleetItems(fleet: Fleet, nowMs: number): Promise<ItemL
 
 /** An item by its id, or by its machine's name where only one has it. Throws ITEM_NOT_FOUND. */
 export async function findFleetItem(fleet: Fleet, asked: string, nowMs: number): Promise<ItemView> {
-  const [vault, machines] = await Promise.all([fleet.vault(), fleet.coverage()]);
+  const machines = await fleet.coverage();
+  const vault = await fleet.vault();
   const item = vault.items.get(asked);
   if (machines.value.has(asked) || (item && item.points.length + item.damaged.length > 0)) return viewOfItem(asked, item, machines.value.get(asked), nowMs);
   const named = (await listFleetItems(fleet, nowMs)).items.filter(({ name }) => name === asked);

@@ -64,7 +64,8 @@ export interface OverviewOptions { readonly nowMs: number; readonly scrubDays: n
 
 /** All that the first page shows. Reads nothing but what the fleet knows. Throws what keeps the fleet from knowing. */
 export async function overview(fleet: Fleet, { nowMs, scrubDays }: OverviewOptions): Promise<Overview> {
-  const [vault, list, policies, maintenance, damage, prices] = await Promise.all([fleet.vault(), listFleetItems(fleet, nowMs), fleet.policies(), fleet.maintenance(), fleet.damage(), fleet.prices()]);
+  const list = await listFleetItems(fleet, nowMs);
+  const [vault, policies, maintenance, damage, prices] = await Promise.all([fleet.vault(), fleet.policies(), fleet.maintenance(), fleet.damage(), fleet.prices()]);
   const storage = storageOf(vault, maintenance.value);
   const cost = costAt(vault.items, prices.value, storage.storedBytes, nowMs, scrubDays);
   const attention = [

@@ -30,7 +30,8 @@ export interface VaultView {
 }
 
 export async function vaultView(fleet: Fleet, { nowMs, scrubDays }: OverviewOptions): Promise<VaultView> {
-  const [vault, list, maintenance, damage, keys] = await Promise.all([fleet.vault(), listFleetItems(fleet, nowMs), fleet.maintenance(), fleet.damage(), fleet.keys()]);
+  const list = await listFleetItems(fleet, nowMs);
+  const [vault, maintenance, damage, keys] = await Promise.all([fleet.vault(), fleet.maintenance(), fleet.damage(), fleet.keys()]);
   const last = maintenance.value.find(({ dryRun }) => !dryRun);
   return {
     asOf: list.asOf, recoveryPoints: countPoints(vault.items), storage: storageOf(vault, maintenance.value),

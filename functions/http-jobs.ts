@@ -11,7 +11,8 @@ import { itemIdOf } from '../vault/catalog';
 import { abandonRun } from '../vault/run';
 import { findStatus, isActive } from './durable-status';
 import { JOB_STATES, type JobView, viewJob } from './job-view';
-import { listOf, pageFrom, pageQuery, sortedBy } from './paging';
+import { JobList } from './job-list';
+import { listOf, pageFrom, pageQuery } from './paging';
 import { json } from './problem';
 import { instant, pathId, route } from './route';
 import { cancelling } from './schemas/common';
@@ -19,6 +20,7 @@ import { anyJob } from './schemas/jobs';
 import { type RestoreJobView, viewRestore } from './restore-view';
 import { type ScrubJobView, viewScrub } from './scrub-view';
 import { cancelScrub } from './scrubs';
+import type { Services } from './services';
 
 export type AnyJobView = JobView | RestoreJobView | ScrubJobView;
 
@@ -57,20 +59,39 @@ const jobsQuery = z.strictObject({
 
 const kindOf = (id: string): AnyJobView['kind'] => isScrubInstanceId(id) ? 'scrub' : parseRestoreInstanceId(id) === null ? 'backup' : 'restore';
 
+const lists = new WeakMap<Services, JobList>();
+
+function jobsOf(services: Services): JobList {
+  const list = lists.get(services) ?? new JobList(isJob);
+  lists.set(services, list);
+  return list;
+}
+
+const views = new WeakMap<df.DurableOrchestrationStatus, AnyJobView>();
+
+/** As lists show it: of one that came to its end by itself, always the same. */
+async function listedView(client: df.DurableClient, deps: ActivityDeps, status: df.DurableOrchestrationStatus): Promise<AnyJobView> {
+  const known = views.get(status);
+  if (known) return known;
+  const made = await view(client, deps, status, false);
+  if (status.runtimeStatus === 'Completed') views.set(status, made);
+  return made;
+}
+
 const listJobs = route({
   id: 'listJobs', method: 'GET', path: 'jobs', role: 'Reader', query: jobsQuery, responses: { 200: listOf('JobList', anyJob) },
   summary: `Jobs, newest first; of the last ${LISTED_DAYS} days unless since says otherwise`,
-  async handler({ request, query, client, services: { deps } }) {
+  async handler({ request, query, client, services }) {
+    const { deps } = services;
     const nowMs = deps.nowMs();
-    const all = await client.getStatusBy({ createdTimeFrom: new Date(query.since ?? nowMs - LISTED_DAYS * 86_400_000), createdTimeTo: new Date(nowMs), runtimeStatus: [] });
-    const jobs = all.filter(({ instanceId: id }) => isJob(id) && (query.kind === undefined || kindOf(id) === query.kind));
+    const listed = await jobsOf(services).list(client, query.since ?? nowMs - LISTED_DAYS * 86_400_000, nowMs);
     const itemId = query.item === undefined ? undefined : await itemIdOf(await deps.vault(), query.item);
-    const keyOf = ({ createdTime, instanceId }: df.DurableOrchestrationStatus): string => `${new Date(createdTime).toISOString()} ${instanceId}`;
     // Looked at one after another, so that a page costs what it shows.
     async function* wanted(): AsyncGenerator<{ key: string; job: AnyJobView }> {
-      for (const status of sortedBy(jobs, keyOf, 'descending')) {
-        const job = await view(client, deps, status, false);
-        if ((query.state === undefined || job.state === query.state) && (itemId === undefined || job.itemId === itemId)) yield { key: keyOf(status), job };
+      for (const { key, status } of listed) {
+        if (query.kind !== undefined && kindOf(status.instanceId) !== query.kind) continue;
+        const job = await listedView(client, deps, status);
+        if ((query.state === undefined || job.state === query.state) && (itemId === undefined || job.itemId === itemId)) yield { key, job };
       }
     }
     return json(await pageFrom(request, query, wanted(), ({ key }) => key, (page) => page.map(({ job }) => job), 'descending'));

@@ -6,6 +6,7 @@ import { itemIds } from '../items';
 import { UNMARKED } from '../points/mark-fold';
 import { type MarkState, readNumberedMarks } from '../points/marks';
 import { lastProofOf } from '../proof/proofs';
+import { Breath } from './breath';
 import { eachAtOnce } from './each-at-once';
 import { Fresh, type Freshness } from './fresh';
 import { type ItemNames, namesOfItem, namesOfItems } from './item-names';
@@ -97,6 +98,7 @@ interface Known { readonly points: Map<string, PointFacts>; readonly marks: Map<
 export class VaultIndex {
   readonly #held = new Map<string, Held>();
   readonly #shared = new Shared();
+  readonly #breath = new Breath();
   readonly #dirty = new Set<string>();
   readonly #whole: Fresh<number>;
   #known: Map<string, Known> | undefined;
@@ -163,6 +165,7 @@ export class VaultIndex {
     const seen = new Set<string>();
     await eachAtOnce(namesOfItems(vault.store), PARALLEL_ITEMS, async (names) => {
       seen.add(names.itemId);
+      await this.#breath.take();
       await this.#take(vault, names, tick);
     });
     for await (const itemId of itemIds(vault)) if (ITEM_ID.test(itemId)) seen.add(itemId);
@@ -245,6 +248,7 @@ export class VaultIndex {
   }
 
   async #open(vault: VaultAccess, itemId: string, stamp: string): Promise<Pick<Entry, 'facts' | 'error'> | undefined> {
+    await this.#breath.take();
     try {
       const found = await findManifest(vault, itemId, stamp);
       return found && { facts: this.#shared.facts(factsOf(found.manifest)), error: null };
@@ -256,6 +260,7 @@ export class VaultIndex {
 
   /** Run numbers have no gaps, and are taken one after the other: so the next one is there or none is. */
   async #followRuns(vault: VaultAccess, itemId: string): Promise<void> {
+    await this.#breath.take();
     const held = this.#held.get(itemId);
     const known = this.#known?.get(itemId);
     const oldestMs = this.options.nowMs() - RUN_DAYS * DAY_MS;
