@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { JobsOptions } from './app-jobs';
 import type { ApprovalsOptions } from './approvals';
 import type { CommonOptions } from './command-options';
+import type { NotificationsOptions } from './notifications';
 import type { PolicyPutOptions } from './policy';
 import type { Run } from './run';
 
@@ -16,6 +17,7 @@ export function addAppCommands(program: Command, run: Run): void {
     .argument('<job>', 'its id')
     .action((id: string, _options: unknown, command: Command) => run<CommonOptions>(command, async (options, out) => (await import('./app-jobs.js')).runCancel(id, options, out)));
   addApprovals(program, run);
+  addNotifications(program, run);
   const policy = program.command('policy').description('list, show, store and delete policies');
   policy.command('list').description('list the policies')
     .action((_options: unknown, command: Command) => run<CommonOptions>(command, async (options, out) => (await import('./policy.js')).runPolicyList(options, out)));
@@ -29,6 +31,21 @@ export function addAppCommands(program: Command, run: Run): void {
   policy.command('delete').description('have an app take a policy out of force')
     .argument('<name>', 'its name')
     .action((name: string, _options: unknown, command: Command) => run<CommonOptions>(command, async (options, out) => (await import('./policy.js')).runPolicyDelete(name, options, out)));
+}
+
+function addNotifications(program: Command, run: Run): void {
+  const notification = program.command('notification').description('list what an app told people of, and say whom it tells');
+  notification.command('list').description('list what people were told of, and what became of it')
+    .option('--dead', 'only what was given up')
+    .action((_options: unknown, command: Command) => run<NotificationsOptions>(command, async (options, out) => (await import('./notifications.js')).runNotifications(options, out)));
+  notification.command('targets').description('show the webhooks that people are told by')
+    .action((_options: unknown, command: Command) => run<CommonOptions>(command, async (options, out) => (await import('./notifications.js')).runNotificationTargets(options, out)));
+  notification.command('put').description('have an app tell people by the webhooks in a file')
+    .argument('<file>', 'the document, as docs/notifications.md has it')
+    .action((file: string, _options: unknown, command: Command) => run<CommonOptions>(command, async (options, out) => (await import('./notifications.js')).runNotificationPut(file, options, out)));
+  notification.command('test').description('send a test to a webhook')
+    .argument('<target>', 'its name')
+    .action((target: string, _options: unknown, command: Command) => run<CommonOptions>(command, async (options, out) => (await import('./notifications.js')).runNotificationTest(target, options, out)));
 }
 
 function addApprovals(program: Command, run: Run): void {

@@ -99,7 +99,7 @@ function buildProgram(onDone: (exitCode: number) => void): Command {
 /** Commands that an app does as well; everything else needs the vault and its key. */
 const OF_APPS: readonly string[] = [
   'items', 'list', 'show', 'backup', 'retention', 'delete', 'undelete', 'hold', 'release', 'scrub', 'collect', 'cost', 'key list', 'key test', 'jobs', 'cancel', 'policy list', 'policy show', 'policy put', 'policy delete',
-  'audit', 'approval list', 'approval show', 'approval approve', 'approval reject', 'approval cancel',
+  'audit', 'approval list', 'approval show', 'approval approve', 'approval reject', 'approval cancel', 'notification list', 'notification targets', 'notification put', 'notification test',
 ];
 
 /** As it is typed, without the program: `key list`. */
