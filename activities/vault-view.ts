@@ -92,7 +92,20 @@ export interface VaultHistory {
 /** What charts show, of the vault or of one item. Runs are known of a month at most. */
 export async function vaultHistory(fleet: Fleet, nowMs: number, days: number, itemId?: string): Promise<VaultHistory> {
   const [vault, maintenance] = await Promise.all([fleet.vault(), fleet.maintenance()]);
-  const first = Math.floor(nowMs / DAY_MS) - days + 1;
+  const today = Math.floor(nowMs / DAY_MS);
+  if (itemId !== undefined) return historyOf(vault, maintenance.value, today, days, itemId);
+  // Of the whole vault it is a sum over all recovery points: once for each change.
+  const known = histories.get(vault.items);
+  if (known?.maintenance === maintenance.value && known.today === today && known.days === days) return { ...known.history, asOf: vault.asOf };
+  const history = historyOf(vault, maintenance.value, today, days);
+  histories.set(vault.items, { maintenance: maintenance.value, today, days, history });
+  return history;
+}
+
+const histories = new WeakMap<IndexSnapshot['items'], { readonly maintenance: readonly MaintenanceRecord[]; readonly today: number; readonly days: number; readonly history: VaultHistory }>();
+
+function historyOf(vault: IndexSnapshot, maintenance: readonly MaintenanceRecord[], today: number, days: number, itemId?: string): VaultHistory {
+  const first = today - days + 1;
   const one = itemId === undefined ? undefined : vault.items.get(itemId);
   const items = itemId === undefined ? [...vault.items.values()] : one ? [one] : [];
   const rows = Array.from({ length: days }, () => ({ recoveryPoints: 0, readBytes: 0, changedBytes: 0, storedBytes: 0, succeeded: 0, failed: 0, seconds: [] as number[] }));
@@ -104,7 +117,7 @@ export async function vaultHistory(fleet: Fleet, nowMs: number, days: number, it
       row.seconds.push(...sums.seconds);
     }
   }
-  const counted = itemId === undefined ? maintenance.value.filter(({ dryRun, endedAt }) => !dryRun && Date.parse(endedAt) >= first * DAY_MS) : [];
+  const counted = itemId === undefined ? maintenance.filter(({ dryRun, endedAt }) => !dryRun && Date.parse(endedAt) >= first * DAY_MS) : [];
   return {
     asOf: vault.asOf,
     days: rows.map(({ seconds, ...sums }, at) => {

@@ -24,10 +24,9 @@ const DAY_MS = 86_400_000;
 
 /** A view of the portal and the address that its data comes from. */
 const VIEWS: readonly (readonly [name: string, address: string])[] = [
-  ['overview', '/api/overview'], ['items', '/api/items'], ['items, filtered', '/api/items?name=vm-05&limit=100'], ['items, the last page', '/api/items?limit=1000'],
-  ['item', '/api/items/vm-0500'], ['item: calendar and time line', '/api/items/vm-0500/history?days=90'], ['item: recovery points', '/api/items/vm-0500/recovery-points?state=all'],
-  ['recovery points of the vault', '/api/recovery-points'], ['jobs', '/api/jobs'], ['jobs that failed', '/api/jobs?state=failed'], ['vault', '/api/vault'], ['charts of 90 days', '/api/vault/history?days=90'],
-  ['policies', '/api/policies'], ['servers', '/api/servers'],
+  ['overview', '/api/overview'], ['items', '/api/items?limit=1000'], ['items, a page of those with a name', '/api/items?name=vm-05'], ['item', '/api/items/vm-0500'],
+  ['item: calendar and time line', '/api/items/vm-0500/history?days=90'], ['item: recovery points', '/api/items/vm-0500/recovery-points?state=all&limit=200'], ['recovery points of the vault', '/api/recovery-points'],
+  ['jobs', '/api/jobs?limit=200'], ['jobs that failed', '/api/jobs?state=failed'], ['vault', '/api/vault'], ['charts of 90 days', '/api/vault/history?days=90'], ['policies', '/api/policies'], ['servers', '/api/servers'],
 ];
 
 interface Measured { readonly view: string; readonly medianMs: number; readonly p99Ms: number; readonly longestMs: number; readonly bytes: number }
@@ -53,6 +52,7 @@ export async function measureApi(machine: Machine, say: (line: string) => void, 
   try {
     const startSeconds = await app.firstAnswer();
     say(`  first answer after ${startSeconds.toFixed(1)} s`);
+    await app.settled();
     const results: Measured[] = [];
     for (const [view, address] of VIEWS) {
       const one = await app.load(view, address);
@@ -144,6 +144,15 @@ class AppUnderLoad {
       const now = existsSync(this.summaries) ? readdirSync(this.summaries).length : 0;
       same = now > 0 && now === last ? same + 1 : 0;
       last = now;
+    }
+  }
+
+  /** Goes through all views until none of them takes long any more: `npm start` looks at the vault first, and code is compiled as it is used. */
+  async settled(): Promise<void> {
+    for (let round = 0; round < 20; round++) {
+      const start = Date.now();
+      for (const [, address] of VIEWS) await this.get(address);
+      if (round > 3 && Date.now() - start < VIEWS.length * TARGET.medianMs) return;
     }
   }
 

@@ -71,8 +71,6 @@ const views = new WeakMap<df.DurableOrchestrationStatus, AnyJobView>();
 
 /** As lists show it: of one that came to its end by itself, always the same. */
 async function listedView(client: df.DurableClient, deps: ActivityDeps, status: df.DurableOrchestrationStatus): Promise<AnyJobView> {
-  const known = views.get(status);
-  if (known) return known;
   const made = await view(client, deps, status, false);
   if (status.runtimeStatus === 'Completed') views.set(status, made);
   return made;
@@ -90,7 +88,7 @@ const listJobs = route({
     async function* wanted(): AsyncGenerator<{ key: string; job: AnyJobView }> {
       for (const { key, status } of listed) {
         if (query.kind !== undefined && kindOf(status.instanceId) !== query.kind) continue;
-        const job = await listedView(client, deps, status);
+        const job = views.get(status) ?? await listedView(client, deps, status);
         if ((query.state === undefined || job.state === query.state) && (itemId === undefined || job.itemId === itemId)) yield { key, job };
       }
     }

@@ -49,8 +49,11 @@ export async function listPoints(request: HttpRequest, fleet: Fleet, query: Want
   const { items } = await fleet.vault();
   const item = itemId === undefined ? undefined : items.get(itemId);
   const listed = itemId === undefined ? allInOrder(items) : inOrder(item ? [item] : []);
-  const wanted = listed.filter(({ atMs, point: { marks } }) => (state === 'all' || marks.state === state) && atMs >= from && atMs < to);
-  return pageFrom(request, query, wanted, ({ key }) => key, (page) => page.map(({ itemId: of, point }) => showListed(of, point)), 'descending');
+  // Looked at only as far as the page goes.
+  function* wanted(): Generator<Listed> {
+    for (const one of listed) if ((state === 'all' || one.point.marks.state === state) && one.atMs >= from && one.atMs < to) yield one;
+  }
+  return pageFrom(request, query, wanted(), ({ key }) => key, (page) => page.map(({ itemId: of, point }) => showListed(of, point)), 'descending');
 }
 
 function showListed(itemId: string, { stamp, facts, error, marks }: IndexedPoint): object {

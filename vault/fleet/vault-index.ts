@@ -6,6 +6,7 @@ import { itemIds } from '../items';
 import { UNMARKED } from '../points/mark-fold';
 import { type MarkState, readNumberedMarks } from '../points/marks';
 import { lastProofOf } from '../proof/proofs';
+import { withSmallHeap } from '../small-heap';
 import { Breath } from './breath';
 import { eachAtOnce } from './each-at-once';
 import { Fresh, type Freshness } from './fresh';
@@ -110,7 +111,7 @@ export class VaultIndex {
   #rechecked = '';
 
   constructor(private readonly options: IndexOptions) {
-    this.#whole = new Fresh(() => this.#lookAtAll(), options.freshness, (error) => options.log('The vault could not be listed; what is shown of it grows older', { error: error instanceof Error ? error.message : String(error) }), options.clock);
+    this.#whole = new Fresh(() => (this.#isLoaded ? this.#lookAtAll() : withSmallHeap(() => this.#lookAtAll())), options.freshness, (error) => options.log('The vault could not be listed; what is shown of it grows older', { error: error instanceof Error ? error.message : String(error) }), options.clock);
   }
 
   /** This process may have created or deleted this object. */
