@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { catalogue, type ErrorCode } from '../errors/catalogue';
 import { type ErrorData, HoldfastError, messageOf } from '../errors/holdfast-error';
@@ -8,8 +9,10 @@ const TIMEOUT_MS = 230_000;
 /** The app answers with JSON of a few kilobytes; anything much larger is not the app. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
-/** Tries of a request that was refused because there were too many, and the longest pause between them. */
+/** Tries of a request that was refused because there were too many, or whose answer was lost, and the longest pause between them. */
 const MAX_TRIES = 6;
+/** Ways for an answer to be lost on its way. Where nobody listens there is none. */
+const LOST = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'];
 const MAX_PAUSE_MS = 60_000;
 
 /**
@@ -47,14 +50,22 @@ export class AppClient {
     this.token = tokenSourceFor(base, process.env, stateFolder);
   }
 
-  /** The answer's JSON. Throws the app's own error where it answers with one. */
+  /**
+   * The answer's JSON. Throws the app's own error where it answers with one. A POST has a key of its own, the same for all of its tries, so one whose answer was lost is
+   * repeated and still done once.
+   */
   async send(method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: object, more: Readonly<Record<string, string>> = {}): Promise<unknown> {
+    const headers = method === 'POST' ? { 'idempotency-key': randomUUID(), ...more } : more;
     for (let tries = 1; ; tries++) {
-      const { response, text } = await this.#once(method, path, body, more);
-      if (response.status === 429 && tries < MAX_TRIES) {
-        await delay(Math.min(MAX_PAUSE_MS, 1000 * Math.max(1, Number(response.headers.get('retry-after') ?? 1))));
+      const sent = await this.#once(method, path, body, headers).catch((error: unknown) => {
+        if (method !== 'POST' || !wasLost(error) || tries === MAX_TRIES) throw error;
+      });
+      const isBusy = sent?.response.status === 409 && parse(sent.text)?.code === 'REQUEST_IN_PROGRESS';
+      if (!sent || ((sent.response.status === 429 || isBusy) && tries < MAX_TRIES)) {
+        await delay(Math.min(MAX_PAUSE_MS, 1000 * Math.max(1, Number(sent?.response.headers.get('retry-after') ?? 1))));
         continue;
       }
+      const { response, text } = sent;
       if (response.status === 204) return undefined;
       const answer = parse(text);
       if (response.status === 202 && isWaiting(answer)) {
@@ -105,9 +116,15 @@ export class AppClient {
 const isWaiting = (answer: unknown): answer is { readonly approval: string; readonly expiresAt: string } =>
   typeof answer === 'object' && answer !== null && 'approval' in answer && 'expiresAt' in answer && typeof answer.approval === 'string' && typeof answer.expiresAt === 'string';
 
-function parse(text: string): unknown {
+/** True when the request may have arrived and its answer did not. */
+const wasLost = (error: unknown): boolean => {
+  const socket = error instanceof HoldfastError && error.cause instanceof Error ? error.cause.cause as { readonly code?: string } | undefined : undefined;
+  return LOST.includes(socket?.code ?? '');
+};
+
+function parse(text: string): { readonly code?: unknown } | undefined {
   try {
-    return JSON.parse(text) as unknown;
+    return JSON.parse(text) as { readonly code?: unknown };
   } catch {
     return undefined;
   }

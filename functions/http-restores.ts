@@ -35,10 +35,10 @@ const startRestore = route({
   responses: { 200: restorePreview, 202: started.extend({ kind: z.literal('restore'), recoveryPoint: z.string() }).meta({ id: 'RestoreStarted' }) },
   summary: 'Starts a restore into Azure; with "dryRun": true answers the plan and makes nothing',
   audit: ({ body: { id, target } }) => ({ id: id ?? null, target }),
-  async handler({ params, body, requestId, client, services: { others: { restore: deps } } }) {
+  async handler({ params, body, requestId, atMs, earlierMs, client, services: { others: { restore: deps } } }) {
     const vault = await deps.vault();
     const asked: RestoreRequest = {
-      version: 1, restoreId: body.id ?? (requestId === null ? drawId(deps.nowMs()) : `k${requestId.slice(0, 23)}`), recoveryPoint: params.id, target: body.target, requestedAt: new Date(deps.nowMs()).toISOString(),
+      version: 1, restoreId: body.id ?? idAt(earlierMs[0] ?? atMs, requestId), recoveryPoint: params.id, target: body.target, requestedAt: new Date(deps.nowMs()).toISOString(),
     };
     const known = await findDocument(vault, restoreRecords.request(asked), requestSchema);
     if (known) refuseOther(known, asked);
@@ -132,7 +132,8 @@ function refuseOther(known: RestoreRequest, asked: RestoreRequest): void {
   throw new HoldfastError('RESTORE_ID_TAKEN', `The restore ${known.restoreId} of ${known.requestedAt} is another one: of ${known.recoveryPoint}, to ${known.target.kind}`, { data: { restoreId: known.restoreId } });
 }
 
-const drawId = (nowMs: number): string => `${formatStamp(nowMs).toLowerCase()}-${randomBytes(3).toString('hex')}`;
+/** Drawn, or for each try of one request the same. */
+const idAt = (ms: number, requestId: string | null): string => `${formatStamp(ms).toLowerCase()}-${requestId?.slice(0, 6) ?? randomBytes(3).toString('hex')}`;
 
 /** The bytes of data of each disk where all of it was proved here, else null. */
 async function proveFirst(vault: VaultAccess, plan: RestorePlan): Promise<number[] | null> {
