@@ -23,8 +23,10 @@ export interface IndexedPoint {
   readonly error: ErrorReport | null;
   readonly marks: MarkState;
   /** The last finished proof; null: never proved. */
-  readonly proof: ProofRow | null;
+  readonly proof: PointProof | null;
 }
+
+export type PointProof = Omit<ProofRow, 'lastMs'>;
 
 export type OpenedPoint = IndexedPoint & { readonly facts: PointFacts };
 
@@ -70,12 +72,14 @@ const SUMMED_SHARE = 0.01;
 const ROWS_PER_SUMMARY = 2_000;
 const DAY_MS = 86_400_000;
 
+const Summed = { point: 1, marks: 2, proof: 4, all: 7 } as const;
+
 interface Entry extends IndexedPoint {
   /** What `marks` and `proof` were read from: names that are the same say the same. */
   readonly markNames: string;
   readonly proofMs: number | null;
-  /** What of it stands in a summary. */
-  summed: { point: boolean; markNames: string; proofMs: number | null };
+  /** What of it stands in a summary: bits of Summed. */
+  summed: number;
 }
 
 interface Held {
@@ -227,21 +231,23 @@ export class VaultIndex {
     const markNames = numbers.join(' ');
     const proofMs = proofs.get(stamp)?.at(-1) ?? null;
     if (before && before.markNames === markNames && before.proofMs === proofMs) return before;
-    const summed = before?.summed ?? { point: false, markNames: '', proofMs: null };
+    // What is not there need not be in a summary.
+    let summed = before ? (before.summed & Summed.point) | (before.markNames === markNames ? before.summed & Summed.marks : 0) | (before.proofMs === proofMs ? before.summed & Summed.proof : 0)
+      : (markNames === '' ? Summed.marks : 0) | (proofMs === null ? Summed.proof : 0);
     let opened: Pick<Entry, 'facts' | 'error'> | undefined = before;
     const knownFacts = known?.points.get(stamp);
     if (!opened && knownFacts) {
       opened = { facts: knownFacts, error: null };
-      summed.point = true;
+      summed |= Summed.point;
     }
     opened ??= await this.#open(vault, itemId, stamp);
     if (!opened) return undefined;
     let state = before?.markNames === markNames ? before.marks : numbers.length === 0 ? UNMARKED : undefined;
     const knownMarks = known?.marks.get(stamp);
-    if (!state && knownMarks?.count === numbers.length && isWhole(numbers)) [state, summed.markNames] = [knownMarks.state, markNames];
+    if (!state && knownMarks?.count === numbers.length && isWhole(numbers)) [state, summed] = [knownMarks.state, summed | Summed.marks];
     let proof = before?.proofMs === proofMs ? before.proof : proofMs === null ? null : undefined;
     const knownProof = known?.proofs.get(stamp);
-    if (proof === undefined && knownProof?.lastMs === proofMs) [proof, summed.proofMs] = [knownProof, proofMs];
+    if (proof === undefined && knownProof?.lastMs === proofMs) [proof, summed] = [inMemory(knownProof), summed | Summed.proof];
     return {
       stamp, facts: opened.facts, error: opened.error, marks: state ?? await readNumberedMarks(vault, id, numbers), markNames,
       proof: proof !== undefined ? proof : await readProofRow(vault, id, proofs.get(stamp) ?? []), proofMs, summed,
@@ -320,7 +326,7 @@ export class VaultIndex {
         const opened = await this.#open(vault, itemId, stamp);
         const marks = entry.markNames === '' ? entry.marks : await readNumberedMarks(vault, recoveryPointId(itemId, stamp), entry.markNames.split(' '));
         const same = opened && (opened.facts === null) === (entry.facts === null) && (marks.damaged === null) === (entry.marks.damaged === null);
-        if (opened && !same) changed.set(stamp, { ...entry, ...opened, marks, summed: { ...entry.summed } });
+        if (opened && !same) changed.set(stamp, { ...entry, ...opened, marks });
       });
       const now = this.#held.get(itemId);
       if (now && changed.size > 0) {
@@ -344,9 +350,11 @@ function itemOf(itemId: string, entries: ReadonlyMap<string, Entry>, runs: reado
 
 const isWhole = (numbers: readonly string[]): boolean => numbers.every((number, at) => Number(number) === at + 1 && number.length === 4);
 
-async function readProofRow(vault: VaultAccess, id: string, finishedMs: readonly number[]): Promise<ProofRow | null> {
+const inMemory = ({ at, ok, by, damaged }: PointProof): PointProof => ({ at, ok, by, damaged });
+
+async function readProofRow(vault: VaultAccess, id: string, finishedMs: readonly number[]): Promise<PointProof | null> {
   const proof = await lastProofOf(vault, id, { finishedMs: [...finishedMs], partsMs: [] });
-  return proof && { lastMs: finishedMs.at(-1) ?? 0, at: proof.at, ok: proof.ok, by: proof.by, damaged: proof.damage.length };
+  return proof && { at: proof.at, ok: proof.ok, by: proof.by, damaged: proof.damage.length };
 }
 
 async function readKnown(vault: VaultAccess, shared: Shared): Promise<Map<string, Known>> {
@@ -368,7 +376,7 @@ const endedBefore = ({ runs, lastRun }: Held): number => (runs.find(({ outcome }
 
 function unsummedOf(held: Held): number {
   let count = Math.max(0, endedBefore(held) - held.runsSummed);
-  for (const { facts, markNames, proofMs, summed } of held.entries.values()) if ((facts && !summed.point) || markNames !== summed.markNames || proofMs !== summed.proofMs) count++;
+  for (const { facts, summed } of held.entries.values()) if ((summed | (facts ? 0 : Summed.point)) !== Summed.all) count++;
   return count;
 }
 
@@ -377,11 +385,14 @@ function rowOf(held: Held): { readonly row: ItemRow; readonly written: () => voi
   const ended = endedBefore(held);
   const row: ItemRow = { itemId: held.item.itemId, points: [], marks: {}, proofs: {}, runs: held.runs.filter(({ sequence }) => sequence > held.runsSummed && sequence <= ended), lastRun: ended };
   const after: (() => void)[] = [];
-  for (const { stamp, facts, marks, markNames, proof, proofMs, summed } of held.entries.values()) {
-    if (facts && !summed.point) row.points.push({ ...facts, disks: facts.disks, warnings: facts.warnings });
-    if (markNames !== summed.markNames && !marks.damaged) row.marks[stamp] = { count: marks.count, state: marks };
-    if (proofMs !== summed.proofMs && proof) row.proofs[stamp] = proof;
-    after.push(() => Object.assign(summed, { point: summed.point || facts !== null, markNames, proofMs }));
+  for (const entry of held.entries.values()) {
+    const { stamp, facts, marks, proof, proofMs, summed } = entry;
+    if (facts && (summed & Summed.point) === 0) row.points.push({ ...facts, disks: facts.disks, warnings: facts.warnings });
+    if ((summed & Summed.marks) === 0 && !marks.damaged) row.marks[stamp] = { count: marks.count, state: marks };
+    if ((summed & Summed.proof) === 0 && proof && proofMs !== null) row.proofs[stamp] = { ...proof, lastMs: proofMs };
+    after.push(() => {
+      entry.summed = facts ? Summed.all : Summed.marks | Summed.proof;
+    });
   }
   if (row.points.length + row.runs.length === 0 && Object.keys(row.marks).length + Object.keys(row.proofs).length === 0) return null;
   return { row, written: () => {
