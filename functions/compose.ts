@@ -16,7 +16,7 @@ import { openPageTarget } from '../azure/page-target';
 import { HoldfastError, messageOf } from '../errors/holdfast-error';
 import type { Courier } from '../activities/courier';
 import { createCourier } from '../webhooks/courier';
-import { parseWebhookSecrets } from '../webhooks/secrets';
+import { isUnfollowed, parseWebhookSecrets } from '../webhooks/secrets';
 import { observedStore } from '../telemetry/observed-store';
 import { createTelemetry } from '../telemetry/otel';
 import type { startAzureMonitor as StartAzureMonitor } from '../telemetry/azure-monitor';
@@ -52,6 +52,7 @@ export function compose(env: NodeJS.ProcessEnv): Services {
     HOLDFAST_KEY_VAULT: parseKeyId, HOLDFAST_ARM_ENDPOINT: parseArmEndpoint,
     HOLDFAST_AZURE_CREDENTIAL: createCredential, HOLDFAST_MAINTENANCE_CREDENTIAL: createCredential, HOLDFAST_RESTORE_CREDENTIAL: createCredential, HOLDFAST_WEBHOOK_SECRETS: parseWebhookSecrets,
   });
+  if (isUnfollowed(settings.webhookSecrets)) logOf('Nobody is told of anything: the platform could not follow the reference in HOLDFAST_WEBHOOK_SECRETS (docs/notifications.md). Backups go on.');
   const access = accessOf(settings, env);
   if (access.kind === 'none') logOf('Nobody is let in over HTTP: HOLDFAST_AUTH does not say how callers prove who they are (docs/access.md). Backups go on by their policies.');
   if (access.kind === 'platform' && !access.platformIsOn) logOf('The authentication of the platform is off (WEBSITE_AUTH_ENABLED): sessions of the portal are refused, access tokens are taken.');
@@ -69,7 +70,7 @@ export function compose(env: NodeJS.ProcessEnv): Services {
 
 /** In Azure no machine of ours is a target; on one machine, where people try things out, this one may be. */
 const courierOf = ({ webhookSecrets }: Settings, env: NodeJS.ProcessEnv): Courier => createCourier({
-  secrets: webhookSecrets === '' ? new Map() : parseWebhookSecrets(webhookSecrets), allowLoopback: env.WEBSITE_SITE_NAME === undefined, origin: env.WEBSITE_HOSTNAME ?? hostname(),
+  secrets: parseWebhookSecrets(webhookSecrets), allowLoopback: env.WEBSITE_SITE_NAME === undefined, origin: env.WEBSITE_HOSTNAME ?? hostname(),
 });
 
 const telemetry = createTelemetry();

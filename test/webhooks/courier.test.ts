@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { Webhook } from 'standardwebhooks';
 import type { Parcel } from '../../activities/courier';
 import { isHoldfastError } from '../../errors/holdfast-error';
+import { compose } from '../../functions/compose';
 import { createCourier, type CourierOptions } from '../../webhooks/courier';
 import { isPublic, type Resolve } from '../../webhooks/addresses';
 import { parseWebhookSecrets } from '../../webhooks/secrets';
@@ -113,8 +114,16 @@ describe('the courier of notifications', () => {
 });
 
 describe('the secrets of webhooks', () => {
+  it('are none where there are none, or where the platform could not follow a reference: backups do not stop for that', () => {
+    for (const text of ['', '@Microsoft.KeyVault(SecretUri=https://acme.vault.azure.net/secrets/webhooks)']) {
+      assert.equal(parseWebhookSecrets(text).size, 0);
+      const { notifications } = compose({ HOLDFAST_VAULT: '/vault', AZURE_SUBSCRIPTION_IDS: '0f0e0d0c-1111-2222-3333-444455556666', HOLDFAST_WEBHOOK_SECRETS: text });
+      assert.equal(notifications.courier.hasSecret('ops'), false);
+    }
+  });
+
   it('are refused in words that say what is wrong and nothing of what they hold', () => {
-    const wrong = ['', 'TopSecret', '[]', '{"ops":"TopSecret"}', '{"ops":{"sign":["whsec_TopSecret"]}}', '{"ops":{"sign":[]}}', `{"OPS":{"sign":["${SECRET}"]}}`, `{"ops":{"sign":["${SECRET}"],"key":"TopSecret"}}`, `{"ops":{"sign":["${SECRET}"],"query":"?TopSecret"}}`];
+    const wrong = ['TopSecret', '[]', '{"ops":"TopSecret"}', '{"ops":{"sign":["whsec_TopSecret"]}}', '{"ops":{"sign":[]}}', `{"OPS":{"sign":["${SECRET}"]}}`, `{"ops":{"sign":["${SECRET}"],"key":"TopSecret"}}`, `{"ops":{"sign":["${SECRET}"],"query":"?TopSecret"}}`];
     for (const text of wrong) assert.throws(() => parseWebhookSecrets(text), (error: Error) => /expects/.test(error.message) && !/TopSecret/.test(error.message), text);
   });
 });
