@@ -143,7 +143,8 @@ export function forecastOf(known: readonly CostItem[], policy: PolicyDocument, i
 
 const noteOf = ({ asOf, currency, region, source, checked }: Prices, redundancy: Redundancy): PriceNote => ({ asOf, currency, region, source, checked, redundancy });
 
-async function bytesByTier(vault: VaultAccess): Promise<Record<Tier, number>> {
+/** Everything in the vault by the tier that it is in. Lists every object: of a vault with millions of packs that takes minutes. */
+export async function bytesByTier(vault: VaultAccess): Promise<Record<Tier, number>> {
   const bytes = { ...noTier };
   for await (const { sizeBytes, tier } of vault.store.list('')) bytes[TIERS.find((known) => known === tier) ?? 'hot'] += sizeBytes;
   return bytes;

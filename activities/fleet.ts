@@ -1,7 +1,7 @@
 import type { PolicyDocument } from '../policy/schema';
 import { itemIdOfResource } from '../policy/item-id';
 import { selectItems } from '../policy/select';
-import type { Prices } from '../policy/cost/prices';
+import type { Prices, Tier } from '../policy/cost/prices';
 import { Fresh, type Freshness } from '../vault/fleet/fresh';
 import { type IndexSnapshot, VaultIndex } from '../vault/fleet/vault-index';
 import { factsOf, type KeyFacts } from '../vault/keys/key-ring';
@@ -10,6 +10,7 @@ import { listMaintenance, type MaintenanceRecord } from '../vault/points/mainten
 import { type DamageEntry, listDamage } from '../vault/proof/damage-ledger';
 import { type DamagedPoint, listDamagedPoints } from '../vault/proof/damaged-points';
 import type { VmSummary } from './cloud';
+import { bytesByTier } from './cost';
 import type { ActivityDeps } from './deps';
 import { objectiveSeconds } from './look';
 import { listPolicies, type StoredPolicy } from './policy-store';
@@ -44,6 +45,8 @@ export interface Fleet {
   maintenance(): Promise<Known<readonly MaintenanceRecord[]>>;
   damage(): Promise<Known<{ readonly packs: readonly DamageEntry[]; readonly points: readonly DamagedPoint[] }>>;
   prices(): Promise<Known<Prices>>;
+  /** Bytes of all that is stored, by tier. Every object is listed for it, so it may be an hour old. */
+  tiers(): Promise<Known<Record<Tier, number>>>;
   keys(): Promise<Known<readonly KeyFacts[]>>;
   /** Writes down for the next start what is known, where that is worth it; how many facts. */
   summarize(stamp: string): Promise<number>;
@@ -51,6 +54,7 @@ export interface Fleet {
 
 /** What others change is seen within a minute, and as a rule within a quarter of one. Long listings are repeated less often: see Fresh. */
 export const FRESHNESS: Freshness = { softMs: 15_000, hardMs: 60_000 };
+const TIERS_FRESHNESS: Freshness = { softMs: 15 * 60_000, hardMs: 60 * 60_000 };
 /** Records of maintenances that are read for charts: two a day at most for half a year. */
 const MAINTENANCES = 200;
 
@@ -58,16 +62,17 @@ export function createFleet(deps: ActivityDeps, freshness: Freshness = FRESHNESS
   const open = (): ReturnType<ActivityDeps['vault']> => deps.vault();
   const index = new VaultIndex({ open, nowMs: deps.nowMs, freshness, log: deps.log });
   const late = (what: string) => (error: unknown): void => deps.log(`${what} could not be looked at; what is shown of it grows older`, { error: error instanceof Error ? error.message : String(error) });
-  const kept = <T>(what: string, load: () => Promise<T>): Fresh<Known<T>> => new Fresh(async () => {
+  const kept = <T>(what: string, load: () => Promise<T>, age: Freshness = freshness): Fresh<Known<T>> => new Fresh(async () => {
     const asOf = new Date(deps.nowMs()).toISOString();
     return { asOf, value: await load() };
-  }, freshness, late(what));
+  }, age, late(what));
   const machines = kept('The machines', () => deps.cloud.listVms());
   const policies = kept('The policies', () => loadPolicies(deps));
   const maintenance = kept('The maintenance of the vault', async () => listMaintenance(await open(), MAINTENANCES));
   const damage = kept('The ledger of damage', async () => ({ packs: await listDamage(await open()), points: await listDamagedPoints(await open()) }));
   const prices = kept('The prices', async () => (await loadPrices((await open()).store)).prices);
   const keys = kept('The keys', async () => (await readKeyDocuments((await open()).store)).map(factsOf));
+  const tiers = kept('What is stored', async () => bytesByTier(await open()), freshness.hardMs === 0 ? freshness : TIERS_FRESHNESS);
   const byFolder: Readonly<Record<string, { invalidate(): void }>> = { policies, maintenance, damage, prices, keys };
   const covers = lastOf(coverageOf);
   return {
@@ -84,6 +89,7 @@ export function createFleet(deps: ActivityDeps, freshness: Freshness = FRESHNESS
     maintenance: () => maintenance.get(),
     damage: () => damage.get(),
     prices: () => prices.get(),
+    tiers: () => tiers.get(),
     keys: () => keys.get(),
     summarize: async (stamp) => index.summarize(await open(), stamp),
   };

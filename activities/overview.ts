@@ -91,7 +91,8 @@ function costAt(items: IndexSnapshot['items'], prices: Prices, storedBytes: numb
   return report;
 }
 
-const costItemsOf = cached((items: IndexSnapshot['items']) => [...items.values()].filter(({ points }) => points.length > 0).map((item) => digestOf(item).cost));
+/** The items with their recovery points, as sums of costs need them. */
+export const costItemsOf = cached((items: IndexSnapshot['items']) => [...items.values()].filter(({ points }) => points.length > 0).map((item) => digestOf(item).cost));
 
 /** A pure function of one object, asked once for each. */
 export function cached<A extends object, R>(make: (a: A) => R): (a: A) => R {

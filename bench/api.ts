@@ -26,7 +26,7 @@ const DAY_MS = 86_400_000;
 const VIEWS: readonly (readonly [name: string, address: string])[] = [
   ['overview', '/api/overview'], ['items', '/api/items?limit=1000'], ['items, a page of those with a name', '/api/items?name=vm-05'], ['item', '/api/items/vm-0500'],
   ['item: calendar and time line', '/api/items/vm-0500/history?days=90'], ['item: recovery points', '/api/items/vm-0500/recovery-points?state=all&limit=200'], ['recovery points of the vault', '/api/recovery-points'],
-  ['jobs', '/api/jobs?limit=200'], ['jobs that failed', '/api/jobs?state=failed'], ['vault', '/api/vault'], ['charts of 90 days', '/api/vault/history?days=90'], ['policies', '/api/policies'], ['servers', '/api/servers'],
+  ['jobs', '/api/jobs?limit=200'], ['jobs that failed', '/api/jobs?state=failed'], ['vault', '/api/vault'], ['charts of 90 days', '/api/vault/history?days=90'], ['policies', '/api/policies'], ['health', '/api/vault/health'], ['cost', '/api/cost'], ['servers', '/api/servers'],
 ];
 
 interface Measured { readonly view: string; readonly medianMs: number; readonly p99Ms: number; readonly longestMs: number; readonly bytes: number }

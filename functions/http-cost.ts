@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { costForecast, type CostOptions, costReport } from '../activities/cost';
+import { costOf, type CostOptions, forecastOf } from '../activities/cost';
+import { costItemsOf } from '../activities/overview';
 import { loadPrices, savePrices } from '../activities/price-store';
 import { parsePrices, pricesSchema, REDUNDANCIES, type Redundancy } from '../policy/cost/prices';
 import { policyFor } from '../policy/select';
-import { itemIdOfResource } from '../policy/item-id';
 import { expectedRevision, policyBody } from './http-policies';
 import { json } from './problem';
 import { route } from './route';
@@ -18,8 +18,9 @@ const getCost = route({
   id: 'getCost', method: 'GET', path: 'cost', role: 'Reader', query: costQuery, responses: { 200: costReportSchema },
   summary: 'What the vault costs in a month, with the same under Azure Backup beside it',
   async handler({ query, services }) {
-    const vault = await services.deps.vault();
-    return json(await costReport(vault, (await loadPrices(vault.store)).prices, services.deps.nowMs(), optionsOf(query.redundancy, services)));
+    const { fleet, deps } = services;
+    const [prices, tiers, { items }] = [await fleet.prices(), await fleet.tiers(), await fleet.vault()];
+    return json(costOf(costItemsOf(items), tiers.value, prices.value, deps.nowMs(), optionsOf(query.redundancy, services)));
   },
 });
 
@@ -27,10 +28,10 @@ const forecastPolicy = route({
   id: 'forecastPolicy', method: 'POST', path: 'policies/{name}/cost-forecast', role: 'Reader', query: costQuery, ...policyBody, responses: { 200: costForecastSchema },
   summary: 'What the policy in the body would come to over a year, for the machines that it selects, and when it would run next; nothing is stored',
   async handler({ query, body: document, services }) {
-    const vault = await services.deps.vault();
-    const vms = await services.deps.cloud.listVms();
-    const items = vms.filter((vm) => policyFor(vm, [document]).length > 0).map(({ id }) => ({ itemId: itemIdOfResource(id), sizeBytes: null }));
-    return json(await costForecast(vault, document, items, (await loadPrices(vault.store)).prices, services.deps.nowMs(), optionsOf(query.redundancy, services)));
+    const { fleet, deps } = services;
+    const [machines, prices, vault] = [await fleet.coverage(), await fleet.prices(), await fleet.vault()];
+    const items = [...machines.value].filter(([, { vm }]) => policyFor(vm, [document]).length > 0).map(([itemId]) => ({ itemId, sizeBytes: null }));
+    return json(forecastOf(costItemsOf(vault.items), document, items, prices.value, deps.nowMs(), optionsOf(query.redundancy, services)));
   },
 });
 

@@ -3,15 +3,14 @@ import { app, type HttpResponseInit } from '@azure/functions';
 import * as df from 'durable-functions';
 import type { DurableClient } from 'durable-functions';
 import { z } from 'zod';
+import { listFleetItems } from '../activities/fleet-items';
 import { createConcludeScrub, createPlanScrub, createScrubItem, type ScrubScope } from '../activities/scrub';
 import { stepOf } from '../activities/observed';
 import { HoldfastError } from '../errors/holdfast-error';
 import { DAILY_SCRUB_ID, isScrubInstanceId, scrubInstanceId, SCRUBS } from '../orchestrations/names';
 import { scrub, type ScrubJobInput } from '../orchestrations/scrub';
 import { formatStamp } from '../policy/slot';
-import { itemIdOf, listItems, loadRecoveryPoint, requireItem } from '../vault/catalog';
-import { listDamage } from '../vault/proof/damage-ledger';
-import { listDamagedPoints } from '../vault/proof/damaged-points';
+import { itemIdOf, loadRecoveryPoint, requireItem } from '../vault/catalog';
 import { ITEM_ID } from '../vault/format/manifest';
 import { roundStartMs } from '../vault/proof/scrub';
 import type { VaultAccess } from '../vault/format/tree';
@@ -121,11 +120,10 @@ export async function cancelScrub(client: DurableClient, id: string): Promise<Ht
 const getHealth = route({
   id: 'getHealth', method: 'GET', path: 'vault/health', role: 'Reader', responses: { 200: health },
   summary: 'What is known of the vault: when each item was last proved, and the ledger of damage',
-  async handler({ services: { deps } }) {
-    const vault = await deps.vault();
-    const items = (await listItems(vault)).map(({ itemId, name, latest, damaged, proved }) => ({ id: itemId, name, latest: latest?.id ?? null, unreadable: damaged, proved }));
-    const ledger = await listDamage(vault);
-    const points = await listDamagedPoints(vault);
+  async handler({ services: { deps, fleet } }) {
+    const items = (await listFleetItems(fleet, deps.nowMs())).items.filter(({ recoveryPoints, damaged }) => recoveryPoints + damaged > 0)
+      .map(({ id, name, latest, damaged, proved }) => ({ id, name, latest: latest?.id ?? null, unreadable: damaged, proved }));
+    const { packs: ledger, points } = (await fleet.damage()).value;
     const isDamaged = items.some(({ proved, unreadable }) => unreadable > 0 || proved?.ok === false);
     return json({
       state: isDamaged ? 'damaged' : items.every(({ proved }) => proved !== null) && items.length > 0 ? 'proved' : 'unproved',
