@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -115,6 +116,23 @@ describe('holdfast audit', () => {
     assert.match(await brokenBy('--anchor', anchor), new RegExp(`ends at ${last - 1}, and the anchor that was given knows record ${last}`));
     await rename(home.file('taken'), file(last));
     await home.json(['audit', '--verify', '--anchor', anchor]);
+  });
+
+  it('fault 45: killed at any moment, nothing was done that is not in it, and it goes on afterwards', async () => {
+    const [, second = ''] = ids;
+    const before = (await trail()).length;
+    const file = join(home.vault, 'audit', String(before + 1).padStart(10, '0'));
+    const command = home.start(['hold', second, '--label', 'case 9']);
+    await command.holdAt('it is recorded as begun', () => existsSync(file));
+    command.child.kill('SIGKILL');
+    assert.equal((await command.ended).signal, 'SIGKILL');
+    const { marks: { holds } } = await home.json<{ marks: { holds: string[] } }>(['show', second]);
+    const records = (await trail('--limit', '1000')).slice(before);
+    assert.deepEqual([records[0]?.action, records[0]?.outcome], ['recovery-point.hold', 'begun']);
+    assert.ok(records.length === 1 || holds.includes('case 9'), 'an outcome only after the deed');
+    await home.json(['hold', second, '--label', 'case 9']);
+    await home.json(['release', second, '--label', 'case 9', '--yes']);
+    await home.json(['audit', '--verify']);
   });
 
   it('does nothing that it cannot record', async () => {
