@@ -3,8 +3,8 @@ import type { IndexSnapshot } from '../vault/fleet/vault-index';
 import type { RunFacts } from '../vault/fleet/run-facts';
 import type { MaintenanceRecord } from '../vault/points/maintenance-log';
 import { noTier } from '../policy/cost/cost';
-import type { Prices } from '../policy/cost/prices';
-import { costOf, type CostReport } from './cost';
+import type { Prices, Tier } from '../policy/cost/prices';
+import { costOf, type CostOptions, type CostReport } from './cost';
 import type { Fleet } from './fleet';
 import { digestOf, type ItemList, type ItemView, listFleetItems, secondsSince } from './fleet-items';
 import { ITEM_STATES, type ItemState } from './item-state';
@@ -66,28 +66,39 @@ export interface OverviewOptions { readonly nowMs: number; readonly scrubDays: n
 export async function overview(fleet: Fleet, { nowMs, scrubDays }: OverviewOptions): Promise<Overview> {
   const list = await listFleetItems(fleet, nowMs);
   const [vault, policies, maintenance, damage, prices] = await Promise.all([fleet.vault(), fleet.policies(), fleet.maintenance(), fleet.damage(), fleet.prices()]);
+  // The list is a new one each second, and whenever anything changes: for so long the answer is the same for all who ask.
+  const parts = [policies.value, maintenance.value, damage.value, prices.value];
+  const known = overviews.get(list.items);
+  if (known?.parts.every((part, at) => part === parts[at])) return { ...known.made, asOf: list.asOf };
   const storage = storageOf(vault, maintenance.value);
-  const cost = costAt(vault.items, prices.value, storage.storedBytes, nowMs, scrubDays);
+  const cost = costAt(vault.items, prices.value, { ...noTier, hot: storage.storedBytes }, nowMs, { scrubDays });
   const attention = [
     ...policies.value.broken.map((name) => attend('critical', 'POLICY_INVALID', `The policy ${name} cannot be read, so nobody knows what it covers, and it does not run`)),
     ...attentionOfVault(maintenance.value, damage.value.packs.length, nowMs), ...attentionOfItems(list, vault, { nowMs, scrubDays }),
   ].sort((a, b) => Number(a.severity === 'warning') - Number(b.severity === 'warning'));
-  return {
+  const made: Overview = {
     asOf: list.asOf, items: countStates(list.items), proved: provedOf(list.items, nowMs, scrubDays), jobs: countRuns(vault, nowMs - DAY_MS), oldest: oldestOf(list.items, nowMs), storage,
     cost: { currency: cost.cost.currency, total: cost.cost.total, azureBackup: cost.azureBackup.total, pricesAsOf: cost.prices.asOf, checked: cost.prices.checked },
     attention: attention.slice(0, LISTED), attentionTotal: attention.length,
   };
+  overviews.set(list.items, { parts, made });
+  return made;
 }
 
-const COST_MS = 60_000;
-const costs = new WeakMap<IndexSnapshot['items'], { readonly prices: Prices; readonly storedBytes: number; readonly atMs: number; readonly report: CostReport }>();
+const overviews = new WeakMap<ItemList['items'], { readonly parts: readonly unknown[]; readonly made: Overview }>();
 
-/** The same sum for a minute, while nothing changes that it is of. */
-function costAt(items: IndexSnapshot['items'], prices: Prices, storedBytes: number, nowMs: number, scrubDays: number): CostReport {
-  const known = costs.get(items);
-  if (known?.prices === prices && known.storedBytes === storedBytes && Math.abs(nowMs - known.atMs) < COST_MS) return known.report;
-  const report = costOf(costItemsOf(items), { ...noTier, hot: storedBytes }, prices, nowMs, { scrubDays });
-  costs.set(items, { prices, storedBytes, atMs: nowMs, report });
+const COST_MS = 60_000;
+const KEPT_COSTS = 8;
+const costs = new WeakMap<IndexSnapshot['items'], { readonly prices: Prices; readonly of: string; readonly atMs: number; readonly report: CostReport }[]>();
+
+/** What the vault costs by what is known of it: the same sum for a minute, while nothing changes that it is of. */
+export function costAt(items: IndexSnapshot['items'], prices: Prices, storedBytes: Record<Tier, number>, nowMs: number, options: CostOptions): CostReport {
+  const of = JSON.stringify([storedBytes, options]);
+  const kept = costs.get(items) ?? [];
+  const known = kept.find((one) => one.prices === prices && one.of === of && Math.abs(nowMs - one.atMs) < COST_MS);
+  if (known) return known.report;
+  const report = costOf(costItemsOf(items), storedBytes, prices, nowMs, options);
+  costs.set(items, [{ prices, of, atMs: nowMs, report }, ...kept].slice(0, KEPT_COSTS));
   return report;
 }
 

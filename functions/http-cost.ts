@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { costOf, type CostOptions, forecastOf } from '../activities/cost';
-import { costItemsOf } from '../activities/overview';
+import { type CostOptions, forecastOf } from '../activities/cost';
+import { costAt, costItemsOf } from '../activities/overview';
 import { loadPrices, savePrices } from '../activities/price-store';
 import { parsePrices, pricesSchema, REDUNDANCIES, type Redundancy } from '../policy/cost/prices';
 import { policyFor } from '../policy/select';
@@ -20,7 +20,7 @@ const getCost = route({
   async handler({ query, services }) {
     const { fleet, deps } = services;
     const [prices, tiers, { items }] = [await fleet.prices(), await fleet.tiers(), await fleet.vault()];
-    return json(costOf(costItemsOf(items), tiers.value, prices.value, deps.nowMs(), optionsOf(query.redundancy, services)));
+    return json(costAt(items, prices.value, tiers.value, deps.nowMs(), optionsOf(query.redundancy, services)));
   },
 });
 
