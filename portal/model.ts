@@ -15,6 +15,9 @@ export interface Item {
   readonly resourceId: string | null;
   readonly tags: Readonly<Record<string, string>>;
   readonly policies: readonly string[];
+  readonly state: 'protected' | 'waiting' | 'overdue' | 'damaged' | 'unprotected' | 'server' | 'gone';
+  /** Seconds after which it is overdue; null without a policy. */
+  readonly objectiveSeconds: number | null;
   readonly recoveryPoints: number;
   readonly latest: { readonly id: string; readonly createdAt: string; readonly consistency: Consistency; readonly sizeBytes: number } | null;
   readonly proved: { readonly recoveryPoint: string; readonly at: string; readonly ok: boolean } | null;
@@ -202,4 +205,39 @@ export interface VaultKey { readonly keyId: string; readonly type: string; reado
 export interface KeyTests {
   readonly ok: boolean;
   readonly tests: readonly { readonly identityOf: readonly string[]; readonly ok: boolean; readonly keys: readonly { readonly keyId: string; readonly label: string; readonly outcome: 'opens' | 'refused' | 'failed' | 'not-tried' | 'damaged'; readonly message: string | null }[] }[];
+}
+
+interface Runs { readonly succeeded: number; readonly failed: number; readonly cancelled: number; readonly running: number; readonly unknown: number }
+export interface StorageFigures {
+  readonly storedBytes: number; readonly source: 'collection' | 'recovery-points'; readonly countedAt: string | null; readonly logicalBytes: number; readonly savedBytes: number;
+  readonly deduplicationRatio: number | null; readonly compressionRatio: number | null;
+}
+export interface ProvedCounts { readonly roundDays: number; readonly inRound: number; readonly longerAgo: number; readonly never: number; readonly failed: number }
+export interface OverviewFigures {
+  readonly asOf: string;
+  readonly items: Readonly<Record<Item['state'] | 'total', number>>;
+  readonly proved: ProvedCounts;
+  readonly jobs: Runs;
+  readonly oldest: { readonly itemId: string; readonly name: string; readonly recoveryPoint: string | null; readonly ageSeconds: number | null; readonly objectiveSeconds: number } | null;
+  readonly storage: StorageFigures;
+  readonly cost: { readonly currency: string; readonly total: number; readonly azureBackup: number; readonly pricesAsOf: string; readonly checked: boolean };
+  readonly attention: readonly { readonly severity: 'critical' | 'warning'; readonly code: string; readonly title: string; readonly message: string; readonly remedy: string; readonly itemId: string | null; readonly itemName: string | null; readonly since: string | null }[];
+  readonly attentionTotal: number;
+}
+export interface DayFigures { readonly day: string; readonly recoveryPoints: number; readonly readBytes: number; readonly changedBytes: number; readonly storedBytes: number; readonly succeeded: number; readonly failed: number; readonly medianSeconds: number | null; readonly longestSeconds: number | null }
+export interface History { readonly asOf: string; readonly days: readonly DayFigures[]; readonly storage: readonly { readonly at: string; readonly storedBytes: number; readonly recoveryPoints: number }[] }
+export interface ItemHistory {
+  readonly asOf: string; readonly days: readonly DayFigures[];
+  readonly points: readonly { readonly id: string; readonly createdAt: string | null; readonly state: 'live' | 'binned'; readonly held: boolean; readonly proved: { readonly at: string; readonly ok: boolean } | null; readonly damage: { readonly code: string } | null }[];
+}
+export interface VaultFigures {
+  readonly asOf: string; readonly recoveryPoints: { readonly live: number; readonly inBin: number; readonly held: number; readonly damaged: number; readonly proved: number };
+  readonly storage: StorageFigures; readonly proved: ProvedCounts; readonly maintenance: { readonly endedAt: string; readonly overdue: boolean } | null;
+  readonly largest: readonly { readonly itemId: string; readonly name: string; readonly storedBytes: number; readonly recoveryPoints: number }[];
+  readonly keys: readonly (VaultKey & { readonly tested: string | null })[];
+}
+export interface Server {
+  readonly itemId: string; readonly name: string; readonly host: string | null; readonly recoveryPoints: number; readonly storedBytes: number;
+  readonly latest: { readonly id: string; readonly createdAt: string; readonly sizeBytes: number } | null;
+  readonly lastRun: { readonly startedAt: string; readonly endedAt: string | null; readonly outcome: 'succeeded' | 'failed' | 'cancelled' | 'running' | 'unknown'; readonly code: string | null; readonly message: string | null } | null;
 }

@@ -1,6 +1,8 @@
 import type { JSX } from 'preact';
 import { counted, utcDay } from '../format';
-import type { RecoveryPoint } from '../model';
+import type { ItemHistory } from '../model';
+
+type Point = ItemHistory['points'][number];
 
 const DAY_MS = 86_400_000;
 const DAYS = ['Mo', 'Tu', 'We', 'Th', 'Fr', 'Sa', 'Su'];
@@ -8,9 +10,7 @@ const NAMES = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday
 const MONTHS_SHOWN = 6;
 
 interface CalendarProps {
-  readonly points: readonly RecoveryPoint[];
-  /** Of the recovery point that was last proved. */
-  readonly proved: string | null;
+  readonly points: readonly Point[];
   /** The day that is picked, `2026-11-25`; empty for none. */
   readonly day: string;
   readonly onPick: (day: string) => void;
@@ -18,13 +18,14 @@ interface CalendarProps {
 }
 
 /** The days of the last months with their recovery points, by UTC; a day that has some can be picked. */
-export function Calendar({ points, proved, day, onPick, nowMs }: CalendarProps): JSX.Element {
-  const byDay = new Map<string, RecoveryPoint[]>();
+export function Calendar({ points, day, onPick, nowMs }: CalendarProps): JSX.Element {
+  const byDay = new Map<string, Point[]>();
   for (const point of points) {
-    const key = point.createdAt.slice(0, 10);
+    const key = point.createdAt?.slice(0, 10);
+    if (key === undefined) continue;
     byDay.set(key, [...(byDay.get(key) ?? []), point]);
   }
-  const oldest = Math.min(nowMs, ...points.map(({ createdAt }) => Date.parse(createdAt)));
+  const oldest = Math.min(nowMs, ...points.flatMap(({ createdAt }) => (createdAt === null ? [] : [Date.parse(createdAt)])));
   return (
     <div class="calendar">
       {monthsBetween(oldest, nowMs).map((month) => (
@@ -37,7 +38,7 @@ export function Calendar({ points, proved, day, onPick, nowMs }: CalendarProps):
               const key = utcDay(ms);
               const own = byDay.get(key) ?? [];
               return <td key={column}>{own.length === 0 ? <span class="day">{new Date(ms).getUTCDate()}</span>
-                : <button type="button" class={`day has ${toneOf(own, proved)}`} aria-pressed={day === key} onClick={() => onPick(day === key ? '' : key)} aria-label={`${key}: ${counted(own.length, 'recovery point')}`} title={`${key}: ${counted(own.length, 'recovery point')}`}>{new Date(ms).getUTCDate()}</button>}</td>;
+                : <button type="button" class={`day has ${toneOf(own)}`} aria-pressed={day === key} onClick={() => onPick(day === key ? '' : key)} aria-label={`${key}: ${counted(own.length, 'recovery point')}`} title={`${key}: ${counted(own.length, 'recovery point')}`}>{new Date(ms).getUTCDate()}</button>}</td>;
             })}</tr>
           ))}</tbody>
         </table>
@@ -46,9 +47,11 @@ export function Calendar({ points, proved, day, onPick, nowMs }: CalendarProps):
   );
 }
 
-function toneOf(points: readonly RecoveryPoint[], proved: string | null): string {
-  if (points.some(({ id }) => id === proved)) return 'good';
-  return points.every(({ state }) => state !== 'live') ? 'binned' : 'plain';
+/** The worst that is known of a day, and green only where something of it was proved. */
+function toneOf(points: readonly Point[]): string {
+  if (points.some(({ proved, damage }) => damage !== null || proved?.ok === false)) return 'bad';
+  if (points.every(({ state }) => state !== 'live')) return 'binned';
+  return points.some(({ proved }) => proved?.ok === true) ? 'good' : 'plain';
 }
 
 const monthName = (month: string): string => new Date(`${month}-01T00:00:00Z`).toLocaleDateString('en', { month: 'long', year: 'numeric', timeZone: 'UTC' });

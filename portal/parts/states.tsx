@@ -17,14 +17,16 @@ export function JobBadge({ job }: { job: Job }): JSX.Element {
 
 export const isRunning = (job: Job): boolean => job.endedAt === null;
 
-/** How an item stands, the worst first. */
-export function itemState(item: Item): { readonly tone: Tone; readonly text: string; readonly key: 'damaged' | 'unprotected' | 'waiting' | 'gone' | 'unproved' | 'proved' } {
-  if (item.proved?.ok === false) return { tone: 'bad', text: 'Damaged', key: 'damaged' };
-  if (item.resourceId === null) return { tone: 'off', text: 'Machine is gone', key: 'gone' };
-  if (item.policies.length === 0) return { tone: 'warn', text: 'Unprotected', key: 'unprotected' };
-  if (item.latest === null) return { tone: 'warn', text: 'No backup yet', key: 'waiting' };
-  if (item.proved?.recoveryPoint === item.latest.id) return { tone: 'good', text: 'Latest is proved', key: 'proved' };
-  return { tone: 'plain', text: item.proved === null ? 'Not proved yet' : 'Latest not proved yet', key: 'unproved' };
+const ITEM: Readonly<Record<Item['state'], readonly [Tone, string]>> = {
+  damaged: ['bad', 'Damaged'], overdue: ['bad', 'Overdue'], unprotected: ['warn', 'Unprotected'], waiting: ['warn', 'No backup yet'], gone: ['off', 'Machine is gone'], server: ['plain', 'Server'], protected: ['plain', 'Protected'],
+};
+
+/** How an item stands. Green only where its latest recovery point was itself read back and found whole. */
+export function itemState(item: Item): { readonly tone: Tone; readonly text: string } {
+  const [tone, text] = ITEM[item.state];
+  if (item.state !== 'protected') return { tone, text };
+  if (item.proved?.ok === true && item.proved.recoveryPoint === item.latest?.id) return { tone: 'good', text: 'Protected, latest proved' };
+  return { tone, text: item.proved === null ? 'Protected, never proved' : 'Protected, latest not proved' };
 }
 
 export function ItemBadge({ item }: { item: Item }): JSX.Element {

@@ -2,21 +2,21 @@ import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { backUp, scrub } from '../act';
 import { api } from '../api';
-import { bytes, consistency, count, counted, utcDay } from '../format';
+import { bytes, consistency, count, counted } from '../format';
 import { useList, useLive } from '../live';
-import type { DamagedPoint, Item, Job, Page, RecoveryPoint, RetentionPlan } from '../model';
+import type { DamagedPoint, Item, ItemHistory, Job, Page, RecoveryPoint, RetentionPlan } from '../model';
 import { Badge, Card, Empty, Fact, Head, Loaded, More, ProblemBox, Table, Time, useAction } from '../parts/basics';
 import { useMay } from '../parts/caller';
 import { Calendar } from '../parts/calendar';
-import { Chart, type Dot } from '../parts/chart';
+import { Chart } from '../parts/chart';
 import { KeptUntil } from '../parts/keeps';
 import { PointActions } from '../parts/point-actions';
 import { ItemBadge, Proved } from '../parts/states';
 import { to } from '../router';
 import { Protect } from './items';
 import { jobsEvery, JobTable } from './jobs';
+import { dotsOf } from './overview';
 
-const DAY_MS = 86_400_000;
 const ROWS = 60;
 
 type Listed = RecoveryPoint | DamagedPoint;
@@ -25,13 +25,14 @@ const isDamaged = (point: Listed): point is DamagedPoint => 'damaged' in point;
 export function ItemView({ id }: { id: string }): JSX.Element {
   const item = useLive<Item>(api('items', id), 15_000);
   const points = useList<Listed>(`${api('items', id, 'recovery-points')}?state=all&limit=200`, 30_000);
+  const history = useLive<ItemHistory>(`${api('items', id, 'history')}?days=60`, 30_000);
   const plan = useLive<RetentionPlan>(item.data && item.data.recoveryPoints > 0 ? api('items', id, 'retention') : null, 60_000);
   if (item.data === undefined) return <><Head title="Item" kicker={<a href={to('items')}>Items</a>} /><Loaded live={item}>{() => null}</Loaded></>;
   return (
     <>
       <ItemHead item={item.data} />
       <Facts item={item.data} />
-      <Loaded live={points}>{(page) => <Points item={item.data as Item} page={page} plan={plan.data} />}</Loaded>
+      <Loaded live={points}>{(page) => <Points item={item.data as Item} page={page} plan={plan.data} history={history.data} />}</Loaded>
       <ItemJobs id={item.data.id} />
     </>
   );
@@ -69,7 +70,7 @@ function Facts({ item }: { item: Item }): JSX.Element {
   );
 }
 
-function Points({ item, page, plan }: { item: Item; page: Page<Listed>; plan: RetentionPlan | undefined }): JSX.Element {
+function Points({ item, page, plan, history }: { item: Item; page: Page<Listed>; plan: RetentionPlan | undefined; history: ItemHistory | undefined }): JSX.Element {
   const [day, pick] = useState('');
   const [shown, setShown] = useState(ROWS);
   const readable = page.value.filter((point): point is RecoveryPoint => !isDamaged(point));
@@ -81,15 +82,15 @@ function Points({ item, page, plan }: { item: Item; page: Page<Listed>; plan: Re
     <>
       {damaged.length > 0 && <div class="notice bad"><p><strong>{counted(damaged.length, 'recovery point')} cannot be read</strong></p><ul>{damaged.map(({ id, error }) => <li key={id}><a href={to('recovery-points', id)}>{id}</a>: {error.message} {error.remedy}</li>)}</ul></div>}
       <div class="split">
-        <Card title="Calendar" aside={<span class="legend"><span class="dot plain" />backed up <span class="dot good" />proved <span class="dot binned" />in the bin</span>}>
-          <Calendar points={readable} proved={item.proved?.ok === true ? item.proved.recoveryPoint : null} day={day} onPick={pick} nowMs={Date.now()} />
+        <Card title="Calendar" aside={<span class="legend"><span class="dot plain" />backed up <span class="dot good" />proved <span class="dot bad" />damaged <span class="dot binned" />in the bin</span>}>
+          {history === undefined ? <p class="pad dim">Loading …</p> : <Calendar points={history.points} day={day} onPick={pick} nowMs={Date.now()} />}
         </Card>
-        <Card title="Changed bytes a day"><Chart label={`Bytes that changed on ${item.name}, a day`} kind="bars" unit="bytes" show={bytes} series={[{ label: 'Changed', dots: changedByDay(readable) }]} /></Card>
+        <Card title="Changed bytes a day"><Chart label={`Bytes that changed on ${item.name}, a day`} kind="bars" unit="bytes" show={bytes} series={[{ label: 'Changed', dots: dotsOf(history?.days ?? [], 'changedBytes') }]} /></Card>
       </div>
       <Card title="Recovery points" aside={<span class="dim" role="status">{day === '' ? counted(readable.length, 'recovery point') : <>{counted(found.length, 'recovery point')} on {day} <button type="button" class="small" onClick={() => pick('')}>Show all days</button></>}</span>}>
         <Table label="Recovery points">
           <thead><tr><th scope="col">Instant</th><th scope="col">Consistency</th><th scope="col" class="number">Disks</th><th scope="col" class="number">Changed</th><th scope="col" class="number">Stored</th><th scope="col">Kept until</th><th scope="col"><span class="sr">Actions</span></th></tr></thead>
-          <tbody>{found.slice(0, shown).map((point) => <PointRow key={point.id} point={point} item={item} plan={plan} />)}</tbody>
+          <tbody>{found.slice(0, shown).map((point) => <PointRow key={point.id} point={point} proved={history?.points.find(({ id }) => id === point.id)?.proved ?? null} plan={plan} />)}</tbody>
         </Table>
         {found.length > shown && <p class="more"><button type="button" onClick={() => setShown(shown + ROWS)}>Show {count(Math.min(ROWS, found.length - shown))} more</button></p>}
         {found.length <= shown && <More page={page} label="Load older recovery points" />}
@@ -98,12 +99,12 @@ function Points({ item, page, plan }: { item: Item; page: Page<Listed>; plan: Re
   );
 }
 
-function PointRow({ point, item, plan }: { point: RecoveryPoint; item: Item; plan: RetentionPlan | undefined }): JSX.Element {
+function PointRow({ point, proved, plan }: { point: RecoveryPoint; proved: ItemHistory['points'][number]['proved']; plan: RetentionPlan | undefined }): JSX.Element {
   return (
     <tr class={point.state === 'binned' ? 'faded' : ''}>
       <th scope="row"><a href={to('recovery-points', point.id)}><Time at={point.createdAt} /></a><span class="sub">{point.policy ?? 'on demand'}</span>
-        {(item.proved?.recoveryPoint === point.id || point.held || point.state === 'binned') && <span class="marks">
-          {item.proved?.recoveryPoint === point.id && <Badge tone={item.proved.ok ? 'good' : 'bad'} title={item.proved.at}>{item.proved.ok ? 'Proved' : 'Damaged'} <Time at={item.proved.at} short /></Badge>}
+        {(proved !== null || point.held || point.state === 'binned') && <span class="marks">
+          {proved !== null && <Badge tone={proved.ok ? 'good' : 'bad'} title={proved.at}>{proved.ok ? 'Proved' : 'Damaged'} <Time at={proved.at} short /></Badge>}
           {point.held && <Badge tone="plain" title={point.holds.map(({ label }) => label).join(', ')}>Held</Badge>}
           {point.state === 'binned' && <Badge tone="off">In the bin</Badge>}
         </span>}
@@ -116,20 +117,6 @@ function PointRow({ point, item, plan }: { point: RecoveryPoint; item: Item; pla
       <td class="row-actions"><PointActions point={point} compact /></td>
     </tr>
   );
-}
-
-/** Changed bytes of each day from the first recovery point on, days without any as 0. */
-export function changedByDay(points: readonly { readonly createdAt: string; readonly stats: { readonly changedBytes: number } }[], days = 60): readonly Dot[] {
-  const sums = new Map<string, number>();
-  for (const { createdAt, stats } of points) sums.set(createdAt.slice(0, 10), (sums.get(createdAt.slice(0, 10)) ?? 0) + stats.changedBytes);
-  const known = [...sums.keys()].sort();
-  const first = Date.parse(known[0] ?? utcDay(Date.now()));
-  const last = Date.parse(utcDay(Date.now()));
-  const length = Math.min(days, Math.round((last - first) / DAY_MS) + 1);
-  return Array.from({ length }, (_, index) => {
-    const atMs = last - (length - 1 - index) * DAY_MS;
-    return { atMs, value: sums.get(utcDay(atMs)) ?? 0 };
-  });
 }
 
 function ItemJobs({ id }: { id: string }): JSX.Element | null {

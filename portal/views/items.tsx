@@ -8,21 +8,20 @@ import type { Item, Policy, Page } from '../model';
 import { Confirm } from '../parts/dialog';
 import { Empty, Field, Head, ItemLink, Loaded, More, ProblemBox, Table, Time, useAction } from '../parts/basics';
 import { useMay } from '../parts/caller';
-import { ItemBadge, itemState, Proved } from '../parts/states';
+import { ItemBadge, Proved } from '../parts/states';
 import { say } from '../parts/say';
 import { keepInAddress, to } from '../router';
 
-const STATES = { '': 'All states', protected: 'Protected', unprotected: 'Unprotected', waiting: 'No backup yet', unproved: 'Latest not proved', proved: 'Latest is proved', damaged: 'Damaged', gone: 'Machine is gone' } as const;
+const STATES = { '': 'All states', protected: 'Protected', overdue: 'Overdue', damaged: 'Damaged', waiting: 'No backup yet', unprotected: 'Unprotected', server: 'Servers', gone: 'Machine is gone', unproved: 'Latest not proved' } as const;
 /** Rows that are drawn at once: more than fit on a screen, and few enough to stay quick with thousands of machines. */
 const ROWS = 100;
 
 const tagsOf = (items: readonly Item[]): readonly string[] => [...new Set(items.flatMap(({ tags }) => Object.entries(tags).map(([name, value]) => `${name}=${value}`)))].sort();
 
 function fits(item: Item, text: string, state: string, tag: string): boolean {
-  const { key } = itemState(item);
   const wanted = text.toLowerCase();
   return (wanted === '' || [item.name, item.id, item.resourceId ?? '', ...item.policies].some((one) => one.toLowerCase().includes(wanted)))
-    && (state === '' || key === state || (state === 'protected' && item.policies.length > 0))
+    && (state === '' || item.state === state || (state === 'unproved' && item.latest !== null && item.proved?.recoveryPoint !== item.latest.id))
     && (tag === '' || Object.entries(item.tags).some(([name, value]) => `${name}=${value}` === tag));
 }
 

@@ -4,8 +4,8 @@ import { scrub } from '../act';
 import { call } from '../api';
 import { bytes, count, money, percent, utc, words } from '../format';
 import { refresh, useList, useLive } from '../live';
-import type { CostReport, Health, Job, KeyTests, Maintenance, MaintenanceRecord, VaultKey } from '../model';
-import { Badge, Card, Empty, Fact, Head, ItemLink, Loaded, ProblemBox, Table, Time, type Tone, useAction } from '../parts/basics';
+import type { CostReport, Health, Job, KeyTests, Maintenance, MaintenanceRecord, VaultFigures } from '../model';
+import { Badge, Card, Empty, Fact, Figure, Head, ItemLink, Loaded, ProblemBox, Table, Time, type Tone, useAction } from '../parts/basics';
 import { Chart } from '../parts/chart';
 import { useMay } from '../parts/caller';
 import { Confirm } from '../parts/dialog';
@@ -16,6 +16,7 @@ import { jobsEvery } from './jobs';
 
 export function VaultView(): JSX.Element {
   const health = useLive<Health>('/api/vault/health', 30_000);
+  const figures = useLive<VaultFigures>('/api/vault', 30_000);
   const maintenance = useLive<Maintenance>('/api/vault/maintenance', ({ running }) => (running ? 3_000 : 30_000));
   const cost = useLive<CostReport>('/api/cost', 300_000);
   const [maintaining, maintain] = useState<'dry' | 'real' | null>(null);
@@ -29,6 +30,7 @@ export function VaultView(): JSX.Element {
         {may('Admin') && <button type="button" onClick={() => maintain('real')}>Maintain now …</button>}
       </Head>
       {prove.problem && <ProblemBox problem={prove.problem} />}
+      <Loaded live={figures}>{(known) => <VaultFiguresRow known={known} />}</Loaded>
       <Loaded live={health}>{(known) => <HealthCard health={known} />}</Loaded>
       <RunningScrubs />
       <Loaded live={maintenance}>{(known) => <MaintenanceCards maintenance={known} />}</Loaded>
@@ -36,6 +38,19 @@ export function VaultView(): JSX.Element {
       <Loaded live={cost}>{(report) => <><Space report={report} /><CostCard report={report} /></>}</Loaded>
       {maintaining !== null && <Maintain dryRun={maintaining === 'dry'} onClose={() => maintain(null)} />}
     </>
+  );
+}
+
+function VaultFiguresRow({ known: { recoveryPoints, storage, proved } }: { known: VaultFigures }): JSX.Element {
+  return (
+    <div class="figures">
+      <Figure label="Recovery points" value={count(recoveryPoints.live)} note={`${count(recoveryPoints.inBin)} in the bin, ${count(recoveryPoints.held)} held`} />
+      <Figure label="Proved by themselves" value={count(recoveryPoints.proved)} tone={recoveryPoints.damaged > 0 ? 'bad' : 'plain'} note={recoveryPoints.damaged > 0 ? `${count(recoveryPoints.damaged)} damaged` : `${count(proved.inRound)} items within ${count(proved.roundDays)} days`} />
+      <Figure label="Stored" value={bytes(storage.storedBytes)} note={storage.countedAt === null ? 'as the recovery points say' : <>counted <Time at={storage.countedAt} short /></>} />
+      <Figure label="Saved" value={bytes(storage.savedBytes)} note={`of ${bytes(storage.logicalBytes)} as full copies`} />
+      <Figure label="Deduplication" value={storage.deduplicationRatio === null ? '—' : `${storage.deduplicationRatio.toFixed(1)} : 1`} note="changed bytes to new ones" />
+      <Figure label="Compression" value={storage.compressionRatio === null ? '—' : `${storage.compressionRatio.toFixed(1)} : 1`} note="new bytes to stored ones" />
+    </div>
   );
 }
 
@@ -68,14 +83,14 @@ const OUTCOME: Readonly<Record<KeyTests['tests'][number]['keys'][number]['outcom
 
 /** The keys that open the vault, and whether they still do: said only of what was tried just now. */
 function Keys(): JSX.Element {
-  const keys = useList<VaultKey>('/api/vault/keys', 120_000);
+  const vault = useLive<VaultFigures>('/api/vault', 30_000);
   const may = useMay();
   const [tests, setTests] = useState<KeyTests | null>(null);
   const test = useAction(async () => setTests((await call<KeyTests>('POST', '/api/vault/keys/test', { body: {} })).body));
   const outcomeOf = (keyId: string): readonly (readonly [Tone, string])[] => (tests?.tests ?? []).flatMap(({ identityOf, keys: tried }) => tried.filter((one) => one.keyId === keyId && one.outcome !== 'not-tried')
     .map(({ outcome }): readonly [Tone, string] => [OUTCOME[outcome][0], `${OUTCOME[outcome][1]} for ${identityOf.join(', ')}`]));
   return (
-    <Loaded live={keys}>{({ value }) => (
+    <Loaded live={vault}>{({ keys: value }) => (
       <Card title="Keys" aside={may('Operator') && <button type="button" class="small" disabled={test.busy} onClick={() => test.run()}>{test.busy ? 'Testing …' : 'Test the keys now'}</button>}>
         {test.problem && <ProblemBox problem={test.problem} />}
         {value.length === 0 ? <Empty title="The vault is not encrypted"><p>Whoever can read its storage can read what is in it.</p></Empty> : (
@@ -85,7 +100,7 @@ function Keys(): JSX.Element {
               <tr key={key.keyId}>
                 <th scope="row">{key.label === '' ? key.keyId : key.label}<span class="sub"><code>{key.keyVaultKey ?? key.keyId}</code></span></th>
                 <td>{words(key.type)}</td><td><Time at={key.createdAt} /></td>
-                <td>{key.problem !== null && <Badge tone="bad">{key.problem}</Badge>}{tests === null ? <span class="dim">not tested here</span> : outcomeOf(key.keyId).length === 0 ? <Badge tone="off">Not the app's to try</Badge> : <span class="marks">{outcomeOf(key.keyId).map(([tone, text]) => <Badge key={text} tone={tone}>{text}</Badge>)}</span>}</td>
+                <td>{key.problem !== null && <Badge tone="bad">{key.problem}</Badge>}{tests === null ? key.tested === null ? <span class="dim">not tried by the app</span> : <>opened the vault <Time at={key.tested} /></> : outcomeOf(key.keyId).length === 0 ? <Badge tone="off">Not the app's to try</Badge> : <span class="marks">{outcomeOf(key.keyId).map(([tone, text]) => <Badge key={text} tone={tone}>{text}</Badge>)}</span>}</td>
               </tr>
             ))}</tbody>
           </Table>

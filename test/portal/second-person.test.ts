@@ -7,6 +7,7 @@ import { Issuer } from '../support/issuer';
 const FOREVER = { exp: Math.floor(HOME_START_MS / 1000) + 10 * 365 * 86_400 };
 
 describe('the portal and who looks at it', function () {
+  this.timeout(600_000);
   let browser: Browser;
   let issuer: Issuer;
   let home: Home;

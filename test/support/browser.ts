@@ -54,7 +54,7 @@ export class PortalPage {
   static async open(browser: Browser, url: string, { nowMs, width = 1280, height = 900, theme = 'light' }: { nowMs: number; width?: number; height?: number; theme?: 'light' | 'dark' }): Promise<PortalPage> {
     const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, locale: 'en-GB', timezoneId: 'Etc/UTC', reducedMotion: 'reduce' });
     const page = await context.newPage();
-    page.setDefaultTimeout(20_000);
+    page.setDefaultTimeout(90_000);
     await page.clock.install({ time: nowMs });
     return new PortalPage(page, await context.newCDPSession(page), url);
   }
