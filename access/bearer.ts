@@ -1,4 +1,4 @@
-import { createRemoteJWKSet, customFetch, errors, type JWTPayload, jwtVerify } from 'jose';
+import type { errors as Errors, JWTPayload } from 'jose';
 import { HoldfastError, isHoldfastError, messageOf } from '../errors/holdfast-error';
 import { audiencesOf, type EntraSettings, issuersOf, keysAddressOf } from './entra';
 import { type Caller, ROLES, unauthenticated } from './roles';
@@ -21,18 +21,24 @@ export interface Bearer {
 
 /** Takes access tokens of Entra ID for this app: signature (RS256, by the tenant's keys), issuer, audience, tenant, times, and that it is an access token at all. */
 export function createBearer(entra: EntraSettings, nowMs: () => number): Bearer {
-  const keys = createRemoteJWKSet(keysAddressOf(entra), { cacheMaxAge: KEYS_MAX_AGE_MS, cooldownDuration: KEYS_COOLDOWN_MS, timeoutDuration: KEYS_TIMEOUT_MS, [customFetch]: keysFetcher() });
+  const open = async () => {
+    const jose = await import('jose');
+    return { jose, keys: jose.createRemoteJWKSet(keysAddressOf(entra), { cacheMaxAge: KEYS_MAX_AGE_MS, cooldownDuration: KEYS_COOLDOWN_MS, timeoutDuration: KEYS_TIMEOUT_MS, [jose.customFetch]: keysFetcher() }) };
+  };
+  // Loaded with the first token: it takes a share of every cold start.
+  let opened: ReturnType<typeof open> | undefined;
   return {
     async callerOf(token) {
       if (token.length > MAX_TOKEN_CHARACTERS) throw unauthenticated('The access token is too long to be one');
+      const { jose, keys } = await (opened ??= open());
       try {
-        const { payload } = await jwtVerify(token, keys, {
+        const { payload } = await jose.jwtVerify(token, keys, {
           algorithms: ['RS256'], issuer: issuersOf(entra), audience: audiencesOf(entra), requiredClaims: ['exp', 'nbf', 'iat', 'sub', 'oid', 'tid'],
           clockTolerance: CLOCK_SKEW_SECONDS, currentDate: new Date(nowMs()),
         });
         return callerOfClaims(payload, entra);
       } catch (error) {
-        throw isHoldfastError(error) ? error : unauthenticated(`The access token is not accepted: ${reasonOf(error)}`);
+        throw isHoldfastError(error) ? error : unauthenticated(`The access token is not accepted: ${reasonOf(error, jose.errors)}`);
       }
     },
   };
@@ -53,7 +59,7 @@ function callerOfClaims(claims: JWTPayload, { tenantId }: EntraSettings): Omit<C
 const textOf = (value: unknown): string | null => (typeof value === 'string' && value !== '' ? value.slice(0, 200) : null);
 
 /** Holds nothing of the token. */
-function reasonOf(error: unknown): string {
+function reasonOf(error: unknown, errors: typeof Errors): string {
   if (error instanceof errors.JWTExpired) return 'its time is over; sign in again';
   if (error instanceof errors.JWTClaimValidationFailed) {
     if (error.reason === 'missing') return `its claim "${error.claim}" is missing`;
