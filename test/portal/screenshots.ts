@@ -1,8 +1,9 @@
 // `npm run portal:screenshots`: pictures of every view, light and dark, into docs/portal/. Days of backups are lived through in the app's own virtual time first.
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { findChromium, PortalPage, startChromium } from '../support/browser';
 import { addVm, halfDisk, HOME_TOKEN, type Home, noise, startHome, writeDisk } from '../support/home';
+import { withPalette } from '../support/png';
 
 /** Compiled, this file lies in dist/test/portal/. */
 const TARGET = path.resolve(__dirname, '../../../docs/portal');
@@ -43,13 +44,13 @@ async function main(): Promise<void> {
       await page.signIn(HOME_TOKEN);
       for (const [name, hash] of Object.entries(views)) {
         await page.show(hash);
-        await page.page.screenshot({ path: path.join(TARGET, `${name}-${theme}.png`) });
+        await writeFile(path.join(TARGET, `${name}-${theme}.png`), withPalette(await page.page.screenshot()));
       }
       await page.close();
     }
     const phone = await PortalPage.open(browser, home.host.url, { nowMs: home.clock.now(), ...PHONE });
     await phone.signIn(HOME_TOKEN);
-    await phone.page.screenshot({ path: path.join(TARGET, 'phone.png') });
+    await writeFile(path.join(TARGET, 'phone.png'), withPalette(await phone.page.screenshot()));
     await phone.close();
   } finally {
     await browser.close();
