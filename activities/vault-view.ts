@@ -5,7 +5,7 @@ import type { KeyFacts } from '../vault/keys/key-ring';
 import { recoveryPointId } from '../vault/format/manifest';
 import type { MaintenanceRecord } from '../vault/points/maintenance-log';
 import type { Fleet, Known } from './fleet';
-import { digestOf, listFleetItems } from './fleet-items';
+import { digestOf, type ItemList, listFleetItems } from './fleet-items';
 import { cached, MAINTENANCE_OVERDUE_MS, outcomeOf, type OverviewOptions, provedOf, type RunOutcome, storageOf, type StorageFigures, type Overview } from './overview';
 
 const DAY_MS = 86_400_000;
@@ -32,8 +32,12 @@ export interface VaultView {
 export async function vaultView(fleet: Fleet, { nowMs, scrubDays }: OverviewOptions): Promise<VaultView> {
   const list = await listFleetItems(fleet, nowMs);
   const [vault, maintenance, damage, keys] = await Promise.all([fleet.vault(), fleet.maintenance(), fleet.damage(), fleet.keys()]);
+  // As the overview: the same for a second, for all who ask.
+  const parts = [maintenance.value, damage.value, keys.value];
+  const known = vaultViews.get(list.items);
+  if (known?.parts.every((part, at) => part === parts[at])) return { ...known.made, asOf: list.asOf };
   const last = maintenance.value.find(({ dryRun }) => !dryRun);
-  return {
+  const made: VaultView = {
     asOf: list.asOf, recoveryPoints: countPoints(vault.items), storage: storageOf(vault, maintenance.value),
     largest: [...list.items].sort((a, b) => b.storedBytes - a.storedBytes).slice(0, LARGEST).map(({ id, name, storedBytes, recoveryPoints }) => ({ itemId: id, name, storedBytes, recoveryPoints })),
     maintenance: last ? {
@@ -48,7 +52,11 @@ export async function vaultView(fleet: Fleet, { nowMs, scrubDays }: OverviewOpti
     },
     keys: keysOf(keys, maintenance.value),
   };
+  vaultViews.set(list.items, { parts, made });
+  return made;
 }
+
+const vaultViews = new WeakMap<ItemList['items'], { readonly parts: readonly unknown[]; readonly made: VaultView }>();
 
 const countPoints = cached((items: IndexSnapshot['items']): VaultView['recoveryPoints'] => {
   const counts = { live: 0, inBin: 0, held: 0, damaged: 0, proved: 0 };
