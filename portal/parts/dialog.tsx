@@ -8,8 +8,13 @@ export function Dialog({ title, onClose, children, wide = false }: { title: stri
   const id = useId();
   useEffect(() => {
     const before = document.activeElement;
-    dialog.current?.showModal();
-    return () => { if (before instanceof HTMLElement) before.focus(); };
+    const element = dialog.current;
+    element?.showModal();
+    return () => {
+      // While it is open nothing behind it takes the focus.
+      element?.close();
+      if (before instanceof HTMLElement) before.focus();
+    };
   }, []);
   return (
     <dialog ref={dialog} class={wide ? 'wide' : ''} aria-labelledby={id} onCancel={(event) => { event.preventDefault(); onClose(); }}>
