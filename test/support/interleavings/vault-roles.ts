@@ -109,7 +109,7 @@ export function collectorRole(epochsMs: readonly number[], { actor = collector, 
       // What is to be deleted was asked for already.
       { begins: /^stat packs\//, keeps: kept, looks: ['packs/', ...LOOKS_LAST], creates: [], deletes: goes, ...blind },
       { begins: /^listNames work\//, keeps: kept, ignores: /^listNames work\//, looks: LOOKS_LAST, creates: [], deletes: sweeps, blind: ['work/'] },
-      { begins: /^list restores\//, keeps: those('serverTimeMs'), looks: ['restores/', 'proofs/', 'references/'], creates: [], deletes: sweeps },
+      { begins: /^list restores\//, keeps: those('serverTimeMs', 'list references/'), looks: ['restores/', 'proofs/', 'references/'], creates: [], deletes: sweeps },
     ],
   };
 }
