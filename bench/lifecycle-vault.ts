@@ -45,9 +45,9 @@ export class VaultFiles {
   constructor(private readonly folder: string, private readonly vault: VaultAccess) {}
 
   /** Returns the digest of what was written. */
-  seal(name: string, value: unknown): string {
+  seal(name: string, value: unknown, writtenMs?: number): string {
     const bytes = sealDocument(this.vault.keys, name, value);
-    this.write(name, bytes);
+    this.write(name, bytes, writtenMs);
     return createHash('sha256').update(bytes).digest('hex');
   }
 
@@ -91,15 +91,16 @@ function makeItem(files: VaultFiles, itemId: string, points: number, nowMs: numb
       disks: [{ name: `${itemId}-os`, lun: 'os', sizeBytes: 137_438_953_472, logicalSectorBytes: 512, root: { id: packOf(`id ${sequence}`).repeat(2), pack: packOf(`root ${sequence}`), offset: 48, length: 211 }, tree, source: { kind: 'diskRestorePoint', snapshotId: `/subscriptions/0/resourceGroups/rg/providers/Microsoft.Compute/restorePointCollections/c/restorePoints/${stamp}`, familyId: packOf('family') }, mode: first ? 'full' : 'incremental', stats: emptyStats() }],
       parent, champions: [], stats: emptyStats(),
     };
-    const deleted = { version: 1, kind: 'deleted', at: iso(nowMs - 16 * DAY_MS), by: 'retention', binUntil: iso(nowMs - 2 * DAY_MS), reason: 'retention', policy: 'daily' };
+    const deletedMs = nowMs - 16 * DAY_MS;
+    const deleted = { version: 1, kind: 'deleted', at: iso(deletedMs), by: 'retention', binUntil: iso(nowMs - 2 * DAY_MS), reason: 'retention', policy: 'daily' };
     if (sequence <= SHARE.purged) {
       const digest = packOf(`digest ${sequence}`).repeat(2);
-      files.seal(`marks/${itemId}/${stamp}/0001`, deleted);
+      files.seal(`marks/${itemId}/${stamp}/0001`, deleted, deletedMs);
       files.seal(`marks/${itemId}/${stamp}/0002`, { version: 1, kind: 'purged', at: iso(nowMs - DAY_MS), by: 'maintenance', sequence, parentSequence: parent?.sequence ?? null, digest, trees: [tree] });
       parent = { id, sequence, digest };
       continue;
     }
-    if (sequence <= SHARE.purged + SHARE.binned) files.seal(`marks/${itemId}/${stamp}/0001`, deleted);
+    if (sequence <= SHARE.purged + SHARE.binned) files.seal(`marks/${itemId}/${stamp}/0001`, deleted, deletedMs);
     parent = { id, sequence, digest: files.seal(manifestName(itemId, stamp), manifest) };
   }
 }

@@ -44,6 +44,8 @@ export interface MarkState {
   readonly deleted: { readonly at: string; readonly by: string; readonly reason: 'retention' | 'asked'; readonly policy: string | null } | null;
   /** ISO 8601; null unless it is in the bin. */
   readonly binUntil: string | null;
+  /** The number of the mark that put it into the bin; null unless it is in the bin. */
+  readonly binnedBy: number | null;
   /** True when it was in the bin at any time: then the chain of its item may pass it over. */
   readonly wasDeleted: boolean;
   readonly tombstone: (Tombstone & { readonly at: string }) | null;
@@ -53,7 +55,7 @@ export interface MarkState {
   readonly count: number;
 }
 
-export const UNMARKED: MarkState = { state: 'live', held: false, holds: [], deleted: null, binUntil: null, wasDeleted: false, tombstone: null, damaged: null, count: 0 };
+export const UNMARKED: MarkState = { state: 'live', held: false, holds: [], deleted: null, binUntil: null, binnedBy: null, wasDeleted: false, tombstone: null, damaged: null, count: 0 };
 
 /** The state after a mark, or in words what the recovery point is that the mark is not allowed for. Pure. */
 export function foldMark(before: MarkState, mark: Mark): MarkState | string {
@@ -63,10 +65,10 @@ export function foldMark(before: MarkState, mark: Mark): MarkState | string {
     case 'deleted':
       if (before.state === 'binned') return 'in the bin already';
       if (before.held) return 'held';
-      return { ...next, state: 'binned', binUntil: mark.binUntil, wasDeleted: true, deleted: { at: mark.at, by: mark.by, reason: mark.reason, policy: mark.policy } };
+      return { ...next, state: 'binned', binUntil: mark.binUntil, binnedBy: next.count, wasDeleted: true, deleted: { at: mark.at, by: mark.by, reason: mark.reason, policy: mark.policy } };
     case 'undeleted':
       if (before.state !== 'binned') return 'not in the bin';
-      return { ...next, state: 'live', binUntil: null, deleted: null };
+      return { ...next, state: 'live', binUntil: null, binnedBy: null, deleted: null };
     case 'held':
       if (before.holds.some(({ label }) => label === mark.label)) return 'held with this label already';
       return { ...next, held: true, holds: [...before.holds, { label: mark.label, by: mark.by, at: mark.at }] };
@@ -79,6 +81,6 @@ export function foldMark(before: MarkState, mark: Mark): MarkState | string {
       if (before.state !== 'binned') return 'not in the bin';
       if (before.held) return 'held';
       if (before.binUntil === null || Date.parse(mark.at) < Date.parse(before.binUntil)) return `in the bin until ${before.binUntil}`;
-      return { ...next, state: 'purged', binUntil: null, tombstone: { at: mark.at, sequence: mark.sequence, parentSequence: mark.parentSequence, digest: mark.digest, trees: mark.trees } };
+      return { ...next, state: 'purged', binUntil: null, binnedBy: null, tombstone: { at: mark.at, sequence: mark.sequence, parentSequence: mark.parentSequence, digest: mark.digest, trees: mark.trees } };
   }
 }

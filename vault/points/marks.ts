@@ -88,7 +88,7 @@ export async function readNumberedMarks(vault: VaultAccess, id: string, numbers:
 
 /** Whatever the mark says that does not open, it may be a hold or an undelete: so the recovery point is live and stays, unless it is gone already. */
 const spoiled = (state: MarkState, error: HoldfastError): MarkState =>
-  (state.state === 'purged' ? { ...state, damaged: error.toJSON() } : { ...state, state: 'live', binUntil: null, held: true, damaged: error.toJSON() });
+  (state.state === 'purged' ? { ...state, damaged: error.toJSON() } : { ...state, state: 'live', binUntil: null, binnedBy: null, held: true, damaged: error.toJSON() });
 
 /** Who decides, and when by the clock of the store's server (server-clock.ts). */
 export interface Decider {
@@ -99,7 +99,7 @@ export interface Decider {
   readonly onlyAt?: number | undefined;
 }
 
-type Decision = (state: MarkState) => Mark | null;
+type Decision = (state: MarkState) => Mark | null | Promise<Mark | null>;
 
 /**
  * Reads the marks of a recovery point, lets `decide` say the next one (null: nothing is left to do) and takes its number. Where somebody else took that first,
@@ -111,7 +111,7 @@ async function decide(vault: VaultAccess, id: string, { onlyAt }: Decider, decis
     const state = await readMarksOf(vault, id);
     if (state.damaged) throw new HoldfastError('DOCUMENT_DAMAGED', `Nothing can be decided about ${id}, it stays as it is: ${state.damaged.message}`, { data: { id } });
     if (state.count === 0 && !await vault.store.stat(manifestName(itemId, stamp))) throw new HoldfastError('RECOVERY_POINT_NOT_FOUND', `There is no recovery point ${id} in ${vault.store.description}`, { data: { id } });
-    const mark = decision(state);
+    const mark = await decision(state);
     if (onlyAt !== undefined && mark !== null && state.count !== onlyAt) throw new HoldfastError('APPROVAL_STALE', `Something was decided about ${id} since this was asked for: it has ${state.count} marks, and had ${onlyAt}`, { data: { id } });
     if (mark === null) return state;
     if (state.count >= MAX_MARKS) throw new HoldfastError('REQUEST_INVALID', `${id} has ${state.count} marks, and there are no more numbers`, { data: { id } });
@@ -162,14 +162,25 @@ export const markReleased = (vault: VaultAccess, id: string, decider: Decider, l
  * Decides that a recovery point is gone: afterwards the caller deletes its manifest. Only from the bin, when its time there is over by the server's
  * clock and no hold is on it. Done already: nothing happens. Throws RECOVERY_POINT_HELD, or RECOVERY_POINT_NOT_DUE when it is not in the bin (any more) or not long enough.
  */
-export const markPurged = (vault: VaultAccess, id: string, decider: Decider, tombstone: Tombstone): Promise<MarkState> => decide(vault, id, decider, (state) => {
+export const markPurged = (vault: VaultAccess, id: string, decider: Decider, tombstone: Tombstone): Promise<MarkState> => decide(vault, id, decider, async (state) => {
   if (state.state === 'purged') return null;
   if (state.held) throw heldError(id, state);
-  if (!isPurgeDue(state, decider.serverNowMs)) {
+  const due = isPurgeDue(state, decider.serverNowMs) && await isLongInBin(vault, id, state, decider.serverNowMs);
+  if (!due) {
     throw new HoldfastError('RECOVERY_POINT_NOT_DUE', `${id} ${state.binUntil === null ? 'is not in the bin' : `stays in the bin until ${state.binUntil}`}`, { data: { id, binUntil: state.binUntil } });
   }
   return { version: 1, kind: 'purged', ...stamped(decider), ...tombstone, trees: [...tombstone.trees] };
 });
+
+/**
+ * False when the mark that put it into the bin came to be there so much later than it says that its time is not over: who wrote it slept in between, and nobody could see the mark before. By the store's own
+ * time of the mark; what the mark's time says stays what people are told.
+ */
+async function isLongInBin(vault: VaultAccess, id: string, { binnedBy, binUntil, deleted }: MarkState, serverNowMs: number): Promise<boolean> {
+  if (binnedBy === null || binUntil === null || deleted === null) return false;
+  const written = await vault.store.stat(markName(id, binnedBy));
+  return written !== undefined && serverNowMs >= written.modifiedAtMs - MARGINS.clockToleranceMs + Date.parse(binUntil) - Date.parse(deleted.at);
+}
 
 /** True when the bin has nothing more to wait for: its time is over by the server's clock and nothing holds it. */
 export const isPurgeDue = (state: MarkState, serverNowMs: number): boolean =>

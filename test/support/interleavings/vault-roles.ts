@@ -129,7 +129,7 @@ export const optionsOf = async (actors: readonly Role[], epochsMs: readonly numb
   start: await firstRun(isOpen), epochsMs, actors, check: checker(), maxStates: 1_000_000,
   isLasting: (name) => /^(runs|marks|work)\//.test(name) || name === POINT_2,
   isUnique: (name) => name.startsWith('packs/'),
-  isTimed: (name) => /^packs\/|^runs\/.*\/(open|end)$/.test(name),
+  isTimed: (name) => /^(packs|marks)\/|^runs\/.*\/(open|end)$/.test(name),
   meaningOf: (name, data) => (name.startsWith('packs/') ? data.toString('latin1') : JSON.stringify(openDocument(keys, name, data))),
   areas: [
     `${S2}/open`, `${S2}/verdict`, END_2, 'runs/', `${MARKS_1}0001`, `${MARKS_1}0002`, MARKS_1, 'marks/', POINT_1, POINT_2, 'recovery-points/', ...FIRST_PACKS, ...ownPacks('b'), ...ownPacks('d'), 'packs/',

@@ -108,7 +108,7 @@ describe('collection beside writers, other collectors and retention, order by or
       ['a collector that purges though it was taken back', [collectorRole(EPOCHS_MS, { actor: pushy }), retention, undeleter], true, /was committed, and is gone without having been purged/],
     ] as [string, Role[], boolean, RegExp][]) {
       it(what, async () => {
-        await assert.rejects(async () => explore(await optionsOf(actors, EPOCHS_MS, isOpen)), why);
+        await assert.rejects(async () => explore({ ...await optionsOf(actors, EPOCHS_MS, isOpen), maxStates: 6_000_000 }), why);
       });
     }
 

@@ -14,7 +14,7 @@ import type { Store } from '../../../vault/store/store';
 import type { VaultAccess } from '../../../vault/format/tree';
 import { createFaultStore } from '../../support/fault-store';
 import { makeManifest, runRequest, STAMP_A, STAMP_B } from '../../support/vault-manifests';
-import { makeVault, START_MS, testKeys } from '../../support/vault-kit';
+import { makeVault as vaultOf, START_MS, testKeys } from '../../support/vault-kit';
 import { everySchedule, interleave } from '../../support/vault-scheduler';
 
 const [A, B] = [`item.${STAMP_A}`, `item.${STAMP_B}`];
@@ -36,6 +36,9 @@ async function purge(vault: VaultAccess, id: string): Promise<void> {
   await markPurged(vault, id, later, tombstone);
   await vault.store.delete(manifestName('item', id.slice(5)));
 }
+
+/** A vault whose store got everything when it was decided. */
+const makeVault = (): VaultAccess => vaultOf(createMemoryStore({ clock: () => START_MS }));
 
 describe('marks of recovery points', () => {
   let vault: VaultAccess;
@@ -74,6 +77,16 @@ describe('marks of recovery points', () => {
     assert.equal((await markReleased(vault, B, now, 'case 8')).held, true);
     assert.equal((await markReleased(vault, B, now, 'second')).held, false);
     assert.equal((await markPurged(vault, B, later, tombstone)).state, 'purged');
+  });
+
+  it('7, 12: a mark that came to be there weeks after it was decided gives no less time in the bin, whatever it says', async () => {
+    let storeMs = START_MS;
+    const late = vaultOf(createMemoryStore({ clock: () => storeMs }));
+    await commit(late, STAMP_A);
+    storeMs = later.serverNowMs;
+    assert.equal((await markDeleted(late, A, now, asked)).binUntil, new Date(later.serverNowMs).toISOString());
+    for (const nowMs of [later.serverNowMs, later.serverNowMs + MARGINS.binMs - 2 * MARGINS.clockToleranceMs]) await assert.rejects(markPurged(late, A, at(nowMs), tombstone), code('RECOVERY_POINT_NOT_DUE'));
+    assert.equal((await markPurged(late, A, at(later.serverNowMs + MARGINS.binMs), tombstone)).state, 'purged');
   });
 
   it('nothing goes before its time in the bin is over by the store\'s clock, and no bin is shorter than 14 days', async () => {
@@ -208,7 +221,7 @@ describe('marks: two that decide at once (fault 6, fault 12)', () => {
     it(`${prepared}: every pair in every schedule, the marks fold without a finding and each is told what became of it`, async () => {
       for (const pair of pairs) {
         await everySchedule(2, async (choose) => {
-          const [store, keys] = [createMemoryStore(), testKeys()];
+          const [store, keys] = [createMemoryStore({ clock: () => START_MS }), testKeys()];
           const vault = { store, keys };
           await commit(vault, STAMP_A);
           if (prepared === 'binned') await markDeleted(vault, A, now, asked);
