@@ -1,5 +1,5 @@
 import type { JSX } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useLayoutEffect, useState } from 'preact/hooks';
 import { backUp } from '../act';
 import { api, call } from '../api';
 import { bytes, consistency, count, counted } from '../format';
@@ -42,7 +42,8 @@ function ItemList({ page, query }: { page: Page<Item>; query: URLSearchParams })
   const [tag, setTag] = useState(query.get('tag') ?? '');
   const [shown, setShown] = useState(ROWS);
   const [protecting, protect] = useState<Item | null>(null);
-  useEffect(() => keepInAddress({ q: text, state, tag }), [text, state, tag]);
+  // Before anything of it is seen: whoever copies the address at once has what is on the screen.
+  useLayoutEffect(() => keepInAddress({ q: text, state, tag }), [text, state, tag]);
   const found = page.value.filter((item) => fits(item, text, state, tag));
   if (page.value.length === 0) {
     return <Empty title="There is no machine yet"><p>The app sees no machine in its subscriptions. Give its identity the role of reading machines in them (infra/README.md), or name other subscriptions in AZURE_SUBSCRIPTION_IDS.</p></Empty>;
