@@ -2,7 +2,7 @@ import { messageOf } from '../errors/holdfast-error';
 import type { VaultAccess } from '../vault/format/tree';
 import { type ApprovalRequest, findRequest, unansweredIds } from './approval-records';
 import type { ActivityDeps } from './deps';
-import { type NewNotice, noticeId, raiseNotices } from './notice';
+import { isRaised, type NewNotice, noticeId, raiseNotices } from './notice';
 
 /** Tells people that somebody waits for them. A failure holds nothing up: the notifier finds those that were not told (`raiseUntoldApprovals`), and GET /api/approvals shows them too. */
 export async function announceApproval(deps: Pick<ActivityDeps, 'log'>, vault: VaultAccess, request: ApprovalRequest): Promise<void> {
@@ -12,9 +12,9 @@ export async function announceApproval(deps: Pick<ActivityDeps, 'log'>, vault: V
 }
 
 /** Raises what the process that took the request did not live to raise: approvals that wait, and of which no event is there. Reads names but for those. */
-export async function raiseUntoldApprovals(vault: VaultAccess, isTold: (noticeId: string) => boolean, nowMs: number): Promise<void> {
+export async function raiseUntoldApprovals(vault: VaultAccess, nowMs: number): Promise<void> {
   for (const id of await unansweredIds(vault, nowMs)) {
-    if (isTold(noticeId(vault.keys.vaultId, TYPE, id))) continue;
+    if (await isRaised(vault, noticeId(vault.keys.vaultId, TYPE, id))) continue;
     const request = await findRequest(vault, id);
     if (request) await raiseNotices(vault, [noticeOfApproval(request)]);
   }

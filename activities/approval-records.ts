@@ -75,30 +75,31 @@ export async function readApproval(vault: VaultAccess, id: string, nowMs: number
 /** What was asked, or undefined when there is no such approval. */
 export const findRequest = (vault: VaultAccess, id: string): Promise<ApprovalRequest | undefined> => findDocument(vault, nameOf(id, 'request'), requestSchema);
 
-/** The ids of approvals of late that nobody has said anything about. Names only. */
-export async function unansweredIds({ store }: Pick<VaultAccess, 'store'>, nowMs: number): Promise<string[]> {
-  const oldest = formatStamp(nowMs - OPEN_FOR_MS).toLowerCase();
-  const parts = new Map<string, number>();
+/** How many records each approval has, by its id. Names only. */
+async function recordCounts({ store }: Pick<VaultAccess, 'store'>): Promise<ReadonlyMap<string, number>> {
+  const counts = new Map<string, number>();
   for await (const name of listNames(store, PREFIX)) {
     const id = name.slice(PREFIX.length).split('/')[0] ?? '';
-    if (ID.test(id) && id >= oldest) parts.set(id, (parts.get(id) ?? 0) + 1);
+    if (ID.test(id)) counts.set(id, (counts.get(id) ?? 0) + 1);
   }
-  return [...parts].flatMap(([id, count]) => (count === 1 ? [id] : []));
+  return counts;
+}
+
+/** What ids are not before, of approvals that may not be over yet. */
+const oldestOpen = (nowMs: number): string => formatStamp(nowMs - OPEN_FOR_MS).toLowerCase();
+
+/** The ids of approvals of late that nobody has said anything about. Names only. */
+export async function unansweredIds(vault: Pick<VaultAccess, 'store'>, nowMs: number): Promise<string[]> {
+  const oldest = oldestOpen(nowMs);
+  return [...await recordCounts(vault)].flatMap(([id, count]) => (id >= oldest && count === 1 ? [id] : []));
 }
 
 /** The ids of all approvals, the newest first. Names only. */
-export async function approvalIds({ store }: Pick<VaultAccess, 'store'>): Promise<string[]> {
-  const ids = new Set<string>();
-  for await (const name of listNames(store, PREFIX)) {
-    const id = name.slice(PREFIX.length).split('/')[0] ?? '';
-    if (ID.test(id)) ids.add(id);
-  }
-  return [...ids].sort().reverse();
-}
+export const approvalIds = async (vault: Pick<VaultAccess, 'store'>): Promise<string[]> => [...(await recordCounts(vault)).keys()].sort().reverse();
 
 /** Those that may not be over yet. One that does not open is none: nothing is carried out for it. */
 async function openApprovals(vault: VaultAccess, nowMs: number): Promise<Approval[]> {
-  const oldest = formatStamp(nowMs - OPEN_FOR_MS).toLowerCase();
+  const oldest = oldestOpen(nowMs);
   const open: Approval[] = [];
   for (const id of await approvalIds(vault)) {
     if (id < oldest) break;

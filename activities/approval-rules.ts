@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { HoldfastError } from '../errors/holdfast-error';
 import type { Store } from '../vault/store/store';
-import { appendRevision, latestRevision } from './revisions';
+import { jsonOf, latestRevision, saveRevision } from './revisions';
 
 /** What can be made to need a second person. Each takes protection away. */
 export const GUARDED = ['policy.shrink', 'policy.disable', 'recovery-point.delete', 'retention.approve', 'hold.release', 'collection.approve'] as const;
@@ -29,28 +29,15 @@ export interface StoredRules { readonly rules: ApprovalRules; readonly revision:
 export async function loadRules(store: Store): Promise<StoredRules> {
   const latest = await latestRevision(store, FOLDER);
   if (!latest) return { rules: NO_RULES, revision: 0 };
-  const parsed = rulesSchema.safeParse(jsonOf(latest.text));
+  const parsed = rulesSchema.safeParse(jsonOf(latest));
   if (!parsed.success) throw new HoldfastError('APPROVAL_RULES_INVALID', `Revision ${latest.revision} of the rules of approvals cannot be read: ${parsed.error.issues[0]?.message ?? ''}`, { data: { revision: latest.revision } });
   return { rules: parsed.data, revision: latest.revision };
 }
 
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
 /** Stores rules over the revision that they were based on; null for any. Throws APPROVAL_RULES_CHANGED. */
 export async function saveRules(store: Store, rules: ApprovalRules, expected: number | null): Promise<number> {
-  const latest = await latestRevision(store, FOLDER);
-  const current = latest?.revision ?? 0;
-  const changed = (): HoldfastError => new HoldfastError('APPROVAL_RULES_CHANGED', `The rules of approvals are no longer at revision ${expected ?? current}`, { data: { revision: current } });
-  if (expected !== null && expected !== current) throw changed();
-  const revision = await appendRevision(store, FOLDER, latest, `${JSON.stringify(rules, null, 2)}\n`);
-  if (revision === undefined) throw changed();
-  return revision;
+  return saveRevision(store, FOLDER, rules, expected, (current) =>
+    new HoldfastError('APPROVAL_RULES_CHANGED', `The rules of approvals are no longer at revision ${expected ?? current}`, { data: { revision: current } }));
 }
 
 /** Pure: how the new rules ask for less than those in force, in words. */

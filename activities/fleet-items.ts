@@ -1,11 +1,10 @@
 import type { IndexedItem, IndexSnapshot, OpenedPoint } from '../vault/fleet/vault-index';
-import { sizeOf } from '../vault/fleet/point-facts';
-import { recoveryPointId } from '../vault/format/manifest';
+import { recoveryPointId, stampOrder } from '../vault/format/manifest';
 import { HoldfastError } from '../errors/holdfast-error';
-import type { ItemSummary } from '../vault/catalog';
+import { diskBytes, type ItemSummary } from '../vault/catalog';
 import type { CostItem } from './cost';
 import type { Coverage, Fleet } from './fleet';
-import { itemState, type ItemState } from './item-state';
+import { itemState, type ItemState, secondsSince } from './item-state';
 
 /** An item as lists show it. */
 export interface ItemView {
@@ -55,9 +54,6 @@ export function digestOf(item: IndexedItem): ItemDigest {
   return digest;
 }
 
-/** A stamp whose order as text is that of time: milliseconds are left out of it where they are zero. */
-const orderOf = (stamp: string): string => stamp.slice(0, 15) + (stamp.slice(15, -1) || '000');
-
 function makeDigest(item: IndexedItem): ItemDigest {
   const live = item.points.filter(({ marks }) => marks.state === 'live');
   const newest = live.at(-1) ?? null;
@@ -67,15 +63,15 @@ function makeDigest(item: IndexedItem): ItemDigest {
     sums.storedBytes += facts.stats.storedBytes;
     sums.newBytes += facts.stats.newBytes;
     sums.changedBytes += facts.stats.changedBytes;
-    if (marks.state === 'live') sums.logicalBytes += sizeOf(facts);
+    if (marks.state === 'live') sums.logicalBytes += diskBytes(facts);
   }
-  const proved = [...live, ...damaged].filter(({ proof }) => proof !== null).sort((a, b) => (orderOf(a.stamp) < orderOf(b.stamp) ? 1 : -1))[0];
+  const proved = [...live, ...damaged].filter(({ proof }) => proof !== null).sort((a, b) => (stampOrder(a.stamp) < stampOrder(b.stamp) ? 1 : -1))[0];
   return {
-    live, newest, damaged: damaged.length, unreadable: damaged.filter(({ stamp }) => newest === null || orderOf(stamp) > orderOf(newest.stamp)).length, ...sums,
+    live, newest, damaged: damaged.length, unreadable: damaged.filter(({ stamp }) => newest === null || stampOrder(stamp) > stampOrder(newest.stamp)).length, ...sums,
     proved: proved?.proof ? { recoveryPoint: recoveryPointId(item.itemId, proved.stamp), at: proved.proof.at, ok: proved.proof.ok } : null,
     cost: {
       itemId: item.itemId, name: item.points.at(-1)?.facts.name ?? item.itemId,
-      points: item.points.map(({ facts, marks }) => ({ createdAt: facts.createdAt, incremental: facts.incremental, isLive: marks.state === 'live', sizeBytes: sizeOf(facts), stats: facts.stats })),
+      points: item.points.map(({ facts, marks }) => ({ createdAt: facts.createdAt, incremental: facts.incremental, isLive: marks.state === 'live', sizeBytes: diskBytes(facts), stats: facts.stats })),
     },
   };
 }
@@ -94,12 +90,10 @@ export function viewOfItem(id: string, item: IndexedItem | undefined, covered: C
       hasMachine: covered !== undefined, isServer: newest?.facts.kind === 'image', objective: strictest?.objective ?? null, age, waiting: strictest ? secondsSince(strictest.storedAtMs, nowMs) : null, isDamaged,
     }),
     objectiveSeconds: strictest?.objective ?? null, recoveryPoints: live.length, inBin: (item?.points.length ?? 0) - live.length, damaged: digest.damaged, oldestAt: live[0]?.facts.createdAt ?? null,
-    latest: newest && { id: recoveryPointId(id, newest.stamp), createdAt: newest.facts.createdAt, consistency: newest.facts.consistency, sizeBytes: sizeOf(newest.facts) },
+    latest: newest && { id: recoveryPointId(id, newest.stamp), createdAt: newest.facts.createdAt, consistency: newest.facts.consistency, sizeBytes: diskBytes(newest.facts) },
     proved, storedBytes: digest.storedBytes,
   };
 }
-
-export const secondsSince = (thenMs: number, nowMs: number): number => Math.max(0, (nowMs - thenMs) / 1000);
 
 export interface ItemList {
   /** ISO 8601: changes by others after it may not be in the list. */

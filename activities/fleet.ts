@@ -12,7 +12,7 @@ import { type DamagedPoint, listDamagedPoints } from '../vault/proof/damaged-poi
 import type { VmSummary } from './cloud';
 import { bytesByTier } from './cost';
 import type { ActivityDeps } from './deps';
-import { objectiveSeconds } from './look';
+import { objectiveSeconds, strictestOf } from './look';
 import { listPolicies, type StoredPolicy } from './policy-store';
 import { loadPrices } from './price-store';
 
@@ -114,7 +114,7 @@ function coverageOf(vms: readonly VmSummary[], { policies }: FleetPolicies): Rea
   }
   return new Map(vms.map((vm) => {
     const own = covering.get(vm.id) ?? [];
-    const strictest = own.reduce<FleetPolicy | null>((least, one) => (least === null || (one.objective ?? Infinity) < (least.objective ?? Infinity) ? one : least), null);
+    const strictest = strictestOf(own);
     return [itemIdOfResource(vm.id), { vm, policies: own.map(({ document }) => document.name), strictest }];
   }));
 }

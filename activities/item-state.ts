@@ -23,6 +23,8 @@ export interface ItemFacts {
   readonly isDamaged: boolean;
 }
 
+export const secondsSince = (thenMs: number, nowMs: number): number => Math.max(0, (nowMs - thenMs) / 1000);
+
 export function itemState({ hasMachine, isServer, objective, age, waiting, isDamaged }: ItemFacts): ItemState {
   if (!hasMachine) return isDamaged ? 'damaged' : isServer ? 'server' : 'gone';
   if (objective !== null && (age ?? waiting ?? 0) > objective) return 'overdue';

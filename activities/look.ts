@@ -8,10 +8,10 @@ import { newestPoints } from '../vault/catalog';
 import { lastProvedItems } from '../vault/proof/proofs';
 import { parseRecoveryPointId } from '../vault/format/manifest';
 import type { ActivityDeps } from './deps';
-import { itemState, type ItemState } from './item-state';
+import { itemState, type ItemState, secondsSince } from './item-state';
 import { raiseNotices } from './notice';
 import { noticesOfOverdue, type OverdueItem } from './notice-rules';
-import { listPolicies, type StoredPolicy } from './policy-store';
+import { listPolicies } from './policy-store';
 
 const HOUR_MS = 3_600_000;
 /** The longest pause of a schedule shows within so many slots: a week of hourly ones is longer than a person's week of exceptions. */
@@ -75,12 +75,9 @@ async function measureItems({ vault: open, cloud, nowMs, telemetry, log }: Param
   return counts;
 }
 
-interface Wanted { readonly policy: StoredPolicy; readonly objective: number }
-
-const secondsSince = (thenMs: number, nowMs: number): number => Math.max(0, (nowMs - thenMs) / 1000);
-
 /** Of several policies the one that wants the newest recovery points. */
-const strictestOf = (wanted: readonly Wanted[]): Wanted | null => wanted.reduce<Wanted | null>((least, one) => (least === null || one.objective < least.objective ? one : least), null);
+export const strictestOf = <W extends { readonly objective: number | null }>(wanted: readonly W[]): W | null =>
+  wanted.reduce<W | null>((least, one) => (least === null || (one.objective ?? Infinity) < (least.objective ?? Infinity) ? one : least), null);
 
 /** The age at which an item is overdue: the longest pause between two slots, and the time that a run may take, at most as long as that pause again. */
 export function objectiveSeconds(policy: Pick<PolicyDocument, 'schedule' | 'maxRunHours'>, nowMs: number): number {

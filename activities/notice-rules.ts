@@ -1,4 +1,4 @@
-import { catalogue, type ErrorCode, helpPage } from '../errors/catalogue';
+import { catalogue, helpPage, isErrorCode } from '../errors/catalogue';
 import type { NewNotice } from './notice';
 import type { NoticeType, Severity } from './notice-types';
 import type { JobReport } from './report-job';
@@ -76,9 +76,8 @@ function notice(report: JobReport, type: NoticeType, severity: Severity, subject
   };
 }
 
-const isCode = (code: string): code is ErrorCode => code in catalogue;
-const entryOf = (code: string): { readonly remedy: string } => (isCode(code) ? catalogue[code] : { remedy: '' });
-const helpOf = (code: string): readonly (readonly [string, string])[] => (isCode(code) ? [['Code', code], ['What to do', catalogue[code].remedy], ['More', helpPage(code)]] : code === '' ? [] : [['Code', code]]);
+const entryOf = (code: string): { readonly remedy: string } => (isErrorCode(code) ? catalogue[code] : { remedy: '' });
+const helpOf = (code: string): readonly (readonly [string, string])[] => (isErrorCode(code) ? [['Code', code], ['What to do', catalogue[code].remedy], ['More', helpPage(code)]] : code === '' ? [] : [['Code', code]]);
 
 /** One overdue item, as the look found it. */
 export interface OverdueItem {

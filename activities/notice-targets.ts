@@ -3,7 +3,7 @@ import { HoldfastError } from '../errors/holdfast-error';
 import type { Store } from '../vault/store/store';
 import type { Courier } from './courier';
 import { NOTICE_TYPES } from './notice-types';
-import { appendRevision, latestRevision } from './revisions';
+import { jsonOf, latestRevision, saveRevision } from './revisions';
 
 const FOLDER = 'notifications/';
 const MAX_TARGETS = 10;
@@ -56,26 +56,12 @@ export async function loadNotifications(store: Store): Promise<StoredNotificatio
 export async function hasTargets(store: Store): Promise<boolean> {
   const latest = await latestRevision(store, FOLDER);
   if (!latest) return false;
-  const parsed = notificationsSchema.safeParse(jsonOr(latest.text));
+  const parsed = notificationsSchema.safeParse(jsonOf(latest));
   return !parsed.success || parsed.data.targets.some(({ enabled }) => enabled);
-}
-
-function jsonOr(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // Then it is no document of this form.
-    return undefined;
-  }
 }
 
 /** Stores the targets. `expected` is the revision that the change was based on; null for any. Throws NOTIFICATIONS_CHANGED. */
 export async function saveNotifications(store: Store, document: Notifications, expected: number | null): Promise<number> {
-  const latest = await latestRevision(store, FOLDER);
-  const current = latest?.revision ?? 0;
-  const changed = (): HoldfastError => new HoldfastError('NOTIFICATIONS_CHANGED', `The notifications are no longer at revision ${expected ?? current}`, { data: { revision: current } });
-  if (expected !== null && expected !== current) throw changed();
-  const revision = await appendRevision(store, FOLDER, latest, `${JSON.stringify(document, null, 2)}\n`);
-  if (revision === undefined) throw changed();
-  return revision;
+  return saveRevision(store, FOLDER, document, expected, (current) =>
+    new HoldfastError('NOTIFICATIONS_CHANGED', `The notifications are no longer at revision ${expected ?? current}`, { data: { revision: current } }));
 }

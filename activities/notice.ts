@@ -70,6 +70,8 @@ export async function raiseNotices(vault: VaultAccess, notices: readonly NewNoti
 
 export const findNotice = (vault: VaultAccess, id: string): Promise<Notice | undefined> => findDocument(vault, `${EVENTS}${id}`, noticeSchema);
 
+export const isRaised = async ({ store }: Pick<VaultAccess, 'store'>, id: string): Promise<boolean> => await store.stat(`${EVENTS}${id}`) !== undefined;
+
 /** The CloudEvent 1.0 in its JSON format, the same bytes each time. */
 export function cloudEventOf(vaultId: Buffer, { id, type, at, severity, about, subject, text, data }: Notice): string {
   return JSON.stringify({
@@ -89,7 +91,6 @@ export type NoticeOutcome = z.infer<typeof outcomeSchema>;
 /** The first outcome of an event counts. */
 export const recordOutcome = (vault: VaultAccess, outcome: NoticeOutcome): Promise<'created' | 'exists'> => createDocument(vault, `${OUTCOMES}${outcome.id}`, outcome);
 export const findOutcome = (vault: VaultAccess, id: string): Promise<NoticeOutcome | undefined> => findDocument(vault, `${OUTCOMES}${id}`, outcomeSchema);
-export const hasOutcome = async ({ store }: Pick<VaultAccess, 'store'>, id: string): Promise<boolean> => await store.stat(`${OUTCOMES}${id}`) !== undefined;
 
 export interface ListedNotice { readonly id: string; readonly storedAtMs: number; readonly ended: boolean }
 

@@ -1,4 +1,4 @@
-import { catalogue, type ErrorCode } from '../errors/catalogue';
+import { catalogue, type ErrorCode, isErrorCode } from '../errors/catalogue';
 import type { IndexSnapshot } from '../vault/fleet/vault-index';
 import type { RunFacts } from '../vault/fleet/run-facts';
 import type { MaintenanceRecord } from '../vault/points/maintenance-log';
@@ -6,8 +6,8 @@ import { noTier } from '../policy/cost/cost';
 import type { Prices, Tier } from '../policy/cost/prices';
 import { costOf, type CostOptions, type CostReport } from './cost';
 import type { Fleet } from './fleet';
-import { digestOf, type ItemList, type ItemView, listFleetItems, secondsSince } from './fleet-items';
-import { ITEM_STATES, type ItemState } from './item-state';
+import { digestOf, type ItemList, type ItemView, listFleetItems } from './fleet-items';
+import { ITEM_STATES, type ItemState, secondsSince } from './item-state';
 
 const DAY_MS = 86_400_000;
 const LISTED = 100;
@@ -191,8 +191,6 @@ export function storageOf({ items }: IndexSnapshot, maintenance: readonly Mainte
 function attend(severity: Attention['severity'], code: ErrorCode, message: string, item: Pick<ItemView, 'id' | 'name'> | null = null, since: string | null = null, remedy: string = catalogue[code].remedy): Attention {
   return { severity, code, title: catalogue[code].title, message, remedy, itemId: item?.id ?? null, itemName: item?.name ?? null, since };
 }
-
-export const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(catalogue, code);
 
 function attentionOfVault(maintenance: readonly MaintenanceRecord[], damagedPacks: number, nowMs: number): Attention[] {
   const found: Attention[] = [];

@@ -58,6 +58,12 @@ async function readable(vault: VaultAccess, name: string): Promise<StoredPolicy 
   });
 }
 
+/** For people: what a change would let go. */
+export function lossOf(name: string, { less, items }: PolicyChange): string {
+  const rules = less.length > 0 ? ` promises less (${less.join(', ')}) and` : '';
+  return `The policy "${name}"${rules} would let ${items.reduce((sum, { goes }) => sum + goes.length, 0)} recovery points of ${items.length} items go`;
+}
+
 /** Ids that a refusal names; the preview has all of them. */
 const NAMED_IDS = 100;
 
@@ -69,9 +75,8 @@ export async function requireConfirmedChange(vault: VaultAccess, document: Polic
   const change = await compareRetention(vault, document, nowMs);
   if (change.token === null || change.token === confirm) return change.revision;
   const ids = change.items.flatMap(({ goes }) => goes);
-  const rules = change.less.length > 0 ? ` promises less (${change.less.join(', ')}) and` : '';
   const stale = confirm === null ? '' : ' The confirmation that was given is of another state: what would go has changed since.';
   throw new HoldfastError('CONFIRMATION_NEEDED',
-    `The policy "${document.name}"${rules} would let ${ids.length} recovery points of ${change.items.length} items go.${stale} Who answers for these backups confirms with ${change.token}`,
+    `${lossOf(document.name, change)}.${stale} Who answers for these backups confirms with ${change.token}`,
     { data: { policy: document.name, revision: change.revision, confirm: change.token, less: change.less, goes: ids.length, items: change.items.length, ids: ids.slice(0, NAMED_IDS) } });
 }

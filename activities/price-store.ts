@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { HoldfastError } from '../errors/holdfast-error';
 import { parsePricesText, type Prices } from '../policy/cost/prices';
 import type { Store } from '../vault/store/store';
-import { appendRevision, latestRevision } from './revisions';
+import { latestRevision, saveRevision } from './revisions';
 
 const FOLDER = 'prices/';
 /** What comes along with the app: at the root, beside host.json, two folders above the compiled code. */
@@ -24,11 +24,6 @@ export async function loadPrices(store: Store): Promise<StoredPrices> {
 
 /** Stores prices. `expected` is the revision that the change was based on; null for any. Throws PRICES_CHANGED. */
 export async function savePrices(store: Store, prices: Prices, expected: number | null): Promise<number> {
-  const latest = await latestRevision(store, FOLDER);
-  const current = latest?.revision ?? 0;
-  const changed = (): HoldfastError => new HoldfastError('PRICES_CHANGED', `The prices are no longer at revision ${expected ?? current}`, { data: { revision: current } });
-  if (expected !== null && expected !== current) throw changed();
-  const revision = await appendRevision(store, FOLDER, latest, `${JSON.stringify(prices, null, 2)}\n`);
-  if (revision === undefined) throw changed();
-  return revision;
+  return saveRevision(store, FOLDER, prices, expected, (current) =>
+    new HoldfastError('PRICES_CHANGED', `The prices are no longer at revision ${expected ?? current}`, { data: { revision: current } }));
 }

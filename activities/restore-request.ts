@@ -55,4 +55,3 @@ export const restoreBodySchema = z.strictObject({
   dryRun: z.boolean().default(false),
   target: restoreTargetSchema,
 });
-export type RestoreBody = z.infer<typeof restoreBodySchema>;

@@ -1,3 +1,4 @@
+import type { HoldfastError } from '../errors/holdfast-error';
 import type { Store } from '../vault/store/store';
 
 /** Plain documents that people edit, kept as numbered revisions: none is ever changed, so what was in force when can be seen. */
@@ -23,4 +24,26 @@ export async function latestRevision(store: Store, folder: string): Promise<Revi
 export async function appendRevision(store: Store, folder: string, latest: Revision | undefined, text: string): Promise<number | undefined> {
   const revision = (latest?.revision ?? 0) + 1;
   return await store.create(revisionName(folder, revision), Buffer.from(text)) === 'exists' ? undefined : revision;
+}
+
+/**
+ * Stores a document as JSON over the revision that it was based on; null for any. Throws what `changed` makes of the revision that is there, where that is another one by now.
+ * Answers the new revision.
+ */
+export async function saveRevision(store: Store, folder: string, document: unknown, expected: number | null, changed: (current: number) => HoldfastError): Promise<number> {
+  const latest = await latestRevision(store, folder);
+  const current = latest?.revision ?? 0;
+  if (expected !== null && expected !== current) throw changed(current);
+  const revision = await appendRevision(store, folder, latest, `${JSON.stringify(document, null, 2)}\n`);
+  if (revision === undefined) throw changed(current);
+  return revision;
+}
+
+/** What a revision says; undefined when it is no JSON, which no schema takes. */
+export function jsonOf({ text }: Revision): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -1,5 +1,5 @@
 import type { IndexedItem, IndexSnapshot } from '../vault/fleet/vault-index';
-import { sizeOf } from '../vault/fleet/point-facts';
+import { diskBytes } from '../vault/catalog';
 import type { RunFacts } from '../vault/fleet/run-facts';
 import type { KeyFacts } from '../vault/keys/key-ring';
 import { recoveryPointId } from '../vault/format/manifest';
@@ -137,12 +137,8 @@ function historyOf(vault: IndexSnapshot, maintenance: readonly MaintenanceRecord
 }
 
 type DaySums = Omit<DayFigures, 'day' | 'medianSeconds' | 'longestSeconds'> & { readonly seconds: number[] };
-const daysByItem = new WeakMap<IndexedItem, ReadonlyMap<number, DaySums>>();
-
 /** By the number of the day since 1970: the same for as long as nothing of the item changes. */
-function daysOf(item: IndexedItem): ReadonlyMap<number, DaySums> {
-  const known = daysByItem.get(item);
-  if (known) return known;
+const daysOf = cached((item: IndexedItem): ReadonlyMap<number, DaySums> => {
   const days = new Map<number, { -readonly [K in keyof DaySums]: DaySums[K] }>();
   const dayOf = (at: string): { -readonly [K in keyof DaySums]: DaySums[K] } => {
     const day = Math.floor(Date.parse(at) / DAY_MS);
@@ -164,9 +160,8 @@ function daysOf(item: IndexedItem): ReadonlyMap<number, DaySums> {
     if (outcome === 'succeeded') row.seconds.push((Date.parse(run.endedAt) - Date.parse(run.startedAt)) / 1000);
     if (outcome === 'succeeded' || outcome === 'failed') row[outcome]++;
   }
-  daysByItem.set(item, days);
   return days;
-}
+});
 
 export interface ItemHistoryView extends Pick<VaultHistory, 'asOf' | 'days'> {
   readonly itemId: string;
@@ -190,10 +185,13 @@ export async function itemHistory(fleet: Fleet, itemId: string, nowMs: number, d
     asOf: vault.asOf, itemId, days: figures,
     points: [...item.points, ...item.damaged].map(({ stamp, facts, error, marks, proof }) => ({
       id: recoveryPointId(itemId, stamp), createdAt: facts?.createdAt ?? null, state: marks.state === 'live' ? 'live' as const : 'binned' as const, binUntil: marks.binUntil, held: marks.held,
-      consistency: facts?.consistency ?? null, policy: facts?.policy ?? null, sizeBytes: facts && sizeOf(facts), readBytes: facts?.stats.readBytes ?? null, changedBytes: facts?.stats.changedBytes ?? null,
+      consistency: facts?.consistency ?? null, policy: facts?.policy ?? null, sizeBytes: facts && diskBytes(facts), readBytes: facts?.stats.readBytes ?? null, changedBytes: facts?.stats.changedBytes ?? null,
       storedBytes: facts?.stats.storedBytes ?? null, warnings: facts?.warnings.length ?? 0, proved: proof && { at: proof.at, ok: proof.ok }, damage: error && { code: error.code, message: error.message },
     })),
-    runs: item.runs.map((run) => (({ sequence, startedAt, endedAt, policy, slot, recoveryPoint, code, message, remedy }) => ({ sequence, startedAt, endedAt, policy, slot, recoveryPoint, code, message, remedy, outcome: outcomeOf(run) }))(run)),
+    runs: item.runs.map((run) => {
+      const { sequence, startedAt, endedAt, policy, slot, recoveryPoint, code, message, remedy } = run;
+      return { sequence, startedAt, endedAt, policy, slot, recoveryPoint, code, message, remedy, outcome: outcomeOf(run) };
+    }),
   };
 }
 
@@ -220,7 +218,7 @@ export async function listServers(fleet: Fleet): Promise<{ readonly asOf: string
     const run = item.runs.findLast(({ owner }) => owner.startsWith('process:'));
     servers.push({
       itemId: item.itemId, name: known?.facts.name ?? item.itemId, host: run?.owner.split(':')[1] ?? null, recoveryPoints: live.length, storedBytes,
-      latest: newest && { id: recoveryPointId(item.itemId, newest.stamp), createdAt: newest.facts.createdAt, sizeBytes: sizeOf(newest.facts) },
+      latest: newest && { id: recoveryPointId(item.itemId, newest.stamp), createdAt: newest.facts.createdAt, sizeBytes: diskBytes(newest.facts) },
       lastRun: last ? { startedAt: last.startedAt, endedAt: last.endedAt, outcome: outcomeOf(last), code: last.code, message: last.message } : null,
     });
   }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { catalogue, type ErrorCode } from '../errors/catalogue';
+import { isErrorCode } from '../errors/catalogue';
 import { type ErrorData, HoldfastError, messageOf } from '../errors/holdfast-error';
 import type { CommonOptions } from './command-options';
 import { LOOPBACK_NAMES, type TokenSource, tokenSourceFor } from './sign-in';
@@ -133,7 +133,7 @@ function parse(text: string): { readonly code?: unknown } | undefined {
 /** The error that an app told as problem details; anything else came from something in between. */
 function errorOf(answer: unknown, status: number, origin: string): HoldfastError {
   const problem = typeof answer === 'object' && answer !== null ? answer as { code?: unknown; detail?: unknown; data?: unknown } : {};
-  if (typeof problem.code === 'string' && Object.hasOwn(catalogue, problem.code)) return new HoldfastError(problem.code as ErrorCode, String(problem.detail ?? ''), { data: (problem.data ?? {}) as ErrorData });
+  if (typeof problem.code === 'string' && isErrorCode(problem.code)) return new HoldfastError(problem.code, String(problem.detail ?? ''), { data: (problem.data ?? {}) as ErrorData });
   // The platform in front of the app answers by itself, and not as the app does.
   if (status === 401 || status === 403) return new HoldfastError(status === 401 ? 'UNAUTHENTICATED' : 'FORBIDDEN', `What stands in front of the app at ${origin} refused the sign-in (${status})`, { data: { url: origin, status } });
   return new HoldfastError('APP_UNREACHABLE', `The app at ${origin} answered ${status} to what it should know`, { data: { url: origin, status } });

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { AnyJobView } from '../functions/http-jobs';
 import type { JobView } from '../functions/job-view';
 import type { ScrubJobView } from '../functions/scrub-view';
-import { catalogue, type ErrorCode } from '../errors/catalogue';
+import { isErrorCode } from '../errors/catalogue';
 import { HoldfastError } from '../errors/holdfast-error';
 import { type AppClient, appNeeded } from './app-client';
 import type { CommonOptions } from './command-options';
@@ -47,7 +47,7 @@ export async function untilEnded<T extends Job>(app: AppClient, id: string, prog
 
 /** The error that a job failed with. */
 export function failureOf({ id, state, error }: Pick<Job, 'id' | 'state' | 'error'>): HoldfastError {
-  if (error && Object.hasOwn(catalogue, error.code)) return new HoldfastError(error.code as ErrorCode, `${id} ${state === 'cancelled' ? 'was cancelled' : 'failed'}: ${error.message}`);
+  if (error && isErrorCode(error.code)) return new HoldfastError(error.code, `${id} ${state === 'cancelled' ? 'was cancelled' : 'failed'}: ${error.message}`);
   return new HoldfastError('INTERNAL', `${id} ended as ${state}`);
 }
 

@@ -222,5 +222,7 @@ export const catalogue = {
 
 export type ErrorCode = keyof typeof catalogue;
 
+export const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(catalogue, code);
+
 /** Where the documentation explains a code: a page of this repository, with its anchor. */
 export const helpPage = (code: ErrorCode): string => `docs/troubleshooting.md#${code.toLowerCase()}`;

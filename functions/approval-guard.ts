@@ -1,13 +1,17 @@
 import type { HttpResponseInit } from '@azure/functions';
+import type { Caller } from '../access/roles';
 import { announceApproval } from '../activities/approval-events';
-import { type Asked, createRequest, drawApprovalId, findSame } from '../activities/approval-records';
+import { type Asked, createRequest, drawApprovalId, findSame, type Person } from '../activities/approval-records';
 import { type GuardedKind, loadRules, LOOSENING } from '../activities/approval-rules';
 import { APPROVALS, approvalInstanceId } from '../orchestrations/names';
 import type { ApprovalRun } from '../orchestrations/approval';
 import { isRefusal, recorded } from '../vault/trail/recorded';
-import { targetOf, whoOf } from './audited';
-import { json } from './problem';
+import { isDry, targetOf, whoOf } from './audited';
+import { located } from './problem';
 import type { Call, Route } from './route';
+
+/** A caller as the records of approvals have one. */
+export const personOf = (caller: Caller): Person => ({ ...caller, roles: [...caller.roles] });
 
 /** What a call would take away, for whoever is to agree to it. */
 export interface Guarded {
@@ -42,7 +46,7 @@ export async function withApproval(route: Route, call: Call, run: () => Promise<
   const { deps } = call.services;
   const vault = await deps.vault();
   const { rules } = await loadRules(vault.store);
-  if (rules.actions.length === 0) return run();
+  if (rules.actions.length === 0 || isDry(call)) return run();
   const guarded = await route.guard.what(call, false).catch((error: unknown) => {
     // The handler refuses it as well, and says so in the audit trail.
     if (isRefusal(error)) return null;
@@ -51,7 +55,7 @@ export async function withApproval(route: Route, call: Call, run: () => Promise<
   if (guarded === null || (guarded.kind !== LOOSENING && !rules.actions.includes(guarded.kind))) return run();
   const { id: routeId, action = routeId } = route;
   const asked: Asked = {
-    expiresHours: rules.expiresHours, delayMinutes: rules.delayMinutes, askedBy: { ...call.caller, roles: [...call.caller.roles] }, kind: guarded.kind, action, what: guarded.what, fingerprint: guarded.fingerprint,
+    expiresHours: rules.expiresHours, delayMinutes: rules.delayMinutes, askedBy: personOf(call.caller), kind: guarded.kind, action, what: guarded.what, fingerprint: guarded.fingerprint,
     call: { route: routeId, params: call.params as Record<string, string>, query: call.query ?? null, body: call.body ?? null },
   };
   const same = await findSame(vault, asked, deps.nowMs());
@@ -67,7 +71,4 @@ export async function withApproval(route: Route, call: Call, run: () => Promise<
   return accepted(id, request.expiresAt);
 }
 
-function accepted(id: string, expiresAt: string): HttpResponseInit {
-  const location = `/api/approvals/${id}`;
-  return json({ approval: id, state: 'waiting', expiresAt, location }, { status: 202, headers: { location } });
-}
+const accepted = (id: string, expiresAt: string): HttpResponseInit => located({ approval: id, state: 'waiting', expiresAt, location: `/api/approvals/${id}` });

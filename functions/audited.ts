@@ -27,9 +27,12 @@ type Audited = Pick<Route, 'action' | 'audit'>;
 
 /** What a call does, or null where it changes nothing: a route without an action, or a dry run. */
 function doingOf({ action, audit }: Audited, call: Call): Doing | null {
-  if (action === undefined || isDryRun(call.query) || isDryRun(call.body)) return null;
+  if (action === undefined || isDry(call)) return null;
   return { who: whoOf(call.caller), from: call.caller.from, action, target: targetOf(call.params), details: { ...audit?.(call) } };
 }
+
+/** Whether a call asks only what it would do. */
+export const isDry = ({ query, body }: Pick<Call, 'query' | 'body'>): boolean => isDryRun(query) || isDryRun(body);
 
 const isDryRun = (part: unknown): boolean => typeof part === 'object' && part !== null && 'dryRun' in part && part.dryRun === true;
 

@@ -1,7 +1,9 @@
+import type { HttpResponseInit } from '@azure/functions';
 import type { DurableClient, DurableOrchestrationStatus } from 'durable-functions';
 import type { OwnerState } from '../activities/reconcile';
-import { messageOf } from '../errors/holdfast-error';
+import { HoldfastError, messageOf } from '../errors/holdfast-error';
 import { parseBackupInstanceId, restoreInstanceId } from '../orchestrations/names';
+import { json } from './problem';
 
 /** The status of an instance, or undefined when there is none of that id: the client turns a 404 into an error (seen with durable-functions 3.5.0). */
 export async function findStatus(client: DurableClient, instanceId: string): Promise<DurableOrchestrationStatus | undefined> {
@@ -12,6 +14,18 @@ export async function findStatus(client: DurableClient, instanceId: string): Pro
     throw error;
   }
 }
+
+export const jobNotFound = (id: string, kind = 'job'): HoldfastError => new HoldfastError('JOB_NOT_FOUND', `There is no ${kind} "${id.slice(0, 120)}"`);
+
+/** The status of a job by an id from outside, which `isOne` says can be one. Throws JOB_NOT_FOUND. */
+export async function jobStatus(client: DurableClient, id: string, isOne: boolean, kind?: string): Promise<DurableOrchestrationStatus> {
+  const status = isOne ? await findStatus(client, id) : undefined;
+  if (!status) throw jobNotFound(id, kind);
+  return status;
+}
+
+/** The answer about a job that was told to stop. */
+export const jobCancelling = (id: string): HttpResponseInit => json({ id, state: 'cancelling' }, { status: 202, headers: { location: `/api/jobs/${id}` } });
 
 const ENDED = ['Completed', 'Failed', 'Canceled', 'Terminated'];
 

@@ -7,13 +7,12 @@ import { createReconcile, type ReconcileInput } from '../activities/reconcile';
 import { stepOf } from '../activities/observed';
 import { createSweep } from '../activities/sweep';
 import { createSweepBlobs } from '../activities/sweep-blobs';
-import { HoldfastError } from '../errors/holdfast-error';
 import { HOUSEKEEPING, isSweepInstanceId, RECONCILE_INSTANCE_ID, sweepInstanceId } from '../orchestrations/names';
 import { reconcile } from '../orchestrations/reconcile';
 import { sweep, type SweepJobInput, type SweepJobResult } from '../orchestrations/sweep';
 import { formatStamp } from '../policy/slot';
-import { findStatus, isActive, ownerState, restoreState } from './durable-status';
-import { json } from './problem';
+import { findStatus, isActive, jobStatus, ownerState, restoreState } from './durable-status';
+import { json, located } from './problem';
 import { pathId, route } from './route';
 import { started } from './schemas/common';
 import { sweep as sweepView } from './schemas/upkeep';
@@ -60,8 +59,7 @@ const postSweep = route({
   async handler({ body: { dryRun }, client, atMs, earlierMs }) {
     // Under the time of the first try it is one sweep, however often it is asked for.
     const id = await startSweep(client, dryRun, earlierMs[0] ?? atMs);
-    const location = `/api/vault/sweeps/${id}`;
-    return json({ id, dryRun, state: 'queued', location }, { status: 202, headers: { location } });
+    return located({ id, dryRun, state: 'queued', location: `/api/vault/sweeps/${id}` });
   },
 });
 
@@ -69,8 +67,7 @@ const getSweep = route({
   id: 'getSweep', method: 'GET', path: 'vault/sweeps/{id}', role: 'Reader', params: z.strictObject({ id: pathId }), responses: { 200: sweepView },
   summary: 'A sweep: whether it runs, and what it found and removed',
   async handler({ params: { id }, client }) {
-    const status = isSweepInstanceId(id) ? await findStatus(client, id) : undefined;
-    if (!status) throw new HoldfastError('JOB_NOT_FOUND', `There is no sweep "${id.slice(0, 120)}"`);
+    const status = await jobStatus(client, id, isSweepInstanceId(id), 'sweep');
     const result = (status.runtimeStatus === 'Completed' ? status.output : null) as unknown as SweepJobResult | null;
     const failed = result ? result.error !== null : !isActive(status);
     return json({ id, state: failed ? 'failed' : result ? 'succeeded' : 'running', ...(result ?? (status.customStatus as object | null) ?? {}) });

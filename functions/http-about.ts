@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { catalogue, type ErrorCode, helpPage } from '../errors/catalogue';
+import { catalogue, type ErrorCode, helpPage, isErrorCode } from '../errors/catalogue';
 import { HoldfastError } from '../errors/holdfast-error';
 import { json } from './problem';
 import { pathId, type Route, route } from './route';
@@ -13,8 +13,8 @@ const getError = route({
   id: 'getError', method: 'GET', path: 'errors/{code}', role: 'public', params: z.strictObject({ code: pathId }), responses: { 200: errorPage },
   summary: 'What an error means and what to do about it: the address that is the type of problem details',
   handler({ params: { code } }) {
-    if (!Object.hasOwn(catalogue, code)) throw new HoldfastError('ERROR_UNKNOWN', `There is no error ${JSON.stringify(code.slice(0, 80))}`);
-    return Promise.resolve(json(pageOf(code as ErrorCode)));
+    if (!isErrorCode(code)) throw new HoldfastError('ERROR_UNKNOWN', `There is no error ${JSON.stringify(code.slice(0, 80))}`);
+    return Promise.resolve(json(pageOf(code)));
   },
 });
 

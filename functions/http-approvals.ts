@@ -3,13 +3,16 @@ import { z } from 'zod';
 import { type Approval, APPROVAL_STATES, approvalIds, approve, type Person, readApproval, stopApproval } from '../activities/approval-records';
 import { loadRules, looser, LOOSENING, rulesSchema, saveRules, type StoredRules } from '../activities/approval-rules';
 import { HoldfastError, isHoldfastError } from '../errors/holdfast-error';
+import { isUnreadable } from '../vault/format/documents';
 import type { ApprovalRun } from '../orchestrations/approval';
 import { APPROVALS, approvalInstanceId } from '../orchestrations/names';
 import type { VaultAccess } from '../vault/format/tree';
+import { personOf } from './approval-guard';
+import { targetOf } from './audited';
 import { findStatus } from './durable-status';
-import { expectedRevision } from './http-policies';
 import { listOf, pageFrom, pageQuery } from './paging';
 import { json } from './problem';
+import { expectedRevision, overRevision, revised, stored } from './revisions';
 import { type Call, pathId, route } from './route';
 import { approvalAsked, approvalView } from './schemas/approvals';
 
@@ -20,7 +23,7 @@ export type ApprovalView = z.output<typeof approvalView>;
 function viewOf({ request, approval, verdict, end, state }: Approval): ApprovalView {
   const { id, at, expiresAt, kind, action, what, askedBy, call } = request;
   return {
-    id, state, kind, action, what, target: Object.values(call.params).join('/') || null, body: call.body ?? null, askedBy: person(askedBy), askedAt: at, expiresAt,
+    id, state, kind, action, what, target: targetOf(call.params), body: call.body ?? null, askedBy: person(askedBy), askedAt: at, expiresAt,
     approvedBy: approval && person(approval.by), approvedAt: approval?.at ?? null, dueAt: approval?.dueAt ?? null,
     stoppedBy: verdict?.by ? person(verdict.by) : null, endedAt: end?.at ?? (verdict && verdict.verdict !== 'carry-out' ? verdict.at : null), code: end?.code ?? null, message: end?.message ?? null,
   };
@@ -46,7 +49,7 @@ async function readable(vault: VaultAccess, id: string, nowMs: number): Promise<
   try {
     return await readApproval(vault, id, nowMs);
   } catch (error) {
-    if (isHoldfastError(error, 'DOCUMENT_DAMAGED') || isHoldfastError(error, 'APPROVAL_NOT_FOUND') || isHoldfastError(error, 'VAULT_NEWER_FORMAT')) return null;
+    if (isUnreadable(error) || isHoldfastError(error, 'APPROVAL_NOT_FOUND')) return null;
     throw error;
   }
 }
@@ -58,14 +61,12 @@ const getApproval = route({
   handler: async ({ params: { id }, services: { deps } }) => json(viewOf(await readApproval(await deps.vault(), id, deps.nowMs()))),
 });
 
-const personOf = ({ caller }: Pick<Call, 'caller'>): Person => ({ ...caller, roles: [...caller.roles] });
-
 const approveApproval = route({
   id: 'approveApproval', method: 'POST', path: 'approvals/{id}/approve', role: 'Admin', action: 'approval.approve', params: ofApproval, responses: { 202: approvalView },
   summary: 'Agrees to what another person asked for: it is carried out once its delay is over',
   async handler({ params: { id }, caller, client, services: { deps } }) {
     const vault = await deps.vault();
-    const dueAt = await approve(vault, id, personOf({ caller }), deps.nowMs());
+    const dueAt = await approve(vault, id, personOf(caller), deps.nowMs());
     const instanceId = approvalInstanceId(id, 'due');
     // Asked once more after a crash in between, it begins what was not begun.
     if (!await findStatus(client, instanceId)) await client.startNew(APPROVALS.approval, { instanceId, input: { id, wakeAtMs: Date.parse(dueAt) } satisfies ApprovalRun });
@@ -75,7 +76,7 @@ const approveApproval = route({
 
 const stopping = (verdict: 'rejected' | 'cancelled') => async ({ params: { id }, caller, services: { deps } }: Call<z.output<typeof ofApproval>>) => {
   const vault = await deps.vault();
-  await stopApproval(vault, id, verdict, personOf({ caller }), deps.nowMs());
+  await stopApproval(vault, id, verdict, personOf(caller), deps.nowMs());
   return json(viewOf(await readApproval(vault, id, deps.nowMs())));
 };
 
@@ -91,11 +92,11 @@ const cancelApproval = route({
 });
 
 const storedRules = rulesSchema.extend({ revision: z.int() }).meta({ id: 'ApprovalRules' });
-const rulesAnswer = ({ rules, revision }: StoredRules, status = 200) => json({ ...rules, revision }, { status, headers: { etag: `"${revision}"` } });
+const rulesView = ({ rules, revision }: StoredRules) => ({ ...rules, revision });
 
 const getApprovalRules = route({
   id: 'getApprovalRules', method: 'GET', path: 'approval-rules', role: 'Reader', responses: { 200: storedRules }, versioned: true, summary: 'What needs a second person; the ETag is the revision, 0 where nobody made rules',
-  handler: async ({ services: { deps } }) => rulesAnswer(await loadRules((await deps.vault()).store)),
+  handler: async ({ services: { deps } }) => revised(rulesView(await loadRules((await deps.vault()).store))),
 });
 
 const putApprovalRules = route({
@@ -106,7 +107,7 @@ const putApprovalRules = route({
     async what({ body, services: { deps } }) {
       const { rules, revision } = await loadRules((await deps.vault()).store);
       const less = looser(rules, body);
-      return less.length === 0 ? null : { kind: LOOSENING, what: less.join('; '), fingerprint: `revision ${revision}`, ifMatch: `"${revision}"` };
+      return less.length === 0 ? null : { kind: LOOSENING, what: less.join('; '), ...overRevision(revision) };
     },
     isDone: async ({ body, services: { deps } }) => isDeepStrictEqual((await loadRules((await deps.vault()).store)).rules, body),
   },
@@ -114,7 +115,7 @@ const putApprovalRules = route({
     // There is one caller on one machine: nobody could ever agree to anything.
     if (caller.kind === 'local' && body.actions.length > 0) throw new HoldfastError('REQUEST_INVALID', 'On one machine everybody is the same caller, so there is no second person: approvals need a sign-in with Entra ID');
     const revision = await saveRules((await deps.vault()).store, body, expectedRevision(request.headers));
-    return rulesAnswer({ rules: body, revision }, revision === 1 ? 201 : 200);
+    return stored({ ...body, revision });
   },
 });
 

@@ -59,7 +59,7 @@ function lines(vault: VaultAccess, filter: TrailFilter): HttpResponseInit {
       else if (isWanted(record, filter)) yield `${JSON.stringify({ ...record, digest })}\n`;
     }
   }
-  return { status: 200, headers: { 'content-type': 'application/jsonl; charset=utf-8', 'x-content-type-options': 'nosniff', 'content-disposition': 'attachment; filename="holdfast-audit.jsonl"' }, body: Readable.toWeb(Readable.from(all(), { objectMode: false })) as HttpResponseInit['body'] };
+  return { status: 200, headers: { 'content-type': 'application/jsonl; charset=utf-8', 'content-disposition': 'attachment; filename="holdfast-audit.jsonl"' }, body: Readable.toWeb(Readable.from(all(), { objectMode: false })) as HttpResponseInit['body'] };
 }
 
 export const auditRoutes = [listAudit];

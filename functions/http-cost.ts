@@ -4,8 +4,9 @@ import { costAt, costItemsOf } from '../activities/overview';
 import { loadPrices, savePrices } from '../activities/price-store';
 import { parsePrices, pricesSchema, REDUNDANCIES, type Redundancy } from '../policy/cost/prices';
 import { policyFor } from '../policy/select';
-import { expectedRevision, policyBody } from './http-policies';
+import { policyBody } from './http-policies';
 import { json } from './problem';
+import { expectedRevision, revised, stored } from './revisions';
 import { route } from './route';
 import { costForecast as costForecastSchema, costReport as costReportSchema, prices as pricesView } from './schemas/cost';
 import type { Services } from './services';
@@ -40,7 +41,7 @@ const getPrices = route({
   summary: 'The prices in force; the ETag is their revision',
   async handler({ services: { deps } }) {
     const { prices, revision } = await loadPrices((await deps.vault()).store);
-    return json({ ...prices, revision }, { headers: { etag: `"${revision}"` } });
+    return revised({ ...prices, revision });
   },
 });
 
@@ -49,7 +50,7 @@ const putPrices = route({
   summary: 'Stores prices, in force from then on; with If-Match only over the revision that it names',
   async handler({ body: prices, request, services: { deps } }) {
     const revision = await savePrices((await deps.vault()).store, prices, expectedRevision(request.headers));
-    return json({ ...prices, revision }, { status: revision === 1 ? 201 : 200, headers: { etag: `"${revision}"` } });
+    return stored({ ...prices, revision });
   },
 });
 

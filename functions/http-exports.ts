@@ -1,12 +1,13 @@
 import type { HttpRequest } from '@azure/functions';
 import { z } from 'zod';
-import { HoldfastError, isHoldfastError } from '../errors/holdfast-error';
+import { HoldfastError } from '../errors/holdfast-error';
 import { findDisk, loadRecoveryPoint } from '../vault/catalog';
+import { isUnreadable } from '../vault/format/documents';
 import { diskTree, type ManifestDisk } from '../vault/format/manifest';
 import { openDocument, sealDocument } from '../vault/format/sealed-document';
 import type { VaultAccess } from '../vault/format/tree';
 import { readRange } from '../vault/transfer/read-range';
-import { json } from './problem';
+import { located } from './problem';
 import { BINARY, pathId, route } from './route';
 import { bytes, time } from './schemas/common';
 
@@ -35,8 +36,7 @@ const startExport = route({
     const disk = findDisk(manifest, body.disk);
     const untilMs = deps.nowMs() + EXPORT_MS;
     const ticket = sealDocument(vault.keys, TICKET, { recoveryPoint: manifest.id, lun: disk.lun, caller: caller.id, untilMs } satisfies z.input<typeof ticketSchema>).toString('base64url');
-    const location = `/api/exports/${ticket}/content`;
-    return json({ recoveryPoint: manifest.id, disk: disk.name, lun: disk.lun, sizeBytes: disk.sizeBytes, partBytes: EXPORT_PART_BYTES, expiresAt: new Date(untilMs).toISOString(), location }, { status: 201, headers: { location } });
+    return located({ recoveryPoint: manifest.id, disk: disk.name, lun: disk.lun, sizeBytes: disk.sizeBytes, partBytes: EXPORT_PART_BYTES, expiresAt: new Date(untilMs).toISOString(), location: `/api/exports/${ticket}/content` }, 201);
   },
 });
 
@@ -50,7 +50,7 @@ const readExport = route({
     const { manifest } = await loadRecoveryPoint(vault, ticket.recoveryPoint);
     const disk = manifest.disks.find(({ lun }) => lun === ticket.lun) as ManifestDisk;
     const range = rangeOf(request, disk.sizeBytes);
-    const headers = { 'content-type': 'application/octet-stream', 'accept-ranges': 'bytes', 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' };
+    const headers = { 'content-type': 'application/octet-stream', 'accept-ranges': 'bytes' };
     const { first, last } = range ?? { first: 0, last: disk.sizeBytes - 1 };
     const body = await readRange(vault, diskTree(disk), first, last - first + 1);
     return range ? { status: 206, body, headers: { ...headers, 'content-range': `bytes ${first}-${last}/${disk.sizeBytes}` } } : { status: 200, body, headers };
@@ -61,7 +61,7 @@ function openTicket(vault: VaultAccess, text: string): z.output<typeof ticketSch
   try {
     return ticketSchema.parse(openDocument(vault.keys, TICKET, Buffer.from(text, 'base64url')));
   } catch (error) {
-    if (isHoldfastError(error, 'DOCUMENT_DAMAGED') || isHoldfastError(error, 'VAULT_NEWER_FORMAT') || error instanceof z.ZodError) return undefined;
+    if (isUnreadable(error) || error instanceof z.ZodError) return undefined;
     throw error;
   }
 }

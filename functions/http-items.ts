@@ -10,7 +10,7 @@ import { backupInstanceId, ORCHESTRATIONS } from '../orchestrations/names';
 import { findStatus } from './durable-status';
 import { listPoints, pointList, pointsQuery } from './http-recovery-points';
 import { listOf, pageFrom, pageQuery } from './paging';
-import { json } from './problem';
+import { json, located } from './problem';
 import { pathId, route } from './route';
 import { started } from './schemas/common';
 import { item as itemSchema } from './schemas/points';
@@ -18,6 +18,13 @@ import type { Services } from './services';
 
 /** An item by its id, or by its machine's name where only one has it. Throws ITEM_NOT_FOUND. */
 export const findItem = ({ fleet, deps }: Services, asked: string): Promise<ItemView> => findFleetItem(fleet, asked, deps.nowMs());
+
+/** The same of one whose machine is there. Throws CLOUD_NOT_FOUND as well. */
+export async function findMachine(services: Services, asked: string): Promise<ItemView & { readonly resourceId: string }> {
+  const item = await findItem(services, asked);
+  if (item.resourceId === null) throw new HoldfastError('CLOUD_NOT_FOUND', `The machine of ${item.id} is gone; its recovery points can still be restored`);
+  return { ...item, resourceId: item.resourceId };
+}
 
 const itemsQuery = z.strictObject({
   ...pageQuery,
@@ -116,14 +123,12 @@ const startBackup = route({
   summary: 'Starts a backup now, under the policy named, or the first that covers the item, or the defaults',
   audit: ({ body }) => ({ policy: body?.policy ?? null }),
   async handler({ params, body, client, services, atMs, earlierMs }) {
-    const item = await findItem(services, params.item);
-    if (item.resourceId === null) throw new HoldfastError('CLOUD_NOT_FOUND', `The machine of ${item.id} is gone; its recovery points can still be restored`);
+    const item = await findMachine(services, params.item);
     const policy = body?.policy ?? item.policies[0] ?? null;
     const vault = await services.deps.vault();
     if (policy !== null && !await loadPolicy(vault.store, policy)) throw new HoldfastError('POLICY_NOT_FOUND', `There is no policy "${policy}"`);
     const instanceId = await startJob(client, { itemId: item.id, vmId: item.resourceId, slot: null, policy }, atMs, earlierMs);
-    const location = `/api/jobs/${instanceId}`;
-    return json({ id: instanceId, itemId: item.id, state: 'queued', location }, { status: 202, headers: { location } });
+    return located({ id: instanceId, itemId: item.id, state: 'queued', location: `/api/jobs/${instanceId}` });
   },
 });
 

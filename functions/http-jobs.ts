@@ -9,7 +9,7 @@ import type { BackupVmStatus } from '../orchestrations/backup-vm';
 import { isScrubInstanceId, parseBackupInstanceId, parseRestoreInstanceId } from '../orchestrations/names';
 import { itemIdOf } from '../vault/catalog';
 import { abandonRun } from '../vault/run';
-import { findStatus, isActive } from './durable-status';
+import { findStatus, isActive, jobCancelling, jobNotFound, jobStatus } from './durable-status';
 import { JOB_STATES, type JobView, viewJob } from './job-view';
 import { JobList } from './job-list';
 import { listOf, pageFrom, pageQuery } from './paging';
@@ -26,26 +26,25 @@ export type AnyJobView = JobView | RestoreJobView | ScrubJobView;
 
 const LISTED_DAYS = 7;
 
-const notFound = (id: string): HoldfastError => new HoldfastError('JOB_NOT_FOUND', `There is no job "${id.slice(0, 120)}"`);
-
 const ofJob = z.strictObject({ id: pathId });
 
 const getJob = route({
   id: 'getJob', method: 'GET', path: 'jobs/{id}', role: 'Reader', params: ofJob, responses: { 200: anyJob },
   summary: 'A backup, restore or scrub: how far it is, what it came to, and what to do where it failed',
   async handler({ params: { id }, client, services: { deps } }) {
-    const status = isJob(id) ? await findStatus(client, id) : undefined;
-    if (!status) throw notFound(id);
-    return json(await view(client, deps, status, true));
+    return json(await view(client, deps, await jobStatus(client, id, isJob(id)), true));
   },
 });
 
-const isJob = (id: string): boolean => parseBackupInstanceId(id) !== null || parseRestoreInstanceId(id) !== null || isScrubInstanceId(id);
+/** What an id is of; null when no job has such a one. */
+const kindOf = (id: string): AnyJobView['kind'] | null => (isScrubInstanceId(id) ? 'scrub' : parseRestoreInstanceId(id) !== null ? 'restore' : parseBackupInstanceId(id) !== null ? 'backup' : null);
+const isJob = (id: string): boolean => kindOf(id) !== null;
 
 /** With `deep`, what runs is asked how far its parts are. */
 async function view(client: df.DurableClient, deps: ActivityDeps, status: df.DurableOrchestrationStatus, deep: boolean): Promise<AnyJobView> {
-  if (isScrubInstanceId(status.instanceId)) return viewScrub(status, deps.nowMs());
-  if (parseRestoreInstanceId(status.instanceId) !== null) return viewRestore(client, status, deps.nowMs(), deep);
+  const kind = kindOf(status.instanceId);
+  if (kind === 'scrub') return viewScrub(status, deps.nowMs());
+  if (kind === 'restore') return viewRestore(client, status, deps.nowMs(), deep);
   return viewJob(client, await deps.vault(), status, deps.nowMs(), deep);
 }
 
@@ -57,7 +56,6 @@ const jobsQuery = z.strictObject({
   since: instant.optional().meta({ description: `Begun at or after this moment; the last ${LISTED_DAYS} days where it is left out` }),
 });
 
-const kindOf = (id: string): AnyJobView['kind'] => isScrubInstanceId(id) ? 'scrub' : parseRestoreInstanceId(id) === null ? 'backup' : 'restore';
 
 const lists = new WeakMap<Services, JobList>();
 
@@ -100,10 +98,10 @@ const cancelJob = route({
   id: 'cancelJob', method: 'POST', path: 'jobs/{id}/cancel', role: ['Operator', 'RestoreOperator'], action: 'job.cancel', params: ofJob, responses: { 202: cancelling },
   summary: 'Cancels a job that has not come to its end',
   handler({ params: { id }, caller, client, services: { deps } }) {
-    if (parseRestoreInstanceId(id) !== null) return cancelRestore(deps, client, id);
+    if (kindOf(id) === 'restore') return cancelRestore(deps, client, id);
     // Who may restore may cancel restores, and no more.
     demandRole(caller, 'Operator');
-    return isScrubInstanceId(id) ? cancelScrub(client, id) : cancelBackup(deps, client, id);
+    return kindOf(id) === 'scrub' ? cancelScrub(client, id) : cancelBackup(deps, client, id);
   },
 });
 
@@ -114,25 +112,25 @@ const cancelJob = route({
 async function cancelBackup(deps: ActivityDeps, client: df.DurableClient, id: string): Promise<HttpResponseInit> {
   const parsed = parseBackupInstanceId(id);
   const status = parsed ? await findStatus(client, id) : undefined;
-  if (!parsed || !status) throw notFound(id);
+  if (!parsed || !status) throw jobNotFound(id);
   const sequence = (status.customStatus as BackupVmStatus | null)?.sequence ?? null;
   if (!isActive(status) || sequence === null) throw new HoldfastError('REQUEST_INVALID', `The job ${id} is not at a point where it can be cancelled: it is ${status.runtimeStatus}`);
   const reason = new HoldfastError('CANCELLED', 'The job was cancelled by a person').toJSON();
   const outcome = await abandonRun(await deps.vault(), { ...parsed, sequence }, reason, deps.nowMs());
   if (outcome === 'committed') throw new HoldfastError('REQUEST_INVALID', `The job ${id} was about to end: its recovery point exists`);
-  return json({ id, state: 'cancelling' }, { status: 202, headers: { location: `/api/jobs/${id}` } });
+  return jobCancelling(id);
 }
 
 /** The same of a restore: its verdict in the vault decides. One that is restored can no longer be cancelled. */
 export async function cancelRestore(deps: ActivityDeps, client: df.DurableClient, id: string): Promise<HttpResponseInit> {
   const restoreId = parseRestoreInstanceId(id);
   const status = restoreId === null ? undefined : await findStatus(client, id);
-  if (restoreId === null || !status) throw notFound(id);
+  if (restoreId === null || !status) throw jobNotFound(id);
   if (!isActive(status)) throw new HoldfastError('REQUEST_INVALID', `The job ${id} is not at a point where it can be cancelled: it is ${status.runtimeStatus}`);
   const reason = new HoldfastError('CANCELLED', 'The job was cancelled by a person').toJSON();
   const { verdict } = await decideRestore(await deps.vault(), { restoreId }, { verdict: 'abandoned', reason }, deps.nowMs());
   if (verdict === 'restored') throw new HoldfastError('REQUEST_INVALID', `The job ${id} was about to end: what it restores is there`);
-  return json({ id, state: 'cancelling' }, { status: 202, headers: { location: `/api/jobs/${id}` } });
+  return jobCancelling(id);
 }
 
 export const jobRoutes = [listJobs, getJob, cancelJob];

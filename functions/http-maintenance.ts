@@ -15,7 +15,7 @@ import { THE_APP } from '../vault/trail/record';
 import { isRefusal } from '../vault/trail/recorded';
 import { appendRecord } from '../vault/trail/trail';
 import { findStatus, isActive } from './durable-status';
-import { json } from './problem';
+import { json, located } from './problem';
 import { route } from './route';
 import { approvalAsked } from './schemas/approvals';
 import { maintenance, maintenanceStarted } from './schemas/upkeep';
@@ -78,15 +78,14 @@ const startMaintenance = route({
   summary: 'Starts a maintenance: retention and collection; a dry run unless the body says {"dryRun": false}',
   audit: ({ body: { approve } }) => ({ approve: approve ?? null }),
   guard: {
-    what: ({ body: { dryRun, approve } }) => Promise.resolve(dryRun || approve === undefined ? null
+    what: ({ body: { approve } }) => Promise.resolve(approve === undefined ? null
       : { kind: 'collection.approve', what: `A collection would delete abnormally much: the plan ${approve}`, fingerprint: approve }),
     isDone: async ({ body: { approve }, client }) => ((await findStatus(client, MAINTAIN_INSTANCE_ID))?.input as MaintainInput | null | undefined)?.approve === approve,
   },
   async handler({ body: { dryRun, approve }, client, atMs, earlierMs }) {
     const before = earlierMs.length === 0 ? undefined : (await findStatus(client, MAINTAIN_INSTANCE_ID))?.input as MaintainInput | null | undefined;
     const stamp = earlierMs.map(formatStamp).find((one) => one === before?.stamp) ?? (await start(client, dryRun, approve ?? null, atMs)).stamp;
-    const location = '/api/vault/maintenance';
-    return json({ stamp, dryRun, state: 'queued', location }, { status: 202, headers: { location } });
+    return located({ stamp, dryRun, state: 'queued', location: '/api/vault/maintenance' });
   },
 });
 

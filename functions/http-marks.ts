@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { deletePoint } from '../activities/delete-point';
 import type { ActivityDeps } from '../activities/deps';
+import { HoldfastError } from '../errors/holdfast-error';
 import { type Decider, markHeld, markReleased, markUndeleted, type MarkState, readMarksOf } from '../vault/points/marks';
 import { trustedNowMs } from '../vault/server-clock';
 import { json } from './problem';
 import { marksView } from './recovery-point-view';
-import { requireConfirmed } from './rights';
 import { type Call, flag, pathId, route } from './route';
 import { approvalAsked } from './schemas/approvals';
 import { deletedPoint, markedPoint } from './schemas/points';
@@ -29,11 +29,11 @@ const deleteRecoveryPoint = route({
   summary: 'Puts a recovery point into the bin; dryRun=true only says whether that could be',
   guard: {
     async what(call, approved) {
-      const { params: { id }, query: { dryRun }, services: { deps } } = call;
+      const { params: { id }, services: { deps } } = call;
       const vault = await deps.vault();
       // Refused where it could not be anyhow.
       const state = approved ? await readMarksOf(vault, id) : await deletePoint(vault, id, await guardedDecider(call), { dryRun: true });
-      return dryRun || state.state !== 'live' ? null : { kind: 'recovery-point.delete', what: `The recovery point ${id} would go into the bin for 14 days, and then for good`, fingerprint: marksOf(state) };
+      return state.state !== 'live' ? null : { kind: 'recovery-point.delete', what: `The recovery point ${id} would go into the bin for 14 days, and then for good`, fingerprint: marksOf(state) };
     },
     isDone: async ({ params: { id }, services: { deps } }) => (await readMarksOf(await deps.vault(), id)).state !== 'live',
   },
@@ -81,7 +81,10 @@ const releaseRecoveryPoint = route({
   },
   async handler(call) {
     const { params: { id }, query: { label, confirm }, services: { deps } } = call;
-    requireConfirmed(confirm, 'release-hold', label, `Without the hold ${JSON.stringify(label.slice(0, 80))} the recovery point can be deleted`);
+    // So that no slip of the hand takes it away.
+    if (confirm !== label) {
+      throw new HoldfastError('CONFIRMATION_NEEDED', `Without the hold ${JSON.stringify(label.slice(0, 80))} the recovery point can be deleted: repeat the request with confirm=${encodeURIComponent(label)} in the query`, { data: { action: 'release-hold', confirm: label } });
+    }
     return json(view(id, await markReleased(await deps.vault(), id, await guardedDecider(call), label)));
   },
 });

@@ -1,13 +1,13 @@
 import { z } from 'zod';
-import { cloudEventOf, findNotice, findOutcome, type ListedNotice, listNotices, noticeOf } from '../activities/notice';
+import { cloudEventOf, findNotice, findOutcome, type ListedNotice, listNotices, type Notice, noticeOf, type NoticeOutcome } from '../activities/notice';
 import { loadNotifications, type Notifications, parseNotifications, saveNotifications } from '../activities/notice-targets';
 import { HoldfastError } from '../errors/holdfast-error';
 import { tellInstanceId } from '../orchestrations/names';
 import type { TellStatus } from '../orchestrations/tell';
 import { findStatus, isActive } from './durable-status';
-import { expectedRevision } from './http-policies';
 import { pageFrom, pageQuery } from './paging';
 import { json } from './problem';
+import { expectedRevision, revised, stored } from './revisions';
 import { type Call, pathId, route } from './route';
 import { DELIVERY_STATES as STATES, deliveryList, deliveryWithEvent, notifications as notificationsView, notificationsBody, notificationTest } from './schemas/notifications';
 import type { Services } from './services';
@@ -20,7 +20,7 @@ const getNotifications = route({
   summary: 'The webhooks that people are told by; the ETag is their revision',
   async handler({ services }) {
     const { document, revision } = await loadNotifications((await services.deps.vault()).store);
-    return json(view(services, document, revision), { headers: { etag: `"${revision}"` } });
+    return revised(view(services, document, revision));
   },
 });
 
@@ -32,7 +32,7 @@ const putNotifications = route({
   async handler({ body, request, services }) {
     const document = parseNotifications(body, services.notifications.courier);
     const revision = await saveNotifications((await services.deps.vault()).store, document, expectedRevision(request.headers));
-    return json(view(services, document, revision), { status: revision === 1 ? 201 : 200, headers: { etag: `"${revision}"` } });
+    return stored(view(services, document, revision));
   },
 });
 
@@ -53,15 +53,17 @@ const testNotification = route({
 });
 
 /** One event as people see it: what it says, and how far it came. */
-async function deliveryView({ client, services: { deps } }: Pick<Call, 'client' | 'services'>, { id, ended }: ListedNotice) {
-  const vault = await deps.vault();
-  const notice = await findNotice(vault, id);
-  const outcome = ended ? await findOutcome(vault, id) : undefined;
-  const telling = ended ? undefined : await findStatus(client, tellInstanceId(id));
+async function viewOf(client: Call['client'], id: string, notice: Notice | undefined, outcome: NoticeOutcome | undefined) {
+  const telling = outcome ? undefined : await findStatus(client, tellInstanceId(id));
   const progress = telling && isActive(telling) ? telling.customStatus as TellStatus | null : null;
   const targets = outcome?.targets ?? progress?.targets.map(({ open, state, ...target }) => ({ ...target, state: open ? 'open' : state })) ?? [];
   const state: (typeof STATES)[number] = !outcome ? 'open' : targets.some((target) => target.state === 'dead') ? 'dead' : targets.length > 0 ? 'delivered' : 'unwanted';
   return { id, type: notice?.type ?? null, at: notice?.at ?? null, severity: notice?.severity ?? null, about: notice?.about ?? null, subject: notice?.subject ?? null, state, nextAt: progress?.nextAt ?? null, endedAt: outcome?.endedAt ?? null, targets };
+}
+
+async function deliveryView({ client, services: { deps } }: Pick<Call, 'client' | 'services'>, { id, ended }: ListedNotice): ReturnType<typeof viewOf> {
+  const vault = await deps.vault();
+  return viewOf(client, id, await findNotice(vault, id), ended ? await findOutcome(vault, id) : undefined);
 }
 
 const listDeliveries = route({
@@ -71,10 +73,15 @@ const listDeliveries = route({
     const { query: { state, ...page }, request, services: { deps } } = call;
     const all = (await listNotices(await deps.vault())).filter(({ ended }) => state === undefined || ended === (state !== 'open')).reverse();
     const keyOf = ({ storedAtMs, id }: ListedNotice): string => `${String(storedAtMs).padStart(15, '0')}.${id}`;
-    async function* wanted(): AsyncGenerator<ListedNotice> {
-      for (const one of all) if (state === undefined || (await deliveryView(call, one)).state === state) yield one;
+    // Only who asks for a state has to be looked at before it is known whether it is of the page.
+    async function* wanted(): AsyncGenerator<{ one: ListedNotice; view?: Awaited<ReturnType<typeof viewOf>> }> {
+      for (const one of all) {
+        const view = state === undefined ? undefined : await deliveryView(call, one);
+        if (view === undefined) yield { one };
+        else if (view.state === state) yield { one, view };
+      }
     }
-    return json(await pageFrom(request, page, wanted(), keyOf, (shown) => Promise.all(shown.map((one) => deliveryView(call, one))), 'descending'));
+    return json(await pageFrom(request, page, wanted(), ({ one }) => keyOf(one), (shown) => Promise.all(shown.map(async ({ one, view }) => view ?? await deliveryView(call, one))), 'descending'));
   },
 });
 
@@ -82,12 +89,11 @@ const getDelivery = route({
   id: 'getDelivery', method: 'GET', path: 'notifications/deliveries/{id}', role: 'Reader', params: z.strictObject({ id: pathId }), responses: { 200: deliveryWithEvent },
   summary: 'An event with all that it says, and what became of it at each target',
   async handler(call) {
-    const { params: { id }, services: { deps } } = call;
+    const { params: { id }, client, services: { deps } } = call;
     const vault = await deps.vault();
     const notice = /^[0-9a-f]{32}$/.test(id) ? await findNotice(vault, id) : undefined;
     if (!notice) throw new HoldfastError('NOTIFICATION_NOT_FOUND', `There is no event "${id.slice(0, 80)}"`);
-    const ended = await findOutcome(vault, id) !== undefined;
-    return json({ ...await deliveryView(call, { id, storedAtMs: 0, ended }), event: JSON.parse(cloudEventOf(vault.keys.vaultId, notice)) as unknown });
+    return json({ ...await viewOf(client, id, notice, await findOutcome(vault, id)), event: JSON.parse(cloudEventOf(vault.keys.vaultId, notice)) as unknown });
   },
 });
 

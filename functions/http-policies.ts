@@ -1,12 +1,14 @@
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import { compareRetention, type PolicyChange, requireConfirmedChange } from '../activities/policy-change';
+import { compareRetention, lossOf, requireConfirmedChange } from '../activities/policy-change';
 import { deletePolicy, listPolicies, loadPolicy, savePolicy, type StoredPolicy } from '../activities/policy-store';
 import { HoldfastError } from '../errors/holdfast-error';
 import { parsePolicy, type PolicyDocument, policySchema } from '../policy/schema';
 import { nextSlots } from '../policy/schedule';
+import type { Store } from '../vault/store/store';
 import { listOf, pageFrom, pageQuery, sortedBy } from './paging';
 import { json } from './problem';
+import { expectedRevision, isStale, overRevision, revised, stored } from './revisions';
 import { pathId, route } from './route';
 import { approvalAsked } from './schemas/approvals';
 import { policy as policyView, storedPolicy, unreadablePolicy } from './schemas/policies';
@@ -16,16 +18,18 @@ const view = (policy: StoredPolicy, nowMs: number) => ({
   nextSlots: nextSlots(policy.document.schedule, nowMs, 3).map((slot) => new Date(slot).toISOString()),
 });
 
-export const isPolicyName = (name: string): boolean => /^[a-z0-9-]{1,40}$/.test(name);
+const isPolicyName = (name: string): boolean => /^[a-z0-9-]{1,40}$/.test(name);
 
-/** The revision that a change is based on: If-Match with the ETag of a GET, or If-None-Match: * for a new one; without either, any. */
-export function expectedRevision(headers: { get(name: string): string | null }): number | null {
-  if (headers.get('if-none-match') === '*') return 0;
-  const match = headers.get('if-match');
-  if (match === null || match === '*') return null;
-  const revision = /^(?:W\/)?"(\d{1,8})"$/.exec(match)?.[1];
-  if (!revision) throw new HoldfastError('REQUEST_INVALID', `If-Match expects the ETag of the document, such as "3"; it is ${match.slice(0, 40)}`);
-  return Number(revision);
+const policyNotFound = (name: string): HoldfastError => new HoldfastError('POLICY_NOT_FOUND', `There is no policy "${name.slice(0, 80)}"`);
+
+/** The policy in force of a name from outside. */
+export const findPolicy = async (store: Store, name: string): Promise<StoredPolicy | undefined> => (isPolicyName(name) ? loadPolicy(store, name) : undefined);
+
+/** The same. Throws POLICY_NOT_FOUND. */
+export async function requirePolicy(store: Store, name: string): Promise<StoredPolicy> {
+  const policy = await findPolicy(store, name);
+  if (!policy) throw policyNotFound(name);
+  return policy;
 }
 
 const listPoliciesRoute = route({
@@ -47,10 +51,7 @@ const getPolicy = route({
   id: 'getPolicy', method: 'GET', path: 'policies/{name}', role: 'Reader', params: ofPolicy, responses: { 200: policyView }, versioned: true,
   summary: 'A policy, its revision (the ETag) and its next runs',
   async handler({ params: { name }, services: { deps } }) {
-    const { store } = await deps.vault();
-    const policy = isPolicyName(name) ? await loadPolicy(store, name) : undefined;
-    if (!policy) throw new HoldfastError('POLICY_NOT_FOUND', `There is no policy "${name.slice(0, 80)}"`);
-    return json(view(policy, deps.nowMs()), { headers: { etag: `"${policy.revision}"` } });
+    return revised(view(await requirePolicy((await deps.vault()).store, name), deps.nowMs()));
   },
 });
 
@@ -65,26 +66,12 @@ export const policyBody = {
   },
 } as const;
 
-/** What a change of a policy is about: its revision now. */
-export const overRevision = (revision: number): { fingerprint: string; ifMatch: string } => ({ fingerprint: `revision ${revision}`, ifMatch: `"${revision}"` });
-
-/** Whoever asks for a change over another revision is refused by the handler. */
-export function isStale({ revision }: StoredPolicy, { headers }: { readonly headers: { get(name: string): string | null } }, approved: boolean): boolean {
-  const expected = approved ? null : expectedRevision(headers);
-  return expected !== null && expected !== revision;
-}
-
 /** In words how a new document may protect less than the one in force beside what it keeps, or null. Whether it covers or runs more or less is not told apart: any change of that counts. */
 function disables(before: PolicyDocument, after: PolicyDocument): string | null {
   if (!before.enabled) return null;
   if (!after.enabled) return 'would be switched off';
   if (!isDeepStrictEqual(before.schedule, after.schedule)) return 'would run at other times';
   return isDeepStrictEqual(before.items, after.items) && isDeepStrictEqual(before.excludeDisks, after.excludeDisks) ? null : 'would cover other machines or disks';
-}
-
-function shrinking(name: string, { less, items }: PolicyChange): string {
-  const rules = less.length > 0 ? ` promises less (${less.join(', ')}) and` : '';
-  return `The policy "${name}"${rules} would let ${items.reduce((sum, { goes }) => sum + goes.length, 0)} recovery points of ${items.length} items go`;
 }
 
 /**
@@ -97,19 +84,19 @@ const putPolicy = route({
   guard: {
     async what({ body: document, query: { confirm }, request, services: { deps } }, approved) {
       const vault = await deps.vault();
-      const stored = await loadPolicy(vault.store, document.name);
-      if (!stored || isStale(stored, request, approved)) return null;
-      const over = overRevision(stored.revision);
-      const disabling = disables(stored.document, document);
+      const before = await loadPolicy(vault.store, document.name);
+      if (!before || isStale(before, request, approved)) return null;
+      const over = overRevision(before.revision);
+      const disabling = disables(before.document, document);
       const change = await compareRetention(vault, document, await vault.store.serverTimeMs());
       const query = { confirm: change.token ?? undefined };
       if (disabling !== null && (approved || change.token === null || change.token === confirm)) return { kind: 'policy.disable', what: `The policy "${document.name}" ${disabling}`, query, ...over };
       if (!approved && (change.token === null || change.token !== confirm)) return null;
-      return { kind: 'policy.shrink', what: shrinking(document.name, change), query, ...over };
+      return { kind: 'policy.shrink', what: lossOf(document.name, change), query, ...over };
     },
     async isDone({ body, services: { deps } }) {
-      const stored = await loadPolicy((await deps.vault()).store, body.name);
-      return stored !== undefined && isDeepStrictEqual(stored.document, body);
+      const policy = await loadPolicy((await deps.vault()).store, body.name);
+      return policy !== undefined && isDeepStrictEqual(policy.document, body);
     },
   },
   async handler({ body: document, query: { confirm }, request, services: { deps } }) {
@@ -118,7 +105,7 @@ const putPolicy = route({
     const compared = await requireConfirmedChange(vault, document, confirm ?? null, await vault.store.serverTimeMs());
     // On what it was compared with, and on nothing that someone else made of it meanwhile.
     const revision = await savePolicy(vault.store, document, expected ?? (compared > 0 ? compared : null));
-    return json({ ...document, revision }, { status: revision === 1 ? 201 : 200, headers: { etag: `"${revision}"` } });
+    return stored({ ...document, revision });
   },
 });
 
@@ -127,14 +114,14 @@ const deletePolicyRoute = route({
   summary: 'Takes a policy out of force',
   guard: {
     async what({ params: { name }, request, services: { deps } }, approved) {
-      const stored = isPolicyName(name) ? await loadPolicy((await deps.vault()).store, name) : undefined;
-      return !stored || isStale(stored, request, approved) ? null : { kind: 'policy.disable', what: `The policy "${name}" would be gone: nothing more is backed up by it`, ...overRevision(stored.revision) };
+      const policy = await findPolicy((await deps.vault()).store, name);
+      return !policy || isStale(policy, request, approved) ? null : { kind: 'policy.disable', what: `The policy "${name}" would be gone: nothing more is backed up by it`, ...overRevision(policy.revision) };
     },
     isDone: async ({ params: { name }, services: { deps } }) => await loadPolicy((await deps.vault()).store, name) === undefined,
   },
   async handler({ params: { name }, request, services: { deps } }) {
     const { store } = await deps.vault();
-    if (!isPolicyName(name)) throw new HoldfastError('POLICY_NOT_FOUND', `There is no policy "${name.slice(0, 80)}"`);
+    if (!isPolicyName(name)) throw policyNotFound(name);
     await deletePolicy(store, name, expectedRevision(request.headers));
     return { status: 204 };
   },

@@ -1,13 +1,13 @@
 import { z } from 'zod';
-import { loadPolicy, savePolicy, type StoredPolicy } from '../activities/policy-store';
+import { savePolicy, type StoredPolicy } from '../activities/policy-store';
 import { HoldfastError } from '../errors/holdfast-error';
 import type { ItemsSelection } from '../policy/items-schema';
 import { parsePolicy } from '../policy/schema';
 import type { SelectableVm } from '../policy/select';
 import { withoutVm, withVm } from '../policy/selection-change';
-import { findItem } from './http-items';
-import { expectedRevision, isPolicyName, isStale, overRevision } from './http-policies';
-import { json } from './problem';
+import { findItem, findMachine } from './http-items';
+import { findPolicy, requirePolicy } from './http-policies';
+import { expectedRevision, isStale, overRevision, revised } from './revisions';
 import { type Call, pathId, route } from './route';
 import { approvalAsked } from './schemas/approvals';
 import { storedPolicy } from './schemas/policies';
@@ -17,25 +17,21 @@ type Asked = Pick<Call<z.output<typeof ofItemAndPolicy>>, 'params' | 'request' |
 
 /** Edits whom a policy selects, over the revision that If-Match names, or over the one that was read. */
 async function changeSelection({ params, request, services }: Asked, change: (items: ItemsSelection, vm: SelectableVm) => ItemsSelection): ReturnType<ReturnType<typeof route>['handler']> {
-  const { id, resourceId, name, tags } = await findItem(services, params.item);
-  if (resourceId === null) throw new HoldfastError('CLOUD_NOT_FOUND', `The machine of ${id} is gone; its recovery points can still be restored`);
+  const { resourceId, name, tags } = await findMachine(services, params.item);
   const { store } = await services.deps.vault();
-  const policy = isPolicyName(params.name) ? await loadPolicy(store, params.name) : undefined;
-  if (!policy) throw new HoldfastError('POLICY_NOT_FOUND', `There is no policy "${params.name.slice(0, 80)}"`);
-  const { document, revision } = policy;
+  const { document, revision } = await requirePolicy(store, params.name);
   const expected = expectedRevision(request.headers);
   if (expected !== null && expected !== revision) throw new HoldfastError('POLICY_CHANGED', `The policy "${document.name}" is at revision ${revision}, not ${expected}`, { data: { name: document.name, revision } });
   const items = change(document.items, { id: resourceId, name, tags });
-  if (items === document.items) return json({ ...document, revision }, { headers: { etag: `"${revision}"` } });
+  if (items === document.items) return revised({ ...document, revision });
   const changed = parsePolicy({ ...document, items });
-  const next = await savePolicy(store, changed, revision);
-  return json({ ...changed, revision: next }, { headers: { etag: `"${next}"` } });
+  return revised({ ...changed, revision: await savePolicy(store, changed, revision) });
 }
 
 /** What the policy selects, and what it would without the item; undefined where the handler has something to refuse. */
 async function selectionOf({ params, services }: Asked): Promise<{ readonly itemId: string; readonly policy: StoredPolicy; readonly without: ItemsSelection } | undefined> {
   const { id, resourceId, name, tags } = await findItem(services, params.item);
-  const policy = isPolicyName(params.name) ? await loadPolicy((await services.deps.vault()).store, params.name) : undefined;
+  const policy = await findPolicy((await services.deps.vault()).store, params.name);
   return policy && resourceId !== null ? { itemId: id, policy, without: withoutVm(policy.document.items, { id: resourceId, name, tags }) } : undefined;
 }
 

@@ -18,7 +18,7 @@ import type { VaultAccess } from '../vault/format/tree';
 import { findStatus } from './durable-status';
 import { cancelRestore } from './http-jobs';
 import { listOf, pageFrom, pageQuery, sortedBy } from './paging';
-import { json } from './problem';
+import { json, located } from './problem';
 import { pathId, route } from './route';
 import { cancelling, started } from './schemas/common';
 import { restoreInFull, restorePreview, restoreView } from './schemas/restores';
@@ -56,8 +56,7 @@ const startRestore = route({
         if (!await findStatus(client, id)) throw error;
       });
     }
-    const location = `/api/jobs/${id}`;
-    return json({ id, kind: 'restore', recoveryPoint: asked.recoveryPoint, state: 'queued', location }, { status: 202, headers: { location } });
+    return located({ id, kind: 'restore', recoveryPoint: asked.recoveryPoint, state: 'queued', location: `/api/jobs/${id}` });
   },
 });
 

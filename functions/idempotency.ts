@@ -5,6 +5,7 @@ import type { Caller } from '../access/roles';
 import { answerRequest, claimRequest, requestIdOf, type RequestTry, type StoredAnswer } from '../activities/request-records';
 import { toReport, HoldfastError } from '../errors/holdfast-error';
 import { catalogue } from '../errors/catalogue';
+import { ownAddress } from './paging';
 import type { Services } from './services';
 
 /** How long a request waits for its twin's answer. */
@@ -25,8 +26,7 @@ export function idempotencyKey(request: HttpRequest): string | null {
 export async function once(services: Services, caller: Caller, key: string, request: HttpRequest, body: unknown, run: (mine: RequestTry) => Promise<HttpResponseInit>): Promise<HttpResponseInit> {
   const vault = await services.deps.vault();
   const id = requestIdOf(caller.id, key);
-  const { pathname, searchParams } = new URL(request.url);
-  for (const name of ['code', 'clientId']) searchParams.delete(name);
+  const { pathname, searchParams } = ownAddress(request);
   searchParams.sort();
   const fingerprint = createHash('sha256').update(JSON.stringify([request.method, pathname, searchParams.toString(), body ?? null])).digest('hex');
   const untilMs = Date.now() + WAIT_MS;

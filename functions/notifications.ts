@@ -68,8 +68,7 @@ async function startTelling(client: DurableClient, id: string): Promise<boolean>
 export async function notifierTick({ deps, others }: Services, client: DurableClient): Promise<void> {
   const vault = await deps.vault();
   if (!await hasTargets(vault.store)) return;
-  const known = new Set((await listNotices(vault)).map(({ id }) => id));
-  await raiseUntoldApprovals(vault, (id) => known.has(id), deps.nowMs());
+  await raiseUntoldApprovals(vault, deps.nowMs());
   const all = await listNotices(vault);
   let started = 0;
   for (const { id } of all.filter(({ ended }) => !ended)) {
@@ -81,8 +80,7 @@ export async function notifierTick({ deps, others }: Services, client: DurableCl
       await forgetNotice(await others.maintenance.vault(), id);
     } catch (error) {
       // A WORM policy holds it: then a later look removes it.
-      if (isHoldfastError(error, 'STORE_IMMUTABLE')) break;
-      deps.log('An old notification could not be removed', { id, error: toReport(error).message });
+      if (!isHoldfastError(error, 'STORE_IMMUTABLE')) deps.log('An old notification could not be removed', { id, error: toReport(error).message });
       break;
     }
   }

@@ -42,10 +42,19 @@ export const sortedBy = <T>(entries: readonly T[], keyOf: (entry: T) => string, 
   return keyed.sort((a, b) => (a.key < b.key ? -sign : sign)).map(({ entry }) => entry);
 };
 
-/** The address of the page after a key: the same one without what the host takes out of it: a function key is not handed back. */
+/** What the Functions host reads in a query itself: the key of the function and its name. */
+export const OF_THE_HOST: readonly string[] = ['code', 'clientId'];
+
+/** The address that was asked for, without what the host takes out of it: a function key is never handed back. */
+export function ownAddress(request: HttpRequest): URL {
+  const address = new URL(request.url);
+  for (const name of OF_THE_HOST) address.searchParams.delete(name);
+  return address;
+}
+
+/** The address of the page after a key. */
 export function nextLink(request: HttpRequest, key: string): string {
-  const { pathname, searchParams } = new URL(request.url);
-  for (const name of ['code', 'clientId']) searchParams.delete(name);
+  const { pathname, searchParams } = ownAddress(request);
   searchParams.set('cursor', Buffer.from(key, 'utf8').toString('base64url'));
   return `${pathname}?${searchParams.toString()}`;
 }

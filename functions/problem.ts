@@ -32,6 +32,9 @@ export const guarded = (handler: HttpHandler, signIn?: string): HttpHandler => a
 
 export const json = (value: unknown, { headers, ...init }: { status?: number; headers?: Readonly<Record<string, string>> } = {}): HttpResponseInit => ({ ...init, headers: { ...headers }, jsonBody: value });
 
+/** Of what was begun or made: its address is in the body and in the header Location. */
+export const located = <T extends { readonly location: string }>(value: T, status = 202): HttpResponseInit => json(value, { status, headers: { location: value.location } });
+
 /** The body as text, at most 64 KiB of it. Throws REQUEST_TOO_LARGE. */
 export async function readBody(request: HttpRequest): Promise<string> {
   const declared = Number(request.headers.get('content-length') ?? 0);

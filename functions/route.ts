@@ -7,6 +7,7 @@ import { HoldfastError } from '../errors/holdfast-error';
 import { idempotencyKey, once } from './idempotency';
 import { audited, recordRefusal } from './audited';
 import { type RouteGuard, withApproval } from './approval-guard';
+import { OF_THE_HOST } from './paging';
 import { guarded, readJson } from './problem';
 import type { Services } from './services';
 
@@ -84,9 +85,6 @@ export const flag = z.enum(['true', 'false']).default('false').transform((value)
 
 /** A moment in a query; milliseconds since 1970. */
 export const instant = z.iso.datetime({ error: 'expects a time such as 2026-11-25T02:00:00Z' }).transform((text) => Date.parse(text));
-
-/** What the Functions host reads in a query itself: the key of the function and its name. */
-const OF_THE_HOST = ['code', 'clientId'];
 
 /** Arrays and objects within each other in a body. */
 const MAX_DEPTH = 32;

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { app, type HttpResponseInit } from '@azure/functions';
 import * as df from 'durable-functions';
-import type { DurableClient } from 'durable-functions';
+import type { DurableClient, DurableOrchestrationStatus } from 'durable-functions';
 import { z } from 'zod';
 import { listFleetItems } from '../activities/fleet-items';
 import { createConcludeScrub, createPlanScrub, createScrubItem, type ScrubScope } from '../activities/scrub';
@@ -14,8 +14,8 @@ import { itemIdOf, loadRecoveryPoint, requireItem } from '../vault/catalog';
 import { ITEM_ID } from '../vault/format/manifest';
 import { roundStartMs } from '../vault/proof/scrub';
 import type { VaultAccess } from '../vault/format/tree';
-import { findStatus, isActive } from './durable-status';
-import { json } from './problem';
+import { findStatus, isActive, jobCancelling, jobStatus } from './durable-status';
+import { json, located } from './problem';
 import { pathId, route } from './route';
 import { cancelling, started } from './schemas/common';
 import { scrubInFull, scrubScope } from './schemas/jobs';
@@ -67,8 +67,7 @@ const postScrub = route({
 });
 
 function scrubStarted(id: string, scope: ScrubScope): HttpResponseInit {
-  const location = `/api/vault/scrubs/${id}`;
-  return json({ id, scope, state: 'queued', location }, { status: 202, headers: { location } });
+  return located({ id, scope, state: 'queued', location: `/api/vault/scrubs/${id}` });
 }
 
 async function scopeOf(vault: VaultAccess, { item, recoveryPoint }: z.infer<typeof bodySchema>): Promise<ScrubScope> {
@@ -85,7 +84,7 @@ async function scopeOf(vault: VaultAccess, { item, recoveryPoint }: z.infer<type
   return { kind: 'item', itemId };
 }
 
-const notFound = (id: string): HoldfastError => new HoldfastError('JOB_NOT_FOUND', `There is no scrub "${id.slice(0, 120)}"`);
+const scrubStatus = (client: DurableClient, id: string): Promise<DurableOrchestrationStatus> => jobStatus(client, id, isScrubInstanceId(id), 'scrub');
 
 const ofScrub = z.strictObject({ id: pathId });
 
@@ -94,8 +93,7 @@ const getScrub = route({
   id: 'getScrub', method: 'GET', path: 'vault/scrubs/{id}', role: 'Reader', params: ofScrub, responses: { 200: scrubInFull },
   summary: 'A scrub: how far it is, and what it found',
   async handler({ params: { id }, client, services: { deps } }) {
-    const status = isScrubInstanceId(id) ? await findStatus(client, id) : undefined;
-    if (!status) throw notFound(id);
+    const status = await scrubStatus(client, id);
     const view = viewScrub(status, deps.nowMs());
     return json({ ...progressOf(status), ...view, percent: view.progress.percent });
   },
@@ -109,11 +107,10 @@ const postCancel = route({
 
 /** Stops a scrub. What its steps have read stays proved; a step that runs is finished and writes down what it read. */
 export async function cancelScrub(client: DurableClient, id: string): Promise<HttpResponseInit> {
-  const status = isScrubInstanceId(id) ? await findStatus(client, id) : undefined;
-  if (!status) throw notFound(id);
+  const status = await scrubStatus(client, id);
   if (!isActive(status)) throw new HoldfastError('REQUEST_INVALID', `The scrub ${id} has ended already: it is ${status.runtimeStatus}`);
   await client.terminate(id, 'cancelled by a person');
-  return json({ id, state: 'cancelling' }, { status: 202, headers: { location: `/api/jobs/${id}` } });
+  return jobCancelling(id);
 }
 
 /** `proved` is said only where everything was. */

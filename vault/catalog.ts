@@ -1,6 +1,7 @@
-import { type ErrorReport, HoldfastError, isHoldfastError } from '../errors/holdfast-error';
+import { type ErrorReport, HoldfastError } from '../errors/holdfast-error';
 import { findItem, itemIds } from './items';
-import { findManifest, ITEM_ID, loadManifest, type LoadedManifest, type Manifest, type ManifestDisk, recoveryPointId, STAMP } from './format/manifest';
+import { isUnreadable } from './format/documents';
+import { findManifest, ITEM_ID, loadManifest, type LoadedManifest, type Manifest, type ManifestDisk, recoveryPointId, STAMP, stampOrder } from './format/manifest';
 import { type MarkState, readMarks, readMarksOf, refuseGone } from './points/marks';
 import { type LastProof, lastProvedItems } from './proof/proofs';
 import type { VaultAccess } from './format/tree';
@@ -56,27 +57,10 @@ export const listRecoveryPoints = (vault: VaultAccess, itemId?: string, options:
 
 /** The same with what `pick` makes of each: a thousand manifests of large machines would fill memory. */
 export async function pickRecoveryPoints<T>(vault: VaultAccess, itemId: string | undefined, { deleted = false }: ListOptions, pick: (point: ListedPoint) => T): Promise<{ points: T[]; damaged: DamagedManifest[] }> {
-  const names = (await recoveryPointNames(vault, itemId)).filter(({ marks }) => marks.state === 'live' || (deleted && marks.state === 'binned'));
-  return openRecoveryPoints(vault, names, pick);
-}
-
-/** A recovery point by its name alone, and what became of it. */
-export interface NamedPoint {
-  readonly itemId: string;
-  readonly stamp: string;
-  readonly marks: MarkState;
-}
-
-/** Of the vault or of one item, those that are gone for good among them. Two lists; no manifest is read, so one that is damaged is there like any other. */
-export async function recoveryPointNames(vault: VaultAccess, itemId?: string): Promise<NamedPoint[]> {
   const all = await manifestNames(vault, itemId);
   const ids = new Set(all.map((name) => recoveryPointId(name.itemId, name.stamp)));
   const marks = await readMarks(vault, { itemId, wanted: (id) => ids.has(id) });
-  return all.map((name) => ({ ...name, marks: marks.of(recoveryPointId(name.itemId, name.stamp)) }));
-}
-
-/** Reads the manifests of these; one that went away meanwhile is left out. */
-export async function openRecoveryPoints<T>(vault: VaultAccess, names: readonly NamedPoint[], pick: (point: ListedPoint) => T): Promise<{ points: T[]; damaged: DamagedManifest[] }> {
+  const names = all.map((name) => ({ ...name, marks: marks.of(recoveryPointId(name.itemId, name.stamp)) })).filter((name) => name.marks.state === 'live' || (deleted && name.marks.state === 'binned'));
   const points: { itemId: string; sequence: number; picked: T }[] = [];
   const damaged: DamagedManifest[] = [];
   const queue = names.values();
@@ -86,7 +70,7 @@ export async function openRecoveryPoints<T>(vault: VaultAccess, names: readonly 
         const found = await findManifest(vault, item, stamp);
         if (found) points.push({ itemId: item, sequence: found.manifest.sequence, picked: pick({ ...found, marks: state }) });
       } catch (error) {
-        if (!isDamage(error)) throw error;
+        if (!isUnreadable(error)) throw error;
         damaged.push({ id: recoveryPointId(item, stamp), itemId: item, stamp, error: error.toJSON(), marks: state });
       }
     }
@@ -119,7 +103,7 @@ export async function listItems(vault: VaultAccess): Promise<ItemSummary[]> {
 
 const provedOf = (last: LastProof | undefined): ItemSummary['proved'] => last ? { recoveryPoint: last.recoveryPoint, at: last.at, ok: last.ok } : null;
 
-export const diskBytes = (manifest: Manifest): number => manifest.disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+export const diskBytes = ({ disks }: { readonly disks: readonly { readonly sizeBytes: number }[] }): number => disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 
 /**
  * The recovery point that a person names: its id, or `latest`, which is the one of the highest sequence of the item.
@@ -220,8 +204,7 @@ export async function newestPoints(vault: VaultAccess): Promise<NewestPoint[]> {
 }
 
 async function newestOf(vault: VaultAccess, itemId: string, stamps: readonly string[]): Promise<NewestPoint> {
-  // Milliseconds are left out of a stamp where they are zero, which would put it last.
-  const ascending = [...stamps].sort((a, b) => compare(a.slice(0, 15) + (a.slice(15, -1) || '000'), b.slice(0, 15) + (b.slice(15, -1) || '000')));
+  const ascending = [...stamps].sort((a, b) => compare(stampOrder(a), stampOrder(b)));
   const oldestStamp = ascending[0] ?? '';
   let unreadable = 0;
   for (const stamp of ascending.reverse()) {
@@ -229,7 +212,7 @@ async function newestOf(vault: VaultAccess, itemId: string, stamps: readonly str
       const manifest = (await findManifest(vault, itemId, stamp))?.manifest;
       if (manifest) return { itemId, newest: { id: manifest.id, createdAt: manifest.createdAt }, unreadable, oldestStamp };
     } catch (error) {
-      if (!isDamage(error)) throw error;
+      if (!isUnreadable(error)) throw error;
       unreadable++;
     }
   }
@@ -257,8 +240,5 @@ async function onlyItem(vault: VaultAccess): Promise<string> {
 
 const itemNotFound = (vault: VaultAccess, itemId: string): HoldfastError =>
   new HoldfastError('ITEM_NOT_FOUND', `${vault.store.description} has no recovery point of an item ${JSON.stringify(itemId.slice(0, 120))}`, { data: { itemId: itemId.slice(0, 120) } });
-
-/** A manifest that cannot be read as one: only this lets the others be listed without it. */
-const isDamage = (error: unknown): error is HoldfastError => isHoldfastError(error, 'DOCUMENT_DAMAGED') || isHoldfastError(error, 'VAULT_NEWER_FORMAT');
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

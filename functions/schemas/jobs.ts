@@ -12,7 +12,7 @@ const progress: z.ZodType<JobProgress> = z.strictObject({
 
 const common = { id: z.string(), state: jobState, phase: z.string(), startedAt: time, endedAt: time.nullable(), error: jobError };
 
-export const backupJob: z.ZodType<JobView> = z.strictObject({
+const backupJob: z.ZodType<JobView> = z.strictObject({
   ...common, kind: z.literal('backup'), itemId: z.string(), itemName: z.string().nullable(), policy: z.string().nullable(), slot: z.string().nullable(), progress,
   figures: transferStats.nullable(), audit: z.strictObject({ samples: count, mismatches: count }).nullable(), recoveryPoint: z.string().nullable(), consistency: z.string().nullable(), warnings: z.array(z.string()),
 }).meta({ id: 'BackupJob' });
@@ -35,7 +35,7 @@ const scrubFields = {
   progress: z.strictObject({ percent, bytesDone: bytes, bytesTotal: bytes.nullable(), bytesPerSecond: bytes.nullable(), secondsLeft: z.number().nullable(), itemsDone: count, items: count }),
   scope: scrubScope.nullable(), ok: z.boolean().nullable().meta({ description: 'True when everything that it read is whole; null until it has ended well' }), proved: count, damaged,
 };
-export const scrubJob: z.ZodType<ScrubJobView> = z.strictObject(scrubFields).meta({ id: 'ScrubJob' });
+const scrubJob: z.ZodType<ScrubJobView> = z.strictObject(scrubFields).meta({ id: 'ScrubJob' });
 
 /** A scrub by its own address: with its figures at the top. They are missing before it has said anything. */
 export const scrubInFull = z.strictObject({

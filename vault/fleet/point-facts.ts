@@ -58,5 +58,3 @@ export const factsOf = ({ stamp, sequence, slot, startedAt, createdAt, policy, c
   stamp, sequence, slot, startedAt, createdAt, policy, consistency, kind: source.kind, name: source.name, resourceId: source.resourceId, incremental: parent !== null,
   disks: disks.map(({ name, lun, sizeBytes, mode }) => ({ name, lun, sizeBytes, mode })), warnings: warnings.slice(0, MAX_WARNINGS).map((line) => line.slice(0, MAX_WARNING_CHARS)), stats,
 });
-
-export const sizeOf = ({ disks }: Pick<PointFacts, 'disks'>): number => disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);

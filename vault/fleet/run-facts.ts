@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isHoldfastError } from '../../errors/holdfast-error';
+import { isUnreadable } from '../format/documents';
 import type { VaultAccess } from '../format/tree';
 import { findRunOpen, runEnd } from '../run';
 
@@ -23,7 +23,7 @@ export async function readRun(vault: VaultAccess, itemId: string, sequence: numb
   try {
     open = await findRunOpen(vault, itemId, sequence);
   } catch (error) {
-    if (!isDamage(error)) throw error;
+    if (!isUnreadable(error)) throw error;
     return { ...nothing, sequence, outcome: 'unknown', code: error.code, message: error.message };
   }
   if (!open) return undefined;
@@ -39,9 +39,7 @@ export async function withEnd(vault: VaultAccess, itemId: string, run: RunFacts)
     const { outcome, at, recoveryPoint, error } = end;
     return { ...run, outcome, endedAt: at, recoveryPoint, code: error?.code ?? null, message: error?.message.slice(0, MAX_MESSAGE_CHARS) ?? null, remedy: error?.remedy ?? null };
   } catch (error) {
-    if (!isDamage(error)) throw error;
+    if (!isUnreadable(error)) throw error;
     return { ...run, outcome: 'unknown', code: error.code, message: error.message };
   }
 }
-
-const isDamage = (error: unknown): error is Error & { code: string } => isHoldfastError(error, 'DOCUMENT_DAMAGED') || isHoldfastError(error, 'VAULT_NEWER_FORMAT');

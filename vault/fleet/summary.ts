@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { isHoldfastError } from '../../errors/holdfast-error';
-import { createDocument, findDocument } from '../format/documents';
+import { createDocument, findDocument, isUnreadable } from '../format/documents';
 import { STAMP } from '../format/manifest';
 import type { VaultAccess } from '../format/tree';
 import type { MarkState } from '../points/marks';
@@ -57,7 +57,7 @@ async function readSummary(vault: VaultAccess, name: string): Promise<readonly I
   try {
     return (await findDocument(vault, name, summarySchema))?.items ?? [];
   } catch (error) {
-    if (isHoldfastError(error, 'DOCUMENT_DAMAGED') || isHoldfastError(error, 'VAULT_NEWER_FORMAT')) return [];
+    if (isUnreadable(error)) return [];
     throw error;
   }
 }

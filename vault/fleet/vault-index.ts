@@ -1,5 +1,5 @@
 import type { ErrorReport } from '../../errors/holdfast-error';
-import { isHoldfastError } from '../../errors/holdfast-error';
+import { isUnreadable } from '../format/documents';
 import { findManifest, ITEM_ID, recoveryPointId } from '../format/manifest';
 import type { VaultAccess } from '../format/tree';
 import { itemIds } from '../items';
@@ -260,7 +260,7 @@ export class VaultIndex {
       const found = await findManifest(vault, itemId, stamp);
       return found && { facts: this.#shared.facts(factsOf(found.manifest)), error: null };
     } catch (error) {
-      if (!isHoldfastError(error, 'DOCUMENT_DAMAGED') && !isHoldfastError(error, 'VAULT_NEWER_FORMAT')) throw error;
+      if (!isUnreadable(error)) throw error;
       return { facts: null, error: error.toJSON() };
     }
   }

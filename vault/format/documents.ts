@@ -23,6 +23,9 @@ export async function readObject(vault: { readonly store: Store }, name: string)
   }
 }
 
+/** True for an object that is there and cannot be read as what it should be: damaged, or of a newer version. */
+export const isUnreadable = (error: unknown): error is HoldfastError => isHoldfastError(error, 'DOCUMENT_DAMAGED') || isHoldfastError(error, 'VAULT_NEWER_FORMAT');
+
 export function parseDocument<T>(vault: VaultAccess, name: string, bytes: Buffer, schema: z.ZodType<T>): T {
   const value = openDocument(vault.keys, name, bytes);
   const version = typeof value === 'object' && value !== null && 'version' in value ? value.version : undefined;

@@ -10,6 +10,8 @@ import type { DiskTree, VaultAccess } from './tree';
 
 export const ITEM_ID = /^[a-z0-9][a-z0-9-]{0,47}$/;
 export const STAMP = /^\d{8}T\d{6}(\d{3})?Z$/;
+/** A stamp so that text order is order in time: its milliseconds are left out where they are zero. */
+export const stampOrder = (stamp: string): string => stamp.slice(0, 15) + (stamp.slice(15, -1) || '000');
 
 export { blobRefSchema } from './ref-schema';
 

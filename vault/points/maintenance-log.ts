@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { isHoldfastError } from '../../errors/holdfast-error';
-import { createDocument, findDocument } from '../format/documents';
+import { createDocument, findDocument, isUnreadable } from '../format/documents';
 import type { VaultAccess } from '../format/tree';
 import { anchorSchema } from '../trail/record';
 
@@ -69,7 +69,7 @@ export async function maintenanceAnchors(vault: VaultAccess, latest = KEPT): Pro
       const record = await findDocument(vault, name, maintenanceSchema);
       if (record?.audit) anchors.push({ ...record.audit, stamp: record.stamp });
     } catch (error) {
-      if (!isHoldfastError(error, 'DOCUMENT_DAMAGED') && !isHoldfastError(error, 'VAULT_NEWER_FORMAT')) throw error;
+      if (!isUnreadable(error)) throw error;
     }
   }
   return anchors;

@@ -1,5 +1,5 @@
-import { type ErrorReport, HoldfastError, isHoldfastError } from '../../errors/holdfast-error';
-import { createDocument, findDocument } from '../format/documents';
+import { type ErrorReport, HoldfastError } from '../../errors/holdfast-error';
+import { createDocument, findDocument, isUnreadable } from '../format/documents';
 import { ITEM_ID, manifestName, parseRecoveryPointId, recoveryPointId, STAMP } from '../format/manifest';
 import { MARGINS } from './margins';
 import { foldMark, type Mark, type MarkState, markSchema, type Tombstone, UNMARKED } from './mark-fold';
@@ -79,7 +79,7 @@ export async function readNumberedMarks(vault: VaultAccess, id: string, numbers:
       if (typeof next === 'string') throw new HoldfastError('DOCUMENT_DAMAGED', `The mark ${name} says "${mark.kind}", and ${id} is ${next}`, { data: { name } });
       state = next;
     } catch (error) {
-      if (!isHoldfastError(error, 'DOCUMENT_DAMAGED') && !isHoldfastError(error, 'VAULT_NEWER_FORMAT')) throw error;
+      if (!isUnreadable(error)) throw error;
       return spoiled(state, error);
     }
   }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { HoldfastError, isHoldfastError } from '../../errors/holdfast-error';
 import { createDocument, findDocument } from '../format/documents';
-import { parseRecoveryPointId, recoveryPointId } from '../format/manifest';
+import { parseRecoveryPointId, recoveryPointId, stampOrder } from '../format/manifest';
 import type { VaultAccess } from '../format/tree';
 
 /** Damage of one recovery point that is listed: enough to see what is wrong. */
@@ -101,7 +101,7 @@ export async function* proofsSince(vault: VaultAccess, sinceMs: number, itemId?:
 /** A recovery point's id so that text order is order in time: a stamp leaves its milliseconds out where they are zero. */
 function orderOf(id: string): string {
   const { itemId, stamp } = parseRecoveryPointId(id);
-  return `${itemId}.${stamp.slice(0, 15)}${stamp.slice(15, -1) || '000'}`;
+  return `${itemId}.${stampOrder(stamp)}`;
 }
 
 /** For each item that was ever proved: the last proof of the newest recovery point of `wanted` (ids) that has one. */

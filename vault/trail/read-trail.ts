@@ -1,4 +1,5 @@
 import { isHoldfastError } from '../../errors/holdfast-error';
+import { isUnreadable } from '../format/documents';
 import type { VaultAccess } from '../format/tree';
 import { trailName, type TrailRecord } from './record';
 import { readRecord, trailHead } from './trail';
@@ -38,7 +39,7 @@ async function readOne(vault: VaultAccess, number: number): Promise<ReadRecord> 
   try {
     return { number, name, ...await readRecord(vault, number) };
   } catch (error) {
-    if (!isHoldfastError(error, 'DOCUMENT_DAMAGED') && !isHoldfastError(error, 'VAULT_NEWER_FORMAT') && !isHoldfastError(error, 'STORE_OBJECT_NOT_FOUND')) throw error;
+    if (!isUnreadable(error) && !isHoldfastError(error, 'STORE_OBJECT_NOT_FOUND')) throw error;
     return { number, name, record: null, digest: null };
   }
 }

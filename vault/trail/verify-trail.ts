@@ -1,6 +1,6 @@
-import { type ErrorReport, HoldfastError, isHoldfastError } from '../../errors/holdfast-error';
+import { type ErrorReport, HoldfastError } from '../../errors/holdfast-error';
 import { ahead } from '../ahead';
-import { parseDocument, readObject } from '../format/documents';
+import { isUnreadable, parseDocument, readObject } from '../format/documents';
 import type { VaultAccess } from '../format/tree';
 import { maintenanceAnchors } from '../points/maintenance-log';
 import { listNames } from '../store/list-names';
@@ -86,7 +86,7 @@ function open(vault: VaultAccess, name: string, bytes: Buffer): TrailRecord | st
   try {
     return parseDocument(vault, name, bytes, trailSchema);
   } catch (error) {
-    if (!isHoldfastError(error, 'DOCUMENT_DAMAGED') && !isHoldfastError(error, 'VAULT_NEWER_FORMAT')) throw error;
+    if (!isUnreadable(error)) throw error;
     return error.message;
   }
 }
