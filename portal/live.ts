@@ -34,8 +34,6 @@ export interface Live<T> {
   readonly data: T | undefined;
   readonly atMs: number | null;
   readonly error: Problem | null;
-  /** True when the data is there but was not confirmed for longer than it should have been. */
-  readonly stale: boolean;
   readonly refresh: () => void;
 }
 
@@ -118,8 +116,6 @@ export function forgetAll(): void {
   schedule();
 }
 
-const isStale = (entry: Entry): boolean => entry.atMs !== null && entry.error !== null && document.visibilityState === 'visible';
-
 /** The data of an address, kept fresh while the component is on the screen. A null path asks nothing. */
 export function useLive<T>(path: string | null, every: Every<T>): Live<T> {
   const [, redraw] = useReducer<number, void>((n) => n + 1, 0);
@@ -137,7 +133,7 @@ export function useLive<T>(path: string | null, every: Every<T>): Live<T> {
   }, [path]);
   const entry = path === null ? undefined : entries.get(path);
   return {
-    data: entry?.data as T | undefined, atMs: entry?.atMs ?? null, error: entry?.error ?? null, stale: entry ? isStale(entry) : false,
+    data: entry?.data as T | undefined, atMs: entry?.atMs ?? null, error: entry?.error ?? null,
     refresh: () => { if (path !== null) refresh(path); },
   };
 }

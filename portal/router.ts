@@ -1,5 +1,5 @@
 /** Addresses within the page: `#/items/ID?tab=jobs`. */
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
 
 export interface Place {
   readonly parts: readonly string[];
@@ -30,13 +30,18 @@ export function to(...parts: readonly string[]): string {
   return `#/${parts.map(encodeURIComponent).join('/')}`;
 }
 
-export const go = (href: string): void => { location.hash = href; };
-
-/** Writes the choices of a view into the address, so that it can be shared and survives a reload, without a step in the history. */
-export function keepInAddress(choices: Readonly<Record<string, string>>): void {
+function keepInAddress(choices: Readonly<Record<string, string>>): void {
   const { parts } = readPlace();
   const query = new URLSearchParams(Object.entries(choices).filter(([, value]) => value !== '')).toString();
   history.replaceState(null, '', `${to(...parts)}${query === '' ? '' : `?${query}`}`);
+}
+
+/**
+ * Keeps the choices of a view in the address, so that it can be shared and survives a reload, without a step in the history. Before anything of them is seen: whoever copies the address
+ * at once has what is on the screen, and nobody has gone to another view meanwhile.
+ */
+export function useInAddress(choices: Readonly<Record<string, string>>): void {
+  useLayoutEffect(() => keepInAddress(choices), Object.values(choices));
 }
 
 export function usePlace(): Place {

@@ -102,7 +102,6 @@ export interface Action<Args extends readonly unknown[]> {
   readonly busy: boolean;
   readonly problem: Problem | null;
   readonly run: (...args: Args) => void;
-  readonly clear: () => void;
 }
 
 /** Something that a person sets going: one at a time, and its failure is kept to be shown. */
@@ -120,7 +119,7 @@ export function useAction<Args extends readonly unknown[]>(work: (...args: Args)
       setBusy(false);
     });
   };
-  return { busy, problem, run, clear: () => setProblem(null) };
+  return { busy, problem, run };
 }
 
 /** A text field with its label; `hint` is read with it. */

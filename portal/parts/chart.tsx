@@ -7,7 +7,7 @@ import { useTheme } from './theme';
 /** A value at an instant (milliseconds since 1970), or for the day that begins then. */
 export interface Dot { readonly atMs: number; readonly value: number }
 
-export interface Series { readonly label: string; readonly dots: readonly Dot[]; readonly colour?: 'first' | 'second' }
+export interface Series { readonly label: string; readonly dots: readonly Dot[] }
 
 interface ChartProps {
   /** What is shown, in a sentence: the name of the picture for who does not see it. */
@@ -97,8 +97,8 @@ function draw(element: HTMLElement, { width, height, kind, series, show, showAt,
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
     scales: { x: { time: true, range: () => padded(data[0][0] ?? 0, data[0].at(-1) ?? 0, kind) }, y: { range: (_plot, _min, max) => [0, max > 0 ? max * 1.08 : 1] } },
     axes: [{ ...axis, grid: { show: false }, space: 76, size: 28, ...(kind === 'bars' ? { incrs: DAYS } : {}), values: (_plot, ticks, _axis, _space, step) => ticks.map((tick) => timeText(tick * 1000, step)) }, { ...axis, size: 72, space: 36, ...(steps ? { incrs: [...steps] } : {}), values: (_plot, ticks) => ticks.map((tick) => (tick === 0 ? '0' : show(tick))) }],
-    series: [{}, ...series.map(({ label, colour: which }): uPlot.Series => {
-      const line = colour(which === 'second' ? '--second' : '--accent');
+    series: [{}, ...series.map(({ label }): uPlot.Series => {
+      const line = colour('--accent');
       return { label, stroke: line, width: kind === 'bars' ? 0 : 2, fill: kind === 'dots' ? '' : kind === 'bars' ? line : `${line}26`, points: { show: kind === 'dots' || (kind === 'area' && (series[0]?.dots.length ?? 0) < 2), size: 7, fill: line }, ...(kind === 'bars' && bars ? { paths: bars } : kind === 'dots' ? { paths: () => null } : {}) };
     })],
     plugins: [hint(series, show, showAt)],

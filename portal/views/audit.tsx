@@ -1,10 +1,10 @@
 import type { JSX } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 import { download } from '../api';
 import { useList } from '../live';
 import type { AuditRecord } from '../model';
 import { Badge, Card, Empty, Field, Head, Loaded, More, ProblemBox, Table, Time, type Tone, useAction } from '../parts/basics';
-import { keepInAddress, to } from '../router';
+import { to, useInAddress } from '../router';
 
 const OUTCOME: Readonly<Record<string, readonly [Tone, string]>> = { begun: ['busy', 'Begun'], done: ['plain', 'Done'], refused: ['warn', 'Refused'], failed: ['bad', 'Failed'] };
 
@@ -19,7 +19,7 @@ export function Audit({ query }: { query: URLSearchParams }): JSX.Element {
   const [outcome, setOutcome] = useState(query.get('outcome') ?? '');
   const filter = { who, action, target, outcome };
   const asked = queryOf(filter);
-  useEffect(() => keepInAddress(filter), [asked]);
+  useInAddress(filter);
   const trail = useList<AuditRecord>(`/api/audit?limit=100${asked === '' ? '' : `&${asked}`}`, 20_000);
   const save = useAction(() => download(`/api/audit?format=jsonl${asked === '' ? '' : `&${asked}`}`, 'holdfast-audit.jsonl'));
   return (

@@ -1,5 +1,5 @@
 import type { JSX } from 'preact';
-import { useLayoutEffect, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 import { backUp } from '../act';
 import { api, call } from '../api';
 import { bytes, consistency, count, counted } from '../format';
@@ -10,7 +10,7 @@ import { Empty, Field, Head, ItemLink, Loaded, More, ProblemBox, Table, Time, us
 import { useMay } from '../parts/caller';
 import { ItemBadge, Proved } from '../parts/states';
 import { say } from '../parts/say';
-import { keepInAddress, to } from '../router';
+import { to, useInAddress } from '../router';
 
 const STATES = { '': 'All states', protected: 'Protected', overdue: 'Overdue', damaged: 'Damaged', waiting: 'No backup yet', unprotected: 'Unprotected', server: 'Servers', gone: 'Machine is gone', unproved: 'Latest not proved' } as const;
 /** Rows that are drawn at once: more than fit on a screen, and few enough to stay quick with thousands of machines. */
@@ -42,8 +42,7 @@ function ItemList({ page, query }: { page: Page<Item>; query: URLSearchParams })
   const [tag, setTag] = useState(query.get('tag') ?? '');
   const [shown, setShown] = useState(ROWS);
   const [protecting, protect] = useState<Item | null>(null);
-  // Before anything of it is seen: whoever copies the address at once has what is on the screen.
-  useLayoutEffect(() => keepInAddress({ q: text, state, tag }), [text, state, tag]);
+  useInAddress({ q: text, state, tag });
   const found = page.value.filter((item) => fits(item, text, state, tag));
   if (page.value.length === 0) {
     return <Empty title="There is no machine yet"><p>The app sees no machine in its subscriptions. Give its identity the role of reading machines in them (infra/README.md), or name other subscriptions in AZURE_SUBSCRIPTION_IDS.</p></Empty>;

@@ -1,12 +1,12 @@
 import type { JSX } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 import { bytes, count, counted, duration } from '../format';
 import { useList } from '../live';
 import type { Job, Page } from '../model';
 import { Badge, Card, Empty, Field, Head, ItemLink, Loaded, More, Table, Time } from '../parts/basics';
 import { Chart } from '../parts/chart';
 import { Bar, isRunning, JobBadge, KIND, phaseText } from '../parts/states';
-import { keepInAddress, to } from '../router';
+import { to, useInAddress } from '../router';
 
 /** Often while something runs, seldom otherwise. */
 export const jobsEvery = ({ value }: Page<Job>): number => (value.some(isRunning) ? 2_000 : 15_000);
@@ -27,7 +27,7 @@ function JobList({ jobs, query }: { jobs: readonly Job[]; query: URLSearchParams
   const [kind, setKind] = useState(query.get('kind') ?? '');
   const [state, setState] = useState(query.get('state') ?? '');
   const [text, setText] = useState(query.get('q') ?? '');
-  useEffect(() => keepInAddress({ kind, state, q: text }), [kind, state, text]);
+  useInAddress({ kind, state, q: text });
   const found = jobs.filter((job) => (kind === '' || job.kind === kind) && (state === '' || (state === 'running' ? isRunning(job) : job.state === state))
     && (text === '' || [job.itemName ?? '', job.itemId ?? '', job.policy ?? '', job.id].some((one) => one.toLowerCase().includes(text.toLowerCase()))));
   const ended = found.filter((job) => job.state === 'succeeded' && job.endedAt !== null).slice(0, 200).reverse();
