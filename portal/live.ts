@@ -156,7 +156,11 @@ export function useList<T>(path: string | null, every: Every<Page<T>>): Live<Pag
   return { ...live, data: { value, nextLink: next, more } };
 }
 
-const keyOf = (entry: unknown): unknown => (typeof entry === 'object' && entry !== null ? (entry as { id?: string; name?: string }).id ?? (entry as { name?: string }).name : entry);
+/** What an entry of a list is known by: jobs and recovery points have the id of an item as well, records of the audit trail a number alone. */
+function keyOf(entry: unknown): unknown {
+  const { id, itemId, number, name } = entry as { readonly id?: string; readonly itemId?: string; readonly number?: number; readonly name?: string };
+  return id ?? itemId ?? number ?? name;
+}
 
 /** How the page as a whole stands: whether somebody has to sign in, and the oldest data that is shown though it could not be confirmed, with its time and why. */
 export interface Standing { readonly isSignedOut: boolean; readonly trouble: { readonly atMs: number | null; readonly error: Problem } | null }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Browser } from 'playwright-core';
 import { findChromium, PortalPage, startChromium } from '../support/browser';
+import { appendRecord } from '../../vault/trail/trail';
 import { createFaultStore, createHold, type FaultStore } from '../support/fault-store';
 import { HOME_TOKEN, readImage } from '../support/home';
 import { MARKUP, type PortalHome, startPortalHome } from '../support/portal-home';
@@ -236,6 +237,18 @@ describe('the portal in a browser', function () {
     await portal.page.getByRole('searchbox', { name: 'Search' }).fill('nobody');
     await portal.button('Show all of them').click();
     await portal.says('4 items');
+  });
+
+  it('goes back through the audit trail, further than the first page', async () => {
+    const who = { id: 'ada', name: 'ada@example.com', kind: 'user' as const, roles: ['Admin' as const], verified: true };
+    for (let number = 0; number < 120; number++) await appendRecord(home.vault, { who, from: null, action: 'policy.put', target: `old-${number}`, outcome: 'done' });
+    await portal.show('#/audit?who=ada');
+    await portal.says('old-119');
+    const rows = portal.page.locator('tbody tr');
+    assert.equal(await rows.count(), 100);
+    await portal.button('Load older records').click();
+    await portal.says('old-0');
+    assert.equal(await rows.count(), 120);
   });
 
   it('protects a machine that no policy covers', async () => {
