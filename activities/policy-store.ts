@@ -1,5 +1,6 @@
 import { HoldfastError, isHoldfastError } from '../errors/holdfast-error';
-import { parsePolicyText, type PolicyDocument } from '../policy/schema';
+import { nextSlots } from '../policy/schedule';
+import { isPolicyName, parsePolicyText, type PolicyDocument } from '../policy/schema';
 import type { Store } from '../vault/store/store';
 import { appendRevision, latestRevision } from './revisions';
 
@@ -20,6 +21,15 @@ export async function loadPolicy(store: Store, name: string): Promise<StoredPoli
   if (!latest || latest.text === DELETED) return undefined;
   return { document: parsePolicyText(latest.text), revision: latest.revision, storedAtMs: latest.storedAtMs };
 }
+
+/** The same of a name from outside, which may be none. */
+export const findPolicy = async (store: Store, name: string): Promise<StoredPolicy | undefined> => (isPolicyName(name) ? loadPolicy(store, name) : undefined);
+
+export type PolicyView = PolicyDocument & { readonly revision: number; readonly storedAt: string; readonly nextSlots: readonly string[] };
+
+/** A policy as people are shown it: with its revision and its next runs. */
+export const viewOfPolicy = ({ document, revision, storedAtMs }: StoredPolicy, nowMs: number): PolicyView =>
+  ({ ...document, revision, storedAt: new Date(storedAtMs).toISOString(), nextSlots: nextSlots(document.schedule, nowMs, 3).map((slot) => new Date(slot).toISOString()) });
 
 /**
  * Every policy in force, by name. One that cannot be read as a policy is told to `onBroken` and left out, so that it does not keep

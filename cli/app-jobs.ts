@@ -26,7 +26,7 @@ interface Job {
 }
 
 /** The job when it has ended, or null when the person stopped watching. An app that does not answer for a while is asked again. */
-export async function untilEnded<T extends Job>(app: AppClient, id: string, progress: Progress, signal: AbortSignal): Promise<T | null> {
+async function untilEnded<T extends Job>(app: AppClient, id: string, progress: Progress, signal: AbortSignal): Promise<T | null> {
   let shown = 0;
   let failures = 0;
   for (let pollMs = FIRST_POLL_MS; !signal.aborted; pollMs = Math.min(pollMs * 1.5, MAX_POLL_MS)) {
@@ -51,15 +51,15 @@ export function failureOf({ id, state, error }: Pick<Job, 'id' | 'state' | 'erro
   return new HoldfastError('INTERNAL', `${id} ended as ${state}`);
 }
 
-/** Follows a job to its end; null, with a word on how to go on, when the person stopped watching: it goes on in the app. */
-async function followed<T extends Job>(app: AppClient, id: string, out: Output): Promise<T | null> {
+/** Follows a job to its end; null, with `goesOn`, a word on how to go on, when the person stopped watching: it goes on in the app. */
+export async function followed<T extends Job>(app: AppClient, id: string, out: Output, goesOn = jobGoesOn(app, id)): Promise<T | null> {
   return interruptible(async (signal) => {
     const progress = startProgress(id, 0, out.quiet);
     try {
       const job = await untilEnded<T>(app, id, progress, signal);
       if (job === null) {
         out.result({ id, state: 'running', detached: true }, () => []);
-        process.stderr.write(`holdfast: the job goes on in the app. \`holdfast jobs ${id} --url ${app.origin}\` shows it, \`holdfast cancel ${id} --url ${app.origin}\` stops it\n`);
+        process.stderr.write(`holdfast: ${goesOn}\n`);
       }
       return job;
     } finally {
@@ -67,6 +67,8 @@ async function followed<T extends Job>(app: AppClient, id: string, out: Output):
     }
   });
 }
+
+const jobGoesOn = ({ origin }: AppClient, id: string): string => `the job goes on in the app. \`holdfast jobs ${id} --url ${origin}\` shows it, \`holdfast cancel ${id} --url ${origin}\` stops it`;
 
 /** Has the app back an item up, now, and follows the job. */
 export async function runAppBackup(app: AppClient, item: string, out: Output): Promise<number> {

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ErrorCode } from '../errors/catalogue';
+import { isErrorCode } from '../errors/catalogue';
 import { type ErrorData, HoldfastError } from '../errors/holdfast-error';
 import type { MaintenanceRecord } from '../vault/points/maintenance-log';
 import type { AppClient } from './app-client';
@@ -38,7 +38,7 @@ export async function runAppCollect(app: AppClient, dryRun: boolean, approve: st
     process.stderr.write('holdfast: the maintenance goes on in the app; GET /api/vault/maintenance shows it\n');
     return signalExitCode() ?? 0;
   }
-  if (record.error) throw new HoldfastError(record.error.code as ErrorCode, record.error.message, { data: record.error.data as ErrorData });
+  if (record.error) throw new HoldfastError(isErrorCode(record.error.code) ? record.error.code : 'INTERNAL', record.error.message, { data: record.error.data as ErrorData });
   out.result(record, () => lines(record));
   for (const { message, remedy } of record.collection?.problems ?? []) out.warn(message, remedy);
   return (record.collection?.problems.length ?? 0) + (record.collection?.missingPacks.length ?? 0) > 0 ? 4 : 0;

@@ -1,7 +1,7 @@
 // What commands read of a vault and do in it, asked of an app: each answers just what its twin on the vault does, so that one piece of code shows either.
 import type { ItemView } from '../activities/fleet-items';
 import type { AppliedRetention, ItemRetentionPlan } from '../activities/retention';
-import { HoldfastError } from '../errors/holdfast-error';
+import { HoldfastError, isHoldfastError } from '../errors/holdfast-error';
 import type { ItemSummary } from '../vault/catalog';
 import type { KeyFacts, KeyTestReport } from '../vault/keys/key-ring';
 import type { Manifest } from '../vault/format/manifest';
@@ -73,8 +73,10 @@ export async function markByApp(app: AppClient, point: string, request: MarkRequ
 export async function retentionItems(app: AppClient, item: string | undefined, policy: string | undefined): Promise<string[]> {
   const items = item === undefined ? (await itemsOfApp(app)).map(({ itemId }) => itemId) : [(await app.send('GET', at('items', item)) as ItemView).id];
   if (policy === undefined) return items;
-  const made = await Promise.all(items.map(async (id) => (await pointsOfApp(app, id, false)).points.some(({ manifest }) => manifest.policy === policy)));
-  return items.filter((_, index) => made[index]);
+  // One list of all, and not one of each: a large fleet would run into the app's limit of requests.
+  const { points } = await pointsOfApp(app, item === undefined ? undefined : items[0], false);
+  const made = new Set(points.flatMap(({ manifest }) => (manifest.policy === policy ? [manifest.itemId] : [])));
+  return items.filter((id) => made.has(id));
 }
 
 export const retentionPlanOfApp = async (app: AppClient, itemId: string): Promise<ItemRetentionPlan> => await app.send('GET', at('items', itemId, 'retention')) as ItemRetentionPlan;
@@ -88,7 +90,7 @@ export async function retainByApp(app: AppClient, itemId: string, approve: strin
   try {
     return await app.send('POST', at('items', itemId, 'retention'), approve === undefined ? {} : { approve }) as AppliedRetention;
   } catch (error) {
-    if (!(error instanceof HoldfastError) || error.code !== 'RETENTION_REFUSED') throw error;
+    if (!isHoldfastError(error, 'RETENTION_REFUSED')) throw error;
     const { points } = await retentionPlanOfApp(app, itemId);
     return { itemId, kept: points.length, binned: [], stayed: [], refused: error.toJSON() };
   }

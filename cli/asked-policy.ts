@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
-import { loadPolicy } from '../activities/policy-store';
+import { findPolicy } from '../activities/policy-store';
 import { HoldfastError } from '../errors/holdfast-error';
 import { parsePolicyText, type PolicyDocument } from '../policy/schema';
 import type { VaultAccess } from '../vault/format/tree';
 
 /** A policy of the vault by its name, or a document in a file. Throws POLICY_NOT_FOUND, POLICY_INVALID. */
 export async function askedPolicy(vault: VaultAccess, asked: string): Promise<{ readonly document: PolicyDocument; readonly isFile: boolean }> {
-  const stored = /^[a-z0-9-]{1,40}$/.test(asked) ? await loadPolicy(vault.store, asked) : undefined;
+  const stored = await findPolicy(vault.store, asked);
   if (stored) return { document: stored.document, isFile: false };
   return { document: await policyInFile(asked), isFile: true };
 }

@@ -1,22 +1,16 @@
 import { readFile } from 'node:fs/promises';
-import type { StoredPolicy } from '../activities/policy-store';
-import { listPolicies, loadPolicy } from '../activities/policy-store';
+import { findPolicy, listPolicies, type PolicyView, viewOfPolicy } from '../activities/policy-store';
 import { HoldfastError, isHoldfastError } from '../errors/holdfast-error';
-import { nextSlots } from '../policy/schedule';
-import { parsePolicyText, type PolicyDocument } from '../policy/schema';
+import { parsePolicyText } from '../policy/schema';
 import { appNamed, appNeeded } from './app-client';
 import type { CommonOptions } from './command-options';
 import { withVault } from './open-vault';
 import type { Output } from './output';
 import { table } from './sizes';
 
-type PolicyView = PolicyDocument & { readonly revision: number; readonly storedAt: string; readonly nextSlots: readonly string[] };
 type Unreadable = { readonly name: string; readonly damaged: true; readonly error: { readonly message: string } };
 
 export interface PolicyPutOptions extends CommonOptions { readonly confirm?: string }
-
-const view = ({ document, revision, storedAtMs }: StoredPolicy): PolicyView =>
-  ({ ...document, revision, storedAt: new Date(storedAtMs).toISOString(), nextSlots: nextSlots(document.schedule, Date.now(), 3).map((slot) => new Date(slot).toISOString()) });
 
 /** Lists the policies. 4 when one of them cannot be read. */
 export async function runPolicyList(options: CommonOptions, out: Output): Promise<number> {
@@ -24,7 +18,7 @@ export async function runPolicyList(options: CommonOptions, out: Output): Promis
   const all = app ? await app.all<PolicyView | Unreadable>('/api/policies') : await withVault(options, 'read', async ({ vault }) => {
     const broken: Unreadable[] = [];
     const policies = await listPolicies(vault.store, (name, error) => broken.push({ name, damaged: true, error: error.toJSON() }));
-    return [...policies.map(view), ...broken].sort((a, b) => (a.name < b.name ? -1 : 1));
+    return [...policies.map((policy) => viewOfPolicy(policy, Date.now())), ...broken].sort((a, b) => (a.name < b.name ? -1 : 1));
   });
   const good = all.flatMap((one) => ('damaged' in one ? [] : [one]));
   out.answer(all, () => (good.length === 0 ? ['There is no policy.'] : table([
@@ -38,9 +32,9 @@ export async function runPolicyList(options: CommonOptions, out: Output): Promis
 export async function runPolicyShow(name: string, options: CommonOptions, out: Output): Promise<number> {
   const app = appNamed(options);
   const policy = app ? await app.send('GET', `/api/policies/${encodeURIComponent(name)}`) as PolicyView : await withVault(options, 'read', async ({ vault }) => {
-    const stored = /^[a-z0-9-]{1,40}$/.test(name) ? await loadPolicy(vault.store, name) : undefined;
+    const stored = await findPolicy(vault.store, name);
     if (!stored) throw new HoldfastError('POLICY_NOT_FOUND', `There is no policy "${name.slice(0, 80)}"`);
-    return view(stored);
+    return viewOfPolicy(stored, Date.now());
   });
   out.answer(policy, () => JSON.stringify(policy, null, 2).split('\n'));
   return 0;

@@ -2,11 +2,10 @@ import type { RestoreEstimate } from '../activities/restore-estimate';
 import type { RestoreJobView } from '../functions/restore-view';
 import { HoldfastError } from '../errors/holdfast-error';
 import { type AppClient, appNeeded } from './app-client';
-import { failureOf, untilEnded } from './app-jobs';
+import { failureOf, followed } from './app-jobs';
 import type { CommonOptions } from './command-options';
-import { interruptible, signalExitCode } from './interrupt';
+import { signalExitCode } from './interrupt';
 import type { Output } from './output';
-import { startProgress } from './progress';
 import { showBytes } from './sizes';
 
 export interface RemoteRestoreOptions extends CommonOptions {
@@ -60,7 +59,7 @@ export async function runRemoteRestore(wanted: string, options: RemoteRestoreOpt
     return 0;
   }
   const { id } = await app.send('POST', path, body) as { id: string };
-  return interruptible((signal) => follow(app, id, out, signal));
+  return follow(app, id, out);
 }
 
 function targetOf(options: RemoteRestoreOptions): object {
@@ -102,16 +101,10 @@ async function cancel(app: AppClient, wanted: string, out: Output): Promise<numb
   return 0;
 }
 
-async function follow(app: AppClient, id: string, out: Output, signal: AbortSignal): Promise<number> {
-  const progress = startProgress(id, 0, out.quiet);
-  let job: RestoreJobView;
-  try {
-    const ended = await untilEnded<RestoreJobView>(app, id, progress, signal);
-    if (!ended) return detached(id, app.origin, out);
-    job = ended;
-  } finally {
-    progress.end();
-  }
+async function follow(app: AppClient, id: string, out: Output): Promise<number> {
+  const goesOn = `the restore goes on in the app. Follow it with the same command and --id ${id.replace(/^restore\./, '')}; cancel it with \`holdfast restore ${id} --cancel --url ${app.origin}\``;
+  const job = await followed<RestoreJobView>(app, id, out, goesOn);
+  if (job === null) return signalExitCode() ?? 0;
   for (const warning of job.warnings) out.warn(warning);
   for (const left of job.left) out.warn(`left behind: ${left}`);
   if (job.state !== 'succeeded') throw failureOf(job);
@@ -121,12 +114,6 @@ async function follow(app: AppClient, id: string, out: Output, signal: AbortSign
     ...(job.restored?.oldDisks ?? []).map((disk) => `  kept: ${disk}`),
   ]);
   return 0;
-}
-
-function detached(id: string, address: string, out: Output): number {
-  out.result({ id, state: 'running', detached: true }, () => []);
-  process.stderr.write(`holdfast: the restore goes on in the app. Follow it with the same command and --id ${id.replace(/^restore\./, '')}; cancel it with \`holdfast restore ${id} --cancel --url ${address}\`\n`);
-  return signalExitCode() ?? 0;
 }
 
 interface PlanView {

@@ -1,6 +1,6 @@
 import { type AppliedRetention, covering, executeRetention, type ItemRetentionPlan, planRetention, type PoliciesInForce, policiesInForce, withDocument } from '../activities/retention';
 import { HoldfastError } from '../errors/holdfast-error';
-import type { PolicyDocument } from '../policy/schema';
+import { isPolicyName, type PolicyDocument } from '../policy/schema';
 import type { Keep } from '../policy/retention-plan';
 import { itemIdOf, itemsInVault, listRecoveryPoints, requireItem } from '../vault/catalog';
 import type { VaultAccess } from '../vault/format/tree';
@@ -58,7 +58,7 @@ async function apply(options: RetentionOptions, out: Output): Promise<number> {
 
 /** A policy that an app has by its name, or the document in a file. */
 async function policyForApp(app: AppClient, asked: string): Promise<{ readonly name: string; readonly file: PolicyDocument | null }> {
-  const known = /^[a-z0-9-]{1,40}$/.test(asked) && (await app.all<{ name: string }>('/api/policies')).some(({ name }) => name === asked);
+  const known = isPolicyName(asked) && (await app.all<{ name: string }>('/api/policies')).some(({ name }) => name === asked);
   const file = known ? null : await policyInFile(asked);
   return { name: file?.name ?? asked, file };
 }

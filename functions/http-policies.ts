@@ -1,10 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { compareRetention, lossOf, requireConfirmedChange } from '../activities/policy-change';
-import { deletePolicy, listPolicies, loadPolicy, savePolicy, type StoredPolicy } from '../activities/policy-store';
+import { deletePolicy, findPolicy, listPolicies, loadPolicy, savePolicy, type StoredPolicy, viewOfPolicy } from '../activities/policy-store';
 import { HoldfastError } from '../errors/holdfast-error';
-import { parsePolicy, type PolicyDocument, policySchema } from '../policy/schema';
-import { nextSlots } from '../policy/schedule';
+import { isPolicyName, parsePolicy, type PolicyDocument, policySchema } from '../policy/schema';
 import type { Store } from '../vault/store/store';
 import { listOf, pageFrom, pageQuery, sortedBy } from './paging';
 import { json } from './problem';
@@ -13,19 +12,9 @@ import { pathId, route } from './route';
 import { approvalAsked } from './schemas/approvals';
 import { policy as policyView, storedPolicy, unreadablePolicy } from './schemas/policies';
 
-const view = (policy: StoredPolicy, nowMs: number) => ({
-  ...policy.document, revision: policy.revision, storedAt: new Date(policy.storedAtMs).toISOString(),
-  nextSlots: nextSlots(policy.document.schedule, nowMs, 3).map((slot) => new Date(slot).toISOString()),
-});
-
-const isPolicyName = (name: string): boolean => /^[a-z0-9-]{1,40}$/.test(name);
-
 const policyNotFound = (name: string): HoldfastError => new HoldfastError('POLICY_NOT_FOUND', `There is no policy "${name.slice(0, 80)}"`);
 
-/** The policy in force of a name from outside. */
-export const findPolicy = async (store: Store, name: string): Promise<StoredPolicy | undefined> => (isPolicyName(name) ? loadPolicy(store, name) : undefined);
-
-/** The same. Throws POLICY_NOT_FOUND. */
+/** The policy in force of a name from outside. Throws POLICY_NOT_FOUND. */
 export async function requirePolicy(store: Store, name: string): Promise<StoredPolicy> {
   const policy = await findPolicy(store, name);
   if (!policy) throw policyNotFound(name);
@@ -39,7 +28,7 @@ const listPoliciesRoute = route({
     const { store } = await deps.vault();
     const all: { name: string }[] = [];
     const policies = await listPolicies(store, (name, error) => all.push({ name, damaged: true, error: error.toJSON() } as { name: string }));
-    all.push(...policies.map((policy) => view(policy, deps.nowMs())));
+    all.push(...policies.map((policy) => viewOfPolicy(policy, deps.nowMs())));
     const byName = ({ name }: { name: string }): string => name;
     return json(await pageFrom(request, query, sortedBy(all, byName), byName, (page) => page));
   },
@@ -51,7 +40,7 @@ const getPolicy = route({
   id: 'getPolicy', method: 'GET', path: 'policies/{name}', role: 'Reader', params: ofPolicy, responses: { 200: policyView }, versioned: true,
   summary: 'A policy, its revision (the ETag) and its next runs',
   async handler({ params: { name }, services: { deps } }) {
-    return revised(view(await requirePolicy((await deps.vault()).store, name), deps.nowMs()));
+    return revised(viewOfPolicy(await requirePolicy((await deps.vault()).store, name), deps.nowMs()));
   },
 });
 

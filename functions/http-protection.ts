@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { savePolicy, type StoredPolicy } from '../activities/policy-store';
+import { findPolicy, savePolicy, type StoredPolicy } from '../activities/policy-store';
 import { HoldfastError } from '../errors/holdfast-error';
 import type { ItemsSelection } from '../policy/items-schema';
 import { parsePolicy } from '../policy/schema';
 import type { SelectableVm } from '../policy/select';
 import { withoutVm, withVm } from '../policy/selection-change';
 import { findItem, findMachine } from './http-items';
-import { findPolicy, requirePolicy } from './http-policies';
+import { requirePolicy } from './http-policies';
 import { expectedRevision, isStale, overRevision, revised } from './revisions';
 import { type Call, pathId, route } from './route';
 import { approvalAsked } from './schemas/approvals';

@@ -22,9 +22,12 @@ const scriptsSchema = z.strictObject({
   onFailure: z.enum(['accept', 'fail']).default('accept'),
 });
 
+const NAME = /^[a-z0-9-]{1,40}$/;
+export const isPolicyName = (name: string): boolean => NAME.test(name);
+
 /** The policy document; docs/policies.md explains every field to the person who edits one. */
 export const policySchema = z.strictObject({
-  name: z.string().regex(/^[a-z0-9-]{1,40}$/, { error: 'expected 1 to 40 of a-z, 0-9 and -' }),
+  name: z.string().regex(NAME, { error: 'expected 1 to 40 of a-z, 0-9 and -' }),
   description: z.string().max(1000).optional(),
   enabled: z.boolean().default(true),
   schedule: scheduleSchema,

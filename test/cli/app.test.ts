@@ -105,6 +105,7 @@ describe('holdfast --url: the same commands on an app', function () {
     assert.match((await home.cli.run(onApp('policy', 'put', file))).stdout.toString(), /Stored the policy nightly, revision 1/);
     await sameJson('policy', 'show', 'nightly');
     await sameJson('retention', '--preview', '--policy', file);
+    await sameJson('retention', '--preview', '--policy', 'nightly');
     assert.match((await home.cli.run(onApp('cost', '--policy', 'nightly'))).stdout.toString(), /^A year of nightly for 0 items/);
     assert.match((await home.cli.run(onApp('policy', 'delete', 'nightly'))).stdout.toString(), /out of force/);
     await home.cli.fails(onApp('policy', 'show', 'nightly'), 'POLICY_NOT_FOUND', 3);
